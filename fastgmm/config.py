@@ -1,0 +1,181 @@
+"""Library-wide settings: which engine runs, and on how many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from fastgmm.exceptions import EngineError
+
+__all__ = ["config_context", "get_config", "set_config"]
+
+_ENGINES = {"compiled": "fastgmm.kernels._compiled", "numba": "fastgmm.kernels._numba_engine"}
+_KEYS = ("engine", "n_threads")
+
+_defaults: dict[str, Any] = {"engine": "auto", "n_threads": None}
+# A context overrides the process-wide defaults for the current thread and task only.
+_overrides: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("fastgmm_config", default=None)
+
+
+def _validated(settings: dict[str, Any]) -> dict[str, Any]:
+    for key, value in settings.items():
+        if key == "engine":
+            if value not in ("auto", *_ENGINES):
+                raise ValueError(f"engine is {value!r}; expected one of 'auto', 'compiled', 'numba'")
+            if value != "auto":
+                _load(value)
+        elif key == "n_threads":
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"n_threads is {value!r}; expected a positive int, or None for all allowed cores")
+        else:
+            raise TypeError(f"unknown setting {key!r}; expected one of {', '.join(_KEYS)}")
+    return settings
+
+
+def get_config() -> dict[str, Any]:
+    """Return the settings in force as a new dict with keys ``engine`` and ``n_threads``."""
+    return {**_defaults, **(_overrides.get() or {})}
+
+
+def set_config(**settings: Any) -> None:
+    """Change settings for the whole process.
+
+    Parameters
+    ----------
+    engine : {'auto', 'compiled', 'numba'}
+        Which kernels run. 'auto' takes the compiled extension, or Numba where the extension was not built.
+    n_threads : int or None
+        Threads per pass; None means the cores this process may use (see `default_n_threads`).
+
+    Raises
+    ------
+    ValueError
+        If a value is not valid.
+    EngineError
+        If the engine is not installed.
+
+    Examples
+    --------
+    >>> import fastgmm
+    >>> fastgmm.set_config(n_threads=2)
+    >>> fastgmm.get_config()["n_threads"]
+    2
+    >>> fastgmm.set_config(n_threads=None)
+    """
+    _defaults.update(_validated(settings))
+
+
+@contextlib.contextmanager
+def config_context(**settings: Any) -> Iterator[None]:
+    """Change settings within a ``with`` block, for this thread only.
+
+    Takes the arguments of `set_config`.
+    """
+    token = _overrides.set({**(_overrides.get() or {}), **_validated(settings)})
+    try:
+        yield
+    finally:
+        _overrides.reset(token)
+
+
+_modules: dict[str, Any] = {}
+
+
+def _load(name: str) -> Any:
+    if name not in _modules:
+        try:
+            _modules[name] = importlib.import_module(_ENGINES[name])
+        except ImportError as error:
+            remedy = {
+                "compiled": "reinstall fastgmm with a C++ compiler and without FASTGMM_NO_EXT",
+                "numba": "pip install 'fastgmm[numba]'",
+            }[name]
+            raise EngineError(f"engine {name!r} is not available ({error}); {remedy}") from error
+    return _modules[name]
+
+
+def engine_module() -> Any:
+    """Return the kernel module of the engine in force."""
+    override = _overrides.get()
+    name = (override or {}).get("engine") or _defaults["engine"]
+    if override is not None and "engine" in override:
+        name = override["engine"]
+    if name != "auto":
+        return _load(name)
+    try:
+        return _load("compiled")
+    except EngineError as compiled_missing:
+        try:
+            return _load("numba")
+        except EngineError as numba_missing:
+            raise EngineError(
+                f"no engine is available: {compiled_missing}; or, for the Numba engine, {numba_missing}"
+            ) from numba_missing
+
+
+_cached_default: tuple[int, int] | None = None
+
+
+def default_n_threads() -> int:
+    """Return the number of cores this process may use.
+
+    The smallest of: processors in the affinity mask, the control group's CPU quota (rounded up) and
+    OMP_NUM_THREADS; hyper-threads of one core count once.
+    """
+    global _cached_default
+    pid = os.getpid()
+    if _cached_default is None or _cached_default[0] != pid:
+        _cached_default = (pid, _count_cores())
+    return _cached_default[1]
+
+
+def _count_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        allowed = os.sched_getaffinity(0)
+        cores = {_core_of(cpu) for cpu in allowed}
+        count = max(1, len(cores))
+    else:
+        count = os.cpu_count() or 1
+    quota = _cgroup_quota()
+    if quota is not None:
+        count = min(count, max(1, quota))
+    try:
+        count = min(count, max(1, int(os.environ["OMP_NUM_THREADS"].split(",")[0])))
+    except (KeyError, ValueError):
+        pass
+    return count
+
+
+def _core_of(cpu: int) -> str:
+    try:
+        with open(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") as handle:
+            return handle.read().strip()
+    except OSError:
+        return str(cpu)
+
+
+def _cgroup_quota() -> int | None:
+    """Return the control group's CPU quota in whole cores (rounded up), or None without one."""
+    with contextlib.suppress(OSError, ValueError):
+        with open("/sys/fs/cgroup/cpu.max") as handle:
+            quota, period = handle.read().split()
+        return None if quota == "max" else -(-int(quota) // int(period))
+    with contextlib.suppress(OSError, ValueError):
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as handle:
+            legacy = int(handle.read())
+        with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as handle:
+            return None if legacy <= 0 else -(-legacy // int(handle.read()))
+    return None
+
+
+def n_threads() -> int:
+    """Return the number of threads a pass may use now."""
+    override = _overrides.get()
+    value = _defaults["n_threads"]
+    if override is not None and "n_threads" in override:
+        value = override["n_threads"]
+    return default_n_threads() if value is None else value

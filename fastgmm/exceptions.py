@@ -1,0 +1,27 @@
+"""Exceptions and warnings raised by fastgmm beside the built-in ones."""
+
+__all__ = ["ComponentCollapseError", "EngineError"]
+
+
+class ComponentCollapseError(ValueError):
+    """A component's covariance is not positive definite.
+
+    Attributes
+    ----------
+    component : int
+        Index of the first component whose covariance failed.
+    reason : str
+        What is wrong with it, in one clause.
+    """
+
+    def __init__(self, message: str, component: int, reason: str) -> None:
+        super().__init__(message)
+        self.component = component
+        self.reason = reason
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.component, self.reason)
+
+
+class EngineError(RuntimeError):
+    """The requested engine or instruction set is not available in this installation."""

@@ -1,0 +1,154 @@
+"""The O(N) work, in a compiled and a Numba engine behind one interface.
+
+Actions
+-------
+``accumulate_<structure>(X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, n_threads)``
+    One fused pass: responsibilities, added to the statistics in place, taken about `means`. Returns the total
+    weighted log-likelihood in nats.
+``log_density_<structure>(X, log_offset, means, precisions_cholesky, out, n_threads)``
+    ``out[n] = logsumexp_k(log_offset[k] - 0.5 |(X[n] - means[k]) U[k]|^2)``.
+``responsibilities_<structure>(X, log_offset, means, precisions_cholesky, out, n_threads)``
+    ``out[n, k]``: posterior probability of component k; rows sum to one.
+``assign_<structure>(X, log_offset, means, precisions_cholesky, out, n_threads)``
+    ``out[n]`` (int64): most probable component, the lowest index among equals.
+``accumulate_labels_<structure>(X, sample_weight, labels, centres, counts, sums, scatter, n_threads)``
+    The statistics of hard memberships, about `centres`; a negative label leaves the row out. Labels are int64.
+``assign_nearest(X, sample_weight, centres, labels, counts, sums, n_threads)``
+    One Lloyd pass: ``labels[n]`` (int64) the nearest centre; counts and sums about it are added in place. Returns
+    the weighted sum of squared distances.
+``candidate_potentials(X, sample_weight, candidates, distances, potentials, n_threads)``
+    ``potentials[j] = sum_n w[n] min(distances[n], |X[n] - candidates[j]|^2)``, written.
+``update_distances(X, centre, distances, n_threads)``
+    ``distances[n] = min(distances[n], |X[n] - centre|^2)`` in place, `centre` of shape (n_features,).
+``factorise_precisions(covariances, precisions_cholesky)``
+    Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
+    matrix that is not positive definite, or -1.
+
+Structures are ``full`` (precisions_cholesky (K, D, D), scatter (K, D, D), both triangles), ``tied`` ((D, D), scatter
+(D, D) summed over components), ``diag`` ((K, D)), ``spherical`` ((K,), scatter (K,) the traces).
+
+Contract
+--------
+X is C-contiguous float32 or float64 and may be read-only. `sample_weight` is None or float64 of shape (N,).
+Parameters and statistics are C-contiguous float64 whatever the data; `out`, `distances` have the dtype of X.
+A `log_offset` of -inf removes a component; a row to which every component gives no density has log-density -inf and
+responsibilities 1/K. A responsibility below the floor (`RESPONSIBILITY_FLOOR`, tightened for rows far from every
+component) contributes nothing. The result does not depend on `n_threads`. Shapes are the caller's duty; a wrapper
+that allocates raises MemoryError.
+"""
+
+from __future__ import annotations
+
+from fastgmm import config
+
+__all__ = [
+    "ACTIONS",
+    "RESPONSIBILITY_FLOOR",
+    "STRUCTURES",
+    "accumulate",
+    "accumulate_labels",
+    "assign",
+    "assign_nearest",
+    "candidate_potentials",
+    "engine",
+    "factorise_precisions",
+    "log_density",
+    "responsibilities",
+    "update_distances",
+]
+
+STRUCTURES = ("full", "tied", "diag", "spherical")
+ACTIONS = ("accumulate", "log_density", "responsibilities", "assign", "accumulate_labels")
+
+#: A responsibility below this is taken as zero: the sum over fewer than 1e9 rows of what is left out is below 1e-12.
+RESPONSIBILITY_FLOOR = 2.0**-80
+
+
+def engine():
+    """Return the module that runs the kernels: the one configured, or the best installed."""
+    return config.engine_module()
+
+
+def accumulate(X, sample_weight, parameters, statistics) -> None:
+    """Add one pass over X under `parameters` to `statistics` (about ``parameters.means``), in place.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
+    sample_weight : ndarray of shape (n_samples,), float64, or None
+    parameters : MixtureParameters
+    statistics : SufficientStatistics
+        Mutated: counts, sums, scatter and log_likelihood are added to.
+    """
+    action = getattr(engine(), "accumulate_" + parameters.structure)
+    statistics.log_likelihood += action(
+        X,
+        sample_weight,
+        parameters.log_offset,
+        parameters.means,
+        parameters.precisions_cholesky,
+        statistics.counts,
+        statistics.sums,
+        statistics.scatter,
+        config.n_threads(),
+    )
+
+
+def accumulate_labels(X, sample_weight, labels, statistics) -> None:
+    """Add the rows of X, wholly owned by the component their label names, to `statistics`, in place.
+
+    `labels` is int64 of shape (n_samples,); a negative label leaves its row out.
+    """
+    action = getattr(engine(), "accumulate_labels_" + statistics.structure)
+    action(
+        X,
+        sample_weight,
+        labels,
+        statistics.centres,
+        statistics.counts,
+        statistics.sums,
+        statistics.scatter,
+        config.n_threads(),
+    )
+
+
+def _per_row(name, X, parameters, out):
+    getattr(engine(), f"{name}_{parameters.structure}")(
+        X, parameters.log_offset, parameters.means, parameters.precisions_cholesky, out, config.n_threads()
+    )
+    return out
+
+
+def log_density(X, parameters, out):
+    """Write the log density of each row, in nats, to `out` (n_samples,) and return it."""
+    return _per_row("log_density", X, parameters, out)
+
+
+def responsibilities(X, parameters, out):
+    """Write the posterior probabilities to `out` (n_samples, n_components) and return it."""
+    return _per_row("responsibilities", X, parameters, out)
+
+
+def assign(X, parameters, out):
+    """Write the most probable component of each row to `out` (n_samples,), int64, and return it."""
+    return _per_row("assign", X, parameters, out)
+
+
+def assign_nearest(X, sample_weight, centres, labels, counts, sums) -> float:
+    """Run one Lloyd pass (see the module's text) and return the inertia."""
+    return engine().assign_nearest(X, sample_weight, centres, labels, counts, sums, config.n_threads())
+
+
+def candidate_potentials(X, sample_weight, candidates, distances, potentials) -> None:
+    """Write what the k-means potential would be with each candidate added to the centres."""
+    engine().candidate_potentials(X, sample_weight, candidates, distances, potentials, config.n_threads())
+
+
+def update_distances(X, centre, distances) -> None:
+    """Lower each row's squared distance to its nearest centre by a new `centre`, in place."""
+    engine().update_distances(X, centre, distances, config.n_threads())
+
+
+def factorise_precisions(covariances, precisions_cholesky) -> int:
+    """Write upper triangular factors of the inverses; return the first failing index or -1."""
+    return engine().factorise_precisions(covariances, precisions_cholesky)

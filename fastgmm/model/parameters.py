@@ -1,0 +1,67 @@
+"""The parameters of a Gaussian mixture, in the form the kernels consume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+__all__ = ["MixtureParameters"]
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class MixtureParameters:
+    """Weights, means, covariances and precision factors of a mixture.
+
+    Attributes
+    ----------
+    structure : {'full', 'tied', 'diag', 'spherical'}
+        Kernel structure: which shape `covariances` and `precisions_cholesky` have.
+    weights : ndarray of shape (n_components,), float64
+    means : ndarray of shape (n_components, n_features), float64
+    covariances : ndarray, float64
+        (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical.
+    precisions_cholesky : ndarray, float64
+        Upper triangular ``U`` with ``precision = U U^T`` for full and tied; ``1 / sd`` for diag and spherical.
+    """
+
+    structure: str
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    precisions_cholesky: np.ndarray
+
+    @property
+    def n_components(self) -> int:
+        """Number of components."""
+        return self.means.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.means.shape[1]
+
+    @cached_property
+    def log_det_precision_factor(self) -> np.ndarray:
+        """Half the log-determinant of each precision matrix, shape (n_components,), in nats."""
+        factor = self.precisions_cholesky
+        if self.structure == "full":
+            return np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+        if self.structure == "tied":
+            return np.full(self.n_components, np.log(np.diagonal(factor)).sum())
+        if self.structure == "diag":
+            return np.log(factor).sum(axis=1)
+        return self.n_features * np.log(factor)
+
+    @cached_property
+    def log_offset(self) -> np.ndarray:
+        """Log weight plus log normaliser of each component, shape (n_components,), in nats.
+
+        The log of the weighted density at ``x`` is ``log_offset - 0.5 |(x - mean) U|^2``.
+        """
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        return log_weights + self.log_det_precision_factor - 0.5 * self.n_features * LOG_2PI

@@ -1,0 +1,410 @@
+// From responsibilities to sufficient statistics.
+
+// A strip's sums, all double and in one run of memory so that handing them in is one loop.
+struct StripSums {
+    double* all;
+    int64_t size;
+    double* counts;          // (k)
+    double* sums;            // (k, width) about the component's mean
+    double* scatter;         // packed blocks per component (or one, shared); for diagonals (k, width)
+    double* moment_counts;   // (k) rows taken about the common centre
+    double* moment_sums;     // (k, width)
+    double* moment_squares;  // (k, width), or (k) sums of squared length for spherical
+    double* total_scatter;   // packed blocks, about the common centre
+    double* total_sums;      // (width)
+    double* log_likelihood;  // (1)
+    int64_t scatter_stride;
+};
+
+// Rows that count for a component, waiting until their scatter is worth adding.
+template <typename Real>
+struct Queues {
+    int64_t capacity;   // rows per queue
+    int32_t* rows;      // (k, capacity + lanes) row of the strip
+    Real* weights;      // (k, capacity + lanes)
+    int32_t* fill;      // (k)
+    Real* flushed;      // (capacity, width) rows on their way into a scatter
+    Real* tile_rows;    // (stride, width) rows of the tile about the common centre, not transposed
+    int32_t* dense;     // (k) components collected by matrix products in this tile
+};
+
+// The upper triangle of a scatter as blocks of 8 rows by up to 3 vectors.
+constexpr int SCATTER_ROWS = COLUMNS;
+
+template <typename Real>
+INLINE int64_t packed_scatter_size(int64_t width) {
+    constexpr int L = Simd<Real>::lanes;
+    int64_t size = 0;
+    for (int64_t i = 0; i < width; i += SCATTER_ROWS) size += SCATTER_ROWS * (width - i / L * L);
+    return size;
+}
+
+template <typename Real, int J>
+INLINE double* scatter_block(const Real* left, const Real* right, int64_t stride, int64_t count, double* to) {
+    constexpr int L = Simd<Real>::lanes, I = SCATTER_ROWS;
+    Vector<Real> sum[I][J];
+#pragma GCC unroll 8
+    for (int i = 0; i < I; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) sum[i][j] = Vector<Real>{};
+    for (int64_t n = 0; n < count; ++n, left += stride, right += stride) {
+        Vector<Real> b[J];
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) b[j] = load(right + j * L);
+#pragma GCC unroll 8
+        for (int i = 0; i < I; ++i) {
+            const Vector<Real> a = broadcast(left[i]);
+#pragma GCC unroll 8
+            for (int j = 0; j < J; ++j) sum[i][j] = a * b[j] + sum[i][j];
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < I; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j, to += L) add_to(to, sum[i][j]);
+    return to;
+}
+
+// to += rows^T rows over `count` rows of `width` features, `stride` apart.
+template <typename Real>
+NOINLINE void add_scatter(const Real* rows, int64_t stride, int64_t width, int64_t count, double* to) {
+    constexpr int L = Simd<Real>::lanes;
+    for (int64_t i = 0; i < width; i += SCATTER_ROWS) {
+        int64_t j = i / L * L;
+        for (; j + 3 * L <= width; j += 3 * L) to = scatter_block<Real, 3>(rows + i, rows + j, stride, count, to);
+        if (j + 2 * L == width) to = scatter_block<Real, 2>(rows + i, rows + j, stride, count, to);
+        if (j + L == width) to = scatter_block<Real, 1>(rows + i, rows + j, stride, count, to);
+    }
+}
+
+// Adds packed blocks to both triangles of (d, d).
+template <typename Real>
+void unpack_scatter(const double* packed, int64_t width, int64_t d, double* to) {
+    constexpr int L = Simd<Real>::lanes;
+    for (int64_t i0 = 0; i0 < width; i0 += SCATTER_ROWS)
+        for (int64_t j0 = i0 / L * L; j0 < width;) {
+            const int64_t block = j0 + 3 * L <= width ? 3 * L : width - j0;
+            for (int64_t i = i0; i < i0 + SCATTER_ROWS; ++i)
+                for (int64_t j = j0; j < j0 + block; ++j, ++packed) {
+                    if (j < i || j >= d) continue;
+                    to[i * d + j] += *packed;
+                    if (j > i) to[j * d + i] += *packed;
+                }
+            j0 += block;
+        }
+}
+
+// The first `width` (at most a vector) values, zeros behind them; reads nothing behind them.
+template <typename Real>
+INLINE Vector<Real> load_first(const Real* from, int64_t width) {
+    Real block[Simd<Real>::lanes] = {};
+    for (int64_t i = 0; i < width; ++i) block[i] = from[i];
+    return load(block);
+}
+
+// Moves the queue of component c into its sums and, for factored structures, `scatter`.
+template <typename Real>
+NOINLINE void flush_queue(const PackedMixture<Real>& p, const Real* strip_rows, Queues<Real>& q, StripSums& s, int64_t c,
+                 double* scatter, bool cross_moments) {
+    constexpr int L = Simd<Real>::lanes;
+    const int64_t slot = q.capacity + L, count = q.fill[c];
+    const int32_t* rows = q.rows + c * slot;
+    Real* weights = q.weights + c * slot;
+    q.fill[c] = 0;
+    if (count == 0) return;
+    // Row and row^T each carry the root of the weight.
+    if (cross_moments)
+        for (int64_t i = 0; i < count; ++i) weights[i] = sqrt_of(weights[i]);
+    for (int64_t j = 0; j < p.width; j += L) {
+        const Vector<Real> centre = load(p.centre + j), mean = load(p.means + c * p.width + j);
+        const bool whole = j + L <= p.d;
+        Vector<Real> sum{}, squares{};
+        for (int64_t i = 0; i < count; ++i) {
+            const Real* from = strip_rows + int64_t(rows[i]) * p.d + j;
+            Vector<Real> x = whole ? load(from) : load_first(from, p.d - j);
+            x = x - centre - mean;
+            const Vector<Real> w = broadcast(weights[i]);
+            const Vector<Real> wx = x * w;
+            if (cross_moments) {
+                store<Real>(q.flushed + i * p.width + j, wx);
+                sum = wx * w + sum;
+            } else {
+                sum += wx;
+                squares = wx * x + squares;
+            }
+        }
+        add_to(s.sums + c * p.width + j, sum);
+        if (!cross_moments && scatter) add_to(scatter + j, squares);
+    }
+    if (cross_moments && scatter) add_scatter<Real>(q.flushed, p.width, p.width, count, scatter);
+}
+
+// Appends the rows of one vector that count.
+template <typename Real>
+INLINE void enqueue(Queues<Real>& q, int64_t c, int32_t first_row, Vector<Real> weight, uint32_t mask) {
+    constexpr int L = Simd<Real>::lanes;
+    const int64_t at = c * (q.capacity + L) + q.fill[c];
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Real) == 8) {
+        store<Real>(q.weights + at, (Vector<Real>)_mm512_maskz_compress_pd(__mmask8(mask), (__m512d)weight));
+        const __m256i row = _mm256_add_epi32(_mm256_set1_epi32(first_row), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        _mm256_storeu_si256((__m256i*)(q.rows + at), _mm256_maskz_compress_epi32(__mmask8(mask), row));
+    } else {
+        store<Real>(q.weights + at, (Vector<Real>)_mm512_maskz_compress_ps(__mmask16(mask), (__m512)weight));
+        const __m512i row =
+            _mm512_add_epi32(_mm512_set1_epi32(first_row),
+                             _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+        _mm512_storeu_si512(q.rows + at, _mm512_maskz_compress_epi32(__mmask16(mask), row));
+    }
+    q.fill[c] += int32_t(__builtin_popcount(mask));
+#else
+    int64_t to = at;
+    for (; mask; mask &= mask - 1, ++to) {
+        const int lane = __builtin_ctz(mask);
+        q.weights[to] = weight[lane];
+        q.rows[to] = first_row + lane;
+    }
+    q.fill[c] += int32_t(to - at);
+#endif
+}
+
+// Few features: all moments of component c over the tile in registers, lanes are rows.
+template <typename Real, int D, bool CROSS>
+INLINE void collect_lanes(const PackedMixture<Real>& p, TileMemory<Real>& t, StripSums& s, int64_t c, int64_t padded) {
+    constexpr int L = Simd<Real>::lanes, M = CROSS ? D * (D + 1) / 2 : D;
+    Vector<Real> count{}, sum[D], moment[M], mean[D];
+#pragma GCC unroll 16
+    for (int j = 0; j < D; ++j) {
+        sum[j] = Vector<Real>{};
+        mean[j] = broadcast(p.means[c * p.width + j]);
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) moment[m] = Vector<Real>{};
+    const Real* weights = t.log_weighted + c * t.stride;
+    for (int64_t n = 0; n < padded; n += L) {
+        const Vector<Real> w = load(weights + n) * load(t.best + n);
+        if (mask_greater(w, Vector<Real>{}) == 0) continue;
+        count += w;
+        Vector<Real> x[D], wx[D];
+#pragma GCC unroll 16
+        for (int j = 0; j < D; ++j) {
+            x[j] = load(t.rows + j * t.stride + n) - mean[j];
+            wx[j] = w > Vector<Real>{} ? w * x[j] : Vector<Real>{};
+            sum[j] += wx[j];
+        }
+        if constexpr (CROSS) {
+            int m = 0;
+#pragma GCC unroll 16
+            for (int i = 0; i < D; ++i)
+#pragma GCC unroll 16
+                for (int j = 0; j < D; ++j)
+                    if (j >= i) {
+                        moment[m] = wx[i] * x[j] + moment[m];
+                        ++m;
+                    }
+        } else {
+#pragma GCC unroll 16
+            for (int j = 0; j < D; ++j) moment[j] = wx[j] * x[j] + moment[j];
+        }
+    }
+    s.counts[c] += sum_lanes(count);
+    for (int j = 0; j < D; ++j) s.sums[c * p.width + j] += sum_lanes(sum[j]);
+    for (int m = 0; m < M; ++m) s.scatter[c * s.scatter_stride + m] += sum_lanes(moment[m]);
+}
+
+template <typename Real, bool CROSS>
+void collect_by_lanes(const PackedMixture<Real>& p, TileMemory<Real>& t, StripSums& s, int64_t padded) {
+    for (int64_t c = 0; c < p.k; ++c) {
+        switch (p.d) {
+            case 1: collect_lanes<Real, 1, CROSS>(p, t, s, c, padded); break;
+            case 2: collect_lanes<Real, 2, CROSS>(p, t, s, c, padded); break;
+            case 3: collect_lanes<Real, 3, CROSS>(p, t, s, c, padded); break;
+            case 4: collect_lanes<Real, 4, CROSS>(p, t, s, c, padded); break;
+            default: break;
+        }
+        if constexpr (!CROSS) switch (p.d) {
+                case 5: collect_lanes<Real, 5, CROSS>(p, t, s, c, padded); break;
+                case 6: collect_lanes<Real, 6, CROSS>(p, t, s, c, padded); break;
+                case 7: collect_lanes<Real, 7, CROSS>(p, t, s, c, padded); break;
+                case 8: collect_lanes<Real, 8, CROSS>(p, t, s, c, padded); break;
+                default: break;
+            }
+    }
+}
+
+template <typename Real>
+NOINLINE void collect_component_by_queue(const PackedMixture<Real>& p, TileMemory<Real>& t, Queues<Real>& q, StripSums& s,
+                                const Real* strip_rows, int64_t tile_first, int64_t c, int64_t padded,
+                                double* scatter, bool cross_moments) {
+    constexpr int L = Simd<Real>::lanes;
+    const Real* weights = t.log_weighted + c * t.stride;
+    Vector<Real> total{};
+    for (int64_t n = 0; n < padded; n += L) {
+        const Vector<Real> w = load(weights + n) * load(t.best + n);
+        const uint32_t mask = mask_greater(w, Vector<Real>{});
+        if (mask == 0) continue;
+        total += w;
+        enqueue<Real>(q, c, int32_t(tile_first + n), w, mask);
+        if (q.fill[c] > q.capacity - L) flush_queue<Real>(p, strip_rows, q, s, c, scatter, cross_moments);
+    }
+    s.counts[c] += sum_lanes(total);
+}
+
+// First and, for diagonals, second moments of up to 4 components at once over the rows of a tile.
+template <typename Real, int K, int J, bool SQUARES>
+INLINE void moment_block(const Real* const* weights, const Real* rows, int64_t width, int64_t count,
+                         double* const* sums, double* const* squares) {
+    constexpr int L = Simd<Real>::lanes;
+    Vector<Real> first[K][J], second[SQUARES ? K : 1][J];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) {
+            first[k][j] = Vector<Real>{};
+            if (SQUARES) second[SQUARES ? k : 0][j] = Vector<Real>{};
+        }
+    for (int64_t n = 0; n < count; ++n, rows += width) {
+        Vector<Real> x[J], x2[J];
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) {
+            x[j] = load(rows + j * L);
+            x2[j] = x[j] * x[j];
+        }
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) {
+            const Vector<Real> w = broadcast(weights[k][n]);
+#pragma GCC unroll 8
+            for (int j = 0; j < J; ++j) {
+                first[k][j] = w * x[j] + first[k][j];
+                if (SQUARES) second[SQUARES ? k : 0][j] = w * x2[j] + second[SQUARES ? k : 0][j];
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) {
+            add_to(sums[k] + j * L, first[k][j]);
+            if (SQUARES) add_to(squares[k] + j * L, second[SQUARES ? k : 0][j]);
+        }
+}
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int MOMENT_COMPONENTS = 4;
+#else
+constexpr int MOMENT_COMPONENTS = 2;
+#endif
+
+template <typename Real, bool SQUARES>
+void add_moments(const PackedMixture<Real>& p, const TileMemory<Real>& t, const Queues<Real>& q, StripSums& s,
+                 int64_t dense_count, int64_t count) {
+    constexpr int L = Simd<Real>::lanes, J = 3, G = MOMENT_COMPONENTS * (SQUARES ? 1 : 2);
+    for (int64_t g = 0; g < dense_count; g += G) {
+        const Real* weights[G];
+        double *sums[G], *squares[G];
+        double spill[3 * L * 2];  // where copies of the last component go when the group is short
+        for (int64_t j = 0; j < p.width; j += J * L) {
+            for (int m = 0; m < G; ++m) {
+                const bool real = g + m < dense_count;
+                const int64_t c = q.dense[real ? g + m : g];
+                weights[m] = t.log_weighted + c * t.stride;
+                sums[m] = real ? s.moment_sums + c * p.width + j : spill;
+                squares[m] = real ? s.moment_squares + c * p.width + j : spill + 3 * L;
+            }
+            const Real* rows = q.tile_rows + j;
+            if (j + 3 * L <= p.width)
+                moment_block<Real, G, 3, SQUARES>(weights, rows, p.width, count, sums, squares);
+            else if (j + 2 * L <= p.width)
+                moment_block<Real, G, 2, SQUARES>(weights, rows, p.width, count, sums, squares);
+            else
+                moment_block<Real, G, 1, SQUARES>(weights, rows, p.width, count, sums, squares);
+        }
+    }
+}
+
+// Rows of the tile about the common centre, in whole vectors.
+template <typename Real>
+void copy_tile_rows(const PackedMixture<Real>& p, const Real* rows, int64_t count, Real* to) {
+    constexpr int L = Simd<Real>::lanes;
+    for (int64_t j = 0; j < p.width; j += L) {
+        const Vector<Real> centre = load(p.centre + j);
+        const bool whole = j + L <= p.d;
+        for (int64_t n = 0; n < count; ++n) {
+            const Real* from = rows + n * p.d + j;
+            store<Real>(to + n * p.width + j, (whole ? load(from) : load_first(from, p.d - j)) - centre);
+        }
+    }
+}
+
+// Components that many rows count for are collected by matrix products about the common centre, the others by
+// queues about their own mean.
+template <typename Real>
+void collect_moments(const PackedMixture<Real>& p, bool moments_allowed, TileMemory<Real>& t, Queues<Real>& q,
+                     StripSums& s, const Real* strip_rows, int64_t tile_first, int64_t count) {
+    constexpr int L = Simd<Real>::lanes;
+    const int64_t padded = round_up(count, Simd<Real>::rows);
+    const bool diagonal = p.collection == MOMENTS;
+    int64_t dense_count = 0;
+    if (moments_allowed) copy_tile_rows<Real>(p, strip_rows + tile_first * p.d, count, q.tile_rows);
+    for (int64_t c = 0; c < p.k; ++c) {
+        Real* weights = t.log_weighted + c * t.stride;
+        int64_t reached = 0;
+        if (moments_allowed)
+            for (int64_t n = 0; n < padded; n += L)
+                reached += __builtin_popcount(mask_greater(load(weights + n), Vector<Real>{}));
+        if (5 * reached <= count) {
+            if (moments_allowed && reached == 0) continue;
+            collect_component_by_queue<Real>(p, t, q, s, strip_rows, tile_first, c, padded,
+                                             diagonal ? s.scatter + c * p.width : nullptr, false);
+            continue;
+        }
+        q.dense[dense_count++] = int32_t(c);
+        Vector<Real> total{}, squares{};
+        for (int64_t n = 0; n < padded; n += L) {
+            const Vector<Real> w = load(weights + n) * load(t.best + n);
+            store<Real>(weights + n, w);
+            total += w;
+            if (p.structure == SPHERICAL) squares = w * load(t.threshold + n) + squares;
+        }
+        s.moment_counts[c] += sum_lanes(total);
+        if (p.structure == SPHERICAL) s.moment_squares[c] += sum_lanes(squares);
+    }
+    if (p.structure == DIAG)
+        add_moments<Real, true>(p, t, q, s, dense_count, count);
+    else
+        add_moments<Real, false>(p, t, q, s, dense_count, count);
+}
+
+// Squared lengths of the centred rows of a tile, into t.threshold.
+template <typename Real>
+void squared_lengths(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    constexpr int L = Simd<Real>::lanes;
+    for (int64_t n = 0; n < count; n += L) {
+        Vector<Real> sum{};
+        for (int64_t j = 0; j < p.d; ++j) {
+            const Vector<Real> x = load(t.rows + j * t.stride + n);
+            sum = x * x + sum;
+        }
+        store<Real>(t.threshold + n, sum);
+    }
+}
+
+// The scatter of all rows about the common centre, weighted by what responsibilities they were given in all.
+template <typename Real>
+void collect_total_scatter(const PackedMixture<Real>& p, const TileMemory<Real>& t, Queues<Real>& q, StripSums& s,
+                           int64_t count, bool weighted) {
+    constexpr int L = Simd<Real>::lanes;
+    for (int64_t n = 0; n < count; ++n) {
+        // `best` is weight / sum of exponentials: zero for a row outside every component's reach.
+        const Real w = t.best[n] > Real(0) ? t.row_weight[n] : Real(0);
+        if (!weighted && w == Real(1)) continue;
+        const Vector<Real> root = broadcast(sqrt_of(w));
+        for (int64_t j = 0; j < p.width; j += L) {
+            Real* x = q.tile_rows + n * p.width + j;
+            store<Real>(x, w > Real(0) ? load(x) * root : Vector<Real>{});
+        }
+    }
+    for (int64_t n = 0; n < count; n += q.capacity)
+        add_scatter<Real>(q.tile_rows + n * p.width, p.width, p.width, count - n < q.capacity ? count - n : q.capacity,
+                          s.total_scatter);
+}

@@ -1,0 +1,200 @@
+// Log of weight times density of every component for a tile of rows.
+
+template <typename Real>
+struct TileMemory {
+    int64_t stride;      // rows a tile can hold
+    Real* rows;          // (d, stride) centred rows, transposed
+    Real* whitened;      // (d, stride)
+    Real* log_weighted;  // (k, stride) log of weight times density, later responsibilities
+    Real* best;          // (stride)
+    Real* threshold;     // (stride)
+    Real* row_weight;    // (stride)
+    Integer<Real>* likely;  // (stride / lanes) most promising component
+    int32_t* index;         // (stride + lanes)
+    Real* centred;          // (d, rows of a block)
+    Real* gathered;         // (d, rows of a block)
+    int prune_pause;        // tiles to go before pruning is tried again
+};
+
+// ln(2^80): log of RESPONSIBILITY_FLOOR.
+template <typename Real>
+constexpr Real FLOOR_EXPONENT = Real(55.451774444795625);
+
+// Below this a component contributes nothing to a row whose best log weighted density is `best`: the responsibility
+// is then below the floor even when multiplied by 1 + its squared Mahalanobis distance, which is bounded through
+// `best`. So second moments of rows far from every component are kept as exactly as those of near ones.
+template <typename Real>
+INLINE Vector<Real> contribution_threshold(Vector<Real> best, Real largest_offset) {
+    constexpr Real lowest = sizeof(Real) == 8 ? Real(-1e300) : Real(-1e37);
+    const Vector<Real> distance = Real(2) * (broadcast(largest_offset) - best) + Real(2 * 56 + 1);
+    const Vector<Real> t = best - FLOOR_EXPONENT<Real> - logarithm<Real>(distance);
+    return best > broadcast(lowest) ? t : broadcast(Real(-__builtin_inf()));
+}
+
+template <typename Real>
+void whiten_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
+    Real* zero = t.gathered;  // a mean of zero: the rows are centred already
+    for (int64_t j = 0; j < p.d; ++j) zero[j] = Real(0);
+    for (int64_t n = 0; n < count; n += R * L)
+        factor_blocks<Real, R>(t.rows + n, t.stride, zero, t.centred, p.whitener, p.d, [&](auto& y, int64_t j0) INLINE_LAMBDA {
+            constexpr int C = int(sizeof(y) / sizeof(y[0]));
+#pragma GCC unroll 8
+            for (int c = 0; c < C; ++c)
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) store<Real>(t.whitened + (j0 + c) * t.stride + n + r * L, y[c][r]);
+        });
+}
+
+template <typename Real, bool EXACT>
+void evaluate_by_scales(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
+    const Real* rows = p.whiten ? t.whitened : t.rows;
+    for (int64_t first = 0; first < p.k; first += COLUMNS) {
+        const Real* packed = p.factors + first * 2 * p.d;
+        const int64_t members = first + COLUMNS <= p.k ? COLUMNS : p.k - first;
+        for (int64_t n = 0; n < count; n += R * L) {
+            Vector<Real> distance[COLUMNS][R];
+#pragma GCC unroll 8
+            for (int c = 0; c < COLUMNS; ++c)
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) distance[c][r] = Vector<Real>{};
+            distance_diag<Real, R, EXACT>(rows + n, t.stride, packed, 0, p.d, distance);
+#pragma GCC unroll 8
+            for (int c = 0; c < COLUMNS; ++c) {
+                if (c >= members) continue;
+                const Vector<Real> offset = broadcast(p.offset[first + c]);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r)
+                    store<Real>(t.log_weighted + (first + c) * t.stride + n + r * L,
+                                offset - Real(0.5) * distance[c][r]);
+            }
+        }
+    }
+}
+
+// Component c for the block of rows at `rows`, over the first `columns` whitened columns.
+template <typename Real, int R>
+INLINE void evaluate_block(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, const Real* rows,
+                           int64_t stride, int64_t columns, Real* out) {
+    constexpr int L = Simd<Real>::lanes;
+    Vector<Real> distance[R];
+    distance_full<Real, R>(rows, stride, p.means + c * p.width, t.centred, p.factors + c * p.factor_stride, columns,
+                           distance);
+    const Vector<Real> offset = broadcast(p.offset[c]);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) store<Real>(out + r * L, offset - Real(0.5) * distance[r]);
+}
+
+template <typename Real>
+NOINLINE void evaluate_component(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, int64_t count, int64_t columns) {
+    constexpr int rows = Simd<Real>::rows;
+    for (int64_t n = 0; n < count; n += rows)
+        evaluate_block<Real, ROW_VECTORS>(p, t, c, t.rows + n, t.stride, columns, t.log_weighted + c * t.stride + n);
+}
+
+// Completes component c for the rows listed in t.index[0 .. listed).
+template <typename Real>
+NOINLINE void evaluate_listed(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, const int32_t* index,
+                     int64_t listed) {
+    constexpr int L = Simd<Real>::lanes, rows = Simd<Real>::rows;
+    Real result[rows];
+    Real* out = t.log_weighted + c * t.stride;
+    for (int64_t i = 0; i < listed;) {
+        const int64_t left = listed - i;
+        int64_t done;
+        if (left > L) {
+            gather_rows<Real>(t.rows, t.stride, p.d, index + i, left, t.gathered, rows);
+            evaluate_block<Real, ROW_VECTORS>(p, t, c, t.gathered, rows, p.d, result);
+            done = left < rows ? left : rows;
+        } else {
+            gather_rows<Real>(t.rows, t.stride, p.d, index + i, left, t.gathered, L);
+            evaluate_block<Real, 1>(p, t, c, t.gathered, L, p.d, result);
+            done = left;
+        }
+        for (int64_t m = 0; m < done; ++m) out[index[i + m]] = result[m];
+        i += done;
+    }
+}
+
+// A partial sum of squares only grows, so a component whose bound after the first columns lies below the threshold
+// under a row's best component need not be finished for that row. Each row's most promising component is
+// finished first; the others only where their bound survives. What is left unfinished keeps its bound, which
+// stays below the threshold.
+template <typename Real>
+void evaluate_pruned(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count, int64_t columns) {
+    constexpr int L = Simd<Real>::lanes;
+    const int64_t padded = round_up(count, Simd<Real>::rows);
+    const Real infinity = Real(__builtin_inf());
+    for (int64_t n = 0; n < padded; n += L) {
+        store<Real>(t.best + n, broadcast(-infinity));
+        t.likely[n / L] = Integer<Real>{};
+    }
+    for (int64_t c = 0; c < p.k; ++c) {
+        evaluate_component<Real>(p, t, c, count, columns);
+        const Real* bound = t.log_weighted + c * t.stride;
+        const Integer<Real> here = Integer<Real>{} + typename Bits<Real>::type(c);
+        for (int64_t n = 0; n < padded; n += L) {
+            const Vector<Real> b = load(bound + n), best = load(t.best + n);
+            const auto above = b > best;
+            store<Real>(t.best + n, above ? b : best);
+            t.likely[n / L] = above ? here : t.likely[n / L];
+        }
+    }
+    // Rows by their most promising component: a counting sort.
+    const typename Bits<Real>::type* likely = reinterpret_cast<const typename Bits<Real>::type*>(t.likely);
+    int32_t* start = t.index + padded + L;
+    for (int64_t c = 0; c <= p.k; ++c) start[c] = 0;
+    for (int64_t n = 0; n < padded; ++n) ++start[likely[n] + 1];
+    for (int64_t c = 0; c < p.k; ++c) start[c + 1] += start[c];
+    for (int64_t n = 0; n < padded; ++n) t.index[start[likely[n]]++] = int32_t(n);
+    for (int64_t c = 0; c < p.k; ++c) {
+        const int64_t from = c == 0 ? 0 : start[c - 1], listed = start[c] - from;
+        if (listed == 0) continue;
+        evaluate_listed<Real>(p, t, c, t.index + from, listed);
+        const Real* value = t.log_weighted + c * t.stride;
+        for (int64_t i = from; i < start[c]; ++i) t.best[t.index[i]] = value[t.index[i]];
+    }
+    for (int64_t n = 0; n < padded; n += L)
+        store<Real>(t.threshold + n, contribution_threshold<Real>(load(t.best + n), p.largest_offset));
+
+    int64_t finished = 0;
+    for (int64_t c = 0; c < p.k; ++c) {
+        const Real* bound = t.log_weighted + c * t.stride;
+        const Integer<Real> here = Integer<Real>{} + typename Bits<Real>::type(c);
+        int64_t listed = 0;
+        for (int64_t n = 0; n < padded; n += L) {
+            const Vector<Real> b = t.likely[n / L] == here ? broadcast(-infinity) : load(bound + n);
+            uint32_t mask = mask_greater(b, load(t.threshold + n));
+            for (; mask; mask &= mask - 1) t.index[listed++] = int32_t(n + __builtin_ctz(mask));
+        }
+        finished += listed;
+        if (5 * listed > 3 * padded)
+            evaluate_component<Real>(p, t, c, count, p.d);
+        else if (listed)
+            evaluate_listed<Real>(p, t, c, t.index, listed);
+    }
+    // Where most components survive everywhere, bounds are not worth their cost for a while.
+    if (2 * finished > p.k * padded) t.prune_pause = 15;
+}
+
+template <typename Real>
+void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    if (!p.by_factor) {
+        if (p.whiten) whiten_tile(p, t, count);
+        if (p.exact)
+            evaluate_by_scales<Real, true>(p, t, count);
+        else
+            evaluate_by_scales<Real, false>(p, t, count);
+        return;
+    }
+    constexpr int64_t bound_columns = 8;
+    if (p.d > bound_columns && p.k > 2 && count > Simd<Real>::rows) {
+        if (t.prune_pause == 0) {
+            evaluate_pruned(p, t, count, bound_columns);
+            return;
+        }
+        --t.prune_pause;
+    }
+    for (int64_t c = 0; c < p.k; ++c) evaluate_component<Real>(p, t, c, count, p.d);
+}

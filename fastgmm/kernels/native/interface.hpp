@@ -1,0 +1,80 @@
+// What the Python wrapper and the instruction-set builds agree on. Plain data only: nothing here may become code
+// that one build compiles and another links.
+#ifndef FASTGMM_INTERFACE_HPP
+#define FASTGMM_INTERFACE_HPP
+
+#include <cstdint>
+
+namespace fastgmm {
+
+enum Structure { FULL = 0, TIED = 1, DIAG = 2, SPHERICAL = 3 };
+enum Action { ACCUMULATE = 0, LOG_DENSITY = 1, RESPONSIBILITIES = 2, ASSIGN = 3, ACCUMULATE_LABELS = 4 };
+enum Status { DONE = 0, OUT_OF_MEMORY = 1, INTERRUPTED = 2 };
+
+// One pass over the rows of a mixture. Sizes: n rows, d features, k components.
+struct MixturePass {
+    Structure structure;
+    Action action;
+    const void* rows;             // (n, d) float or double
+    const double* sample_weight;  // (n) or null
+    const int64_t* labels;        // (n), ACCUMULATE_LABELS only
+    int64_t n, d, k;
+    const double* log_offset;  // (k)
+    const double* means;       // (k, d)
+    const double* factor;      // precision factors in the structure's shape; null for ACCUMULATE_LABELS
+    double* counts;            // (k), added to
+    double* sums;              // (k, d), added to
+    double* scatter;           // in the structure's shape, added to
+    void* out;                 // (n) or (n, k), the rows' type; int64 for ASSIGN
+    double log_likelihood;     // written
+    int n_threads;
+    int (*poll)();  // called now and then by the calling thread; non-zero stops the pass. May be null.
+};
+
+// One pass of k-means: nearest centre and the sums of a Lloyd step.
+struct NearestPass {
+    const void* rows;
+    const double* sample_weight;
+    int64_t n, d, k;
+    const double* centres;  // (k, d)
+    int64_t* labels;        // (n), written
+    double* counts;         // (k), added to
+    double* sums;           // (k, d) about the centres, added to
+    double inertia;         // written
+    int n_threads;
+    int (*poll)();
+};
+
+// One pass of k-means++: squared distances to k candidate centres.
+struct SeedingPass {
+    const void* rows;
+    const double* sample_weight;
+    int64_t n, d, k;
+    const double* candidates;  // (k, d)
+    void* distances;           // (n), the rows' type; lowered in place when `potentials` is null (then k is 1)
+    double* potentials;        // (k), written, or null
+    int n_threads;
+    int (*poll)();
+};
+
+// The entry points of one instruction set, for float (0) and double (1).
+struct KernelTable {
+    const char* name;
+    int (*mixture[2])(MixturePass*);
+    int (*nearest[2])(NearestPass*);
+    int (*seeding[2])(SeedingPass*);
+    void (*exponentials[2])(const void*, void*, int64_t);
+    void (*logarithms[2])(const void*, void*, int64_t);
+};
+
+// Chosen from what was built and what the processor has.
+const KernelTable* table_for(const char* isa);  // null when not built or not runnable
+const char* best_isa();
+bool built_with_openmp();
+void note_parallel_region();
+bool after_fork();
+int64_t factorise_precisions(const double* covariances, int64_t k, int64_t d, double* factors);
+
+}  // namespace fastgmm
+
+#endif

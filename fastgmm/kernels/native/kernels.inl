@@ -1,0 +1,67 @@
+// The kernels of one instruction set. Included once by each kernels_<name>.cpp, which defines FASTGMM_TABLE and
+// FASTGMM_ISA_NAME and is compiled with that set's flags. Everything sits in an unnamed namespace: a function that
+// two builds shared would be compiled for one of them and linked into both.
+
+#include <sched.h>
+#include <time.h>
+
+#include <cstdint>
+#include <cstdlib>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "interface.hpp"
+
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define INLINE_LAMBDA __attribute__((always_inline))
+
+namespace fastgmm {
+namespace {
+
+INLINE double sqrt_of(double x) { return __builtin_sqrt(x); }
+INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
+
+#include "simd.inl"
+#include "transcendental.inl"
+#include "scratch.inl"
+#include "strips.inl"
+#include "tile.inl"
+#include "distance.inl"
+#include "packed_mixture.inl"
+#include "evaluate.inl"
+#include "posterior.inl"
+#include "collect.inl"
+#include "mixture.inl"
+#include "nearest.inl"
+
+template <typename Real>
+void exponentials(const void* from, void* to, int64_t count) {
+    for (int64_t i = 0; i < count; i += Simd<Real>::lanes)
+        store<Real>(static_cast<Real*>(to) + i, exponential<Real>(load(static_cast<const Real*>(from) + i)));
+}
+
+template <typename Real>
+void logarithms(const void* from, void* to, int64_t count) {
+    for (int64_t i = 0; i < count; i += Simd<Real>::lanes)
+        store<Real>(static_cast<Real*>(to) + i, logarithm<Real>(load(static_cast<const Real*>(from) + i)));
+}
+
+}  // namespace
+
+extern const KernelTable FASTGMM_TABLE;
+const KernelTable FASTGMM_TABLE = {
+    FASTGMM_ISA_NAME,
+    {mixture_pass<float>, mixture_pass<double>},
+    {nearest_pass<float>, nearest_pass<double>},
+    {seeding_pass<float>, seeding_pass<double>},
+    {exponentials<float>, exponentials<double>},
+    {logarithms<float>, logarithms<double>},
+};
+
+}  // namespace fastgmm

@@ -1,0 +1,3 @@
+#define FASTGMM_TABLE table_avx512
+#define FASTGMM_ISA_NAME "avx512"
+#include "kernels.inl"

@@ -1,0 +1,161 @@
+// A mixture's parameters in the layout the micro-kernels read, made once per pass and shared by all threads.
+
+// How the statistics of the responsibilities are gathered.
+enum Collection {
+    LANES_FULL,    // few features: lanes are rows, every moment a register
+    LANES_DIAG,    // the same, without cross moments
+    QUEUE_FULL,    // rows that count are queued by component, their scatter added when the queue is full
+    QUEUE_SHARED,  // the same into one scatter for all components
+    MOMENTS,       // first and second moments about the common centre, as matrix products
+    TOTAL_SCATTER  // first moments per component, one scatter of all rows about the common centre
+};
+
+template <typename Real>
+struct PackedMixture {
+    int64_t n, d, k, width;  // width: d rounded up to whole vectors
+    Structure structure;
+    Collection collection;
+    bool by_factor;  // distances through a triangular factor, else through scales
+    bool exact;      // subtract before scaling, about the origin: see `spread_limit`
+    bool whiten;     // rows are multiplied by the shared factor once per tile
+    Real* centre;    // (width) subtracted from every row
+    Real* means;     // (k, width) about the centre
+    Real* offset;    // (k)
+    Real* factors;   // packed factors (by_factor: one per component or one in all), else packed scales by groups
+    Real* whitener;  // packed shared factor
+    int64_t factor_stride;
+    Real largest_offset;
+};
+
+// Means further than this from the common centre, in units of their component's standard deviation, would lose
+// digits in moments about that centre (its square times the rounding unit is lost) ...
+template <typename Real>
+constexpr double MOMENT_LIMIT = sizeof(Real) == 8 ? 512.0 : 32.0;
+// ... and in products of scale and position (itself times the rounding unit).
+template <typename Real>
+constexpr double SPREAD_LIMIT = sizeof(Real) == 8 ? 65536.0 : 256.0;
+
+// Largest distance of a mean from `centre`, feature by feature, in units of the smallest scale of its component.
+inline double spread_about(const MixturePass& pass, const double* centre) {
+    const int64_t d = pass.d;
+    double largest = 0.0;
+    if (!pass.factor) return largest;
+    for (int64_t k = 0; k < pass.k; ++k)
+        for (int64_t j = 0; j < d; ++j) {
+            double scale = 0.0;
+            if (pass.structure == DIAG) {
+                scale = pass.factor[k * d + j];
+            } else if (pass.structure == SPHERICAL) {
+                scale = pass.factor[k];
+            } else {
+                const double* row = pass.factor + (pass.structure == FULL ? k * d * d : 0) + j * d;
+                for (int64_t i = j; i < d; ++i) {
+                    const double size = row[i] < 0 ? -row[i] : row[i];
+                    scale = size > scale ? size : scale;
+                }
+            }
+            const double away = pass.means[k * d + j] - centre[j];
+            const double spread = (away < 0 ? -away : away) * scale;
+            largest = spread > largest ? spread : largest;
+        }
+    return largest;
+}
+
+template <typename Real>
+struct MixtureStore {
+    PackedMixture<Real> mixture;
+    Block block;
+
+    bool pack(const MixturePass& pass) {
+        PackedMixture<Real>& p = mixture;
+        const int64_t d = p.d = pass.d, k = p.k = pass.k;
+        p.n = pass.n;
+        p.width = round_up(d, Simd<Real>::lanes);
+        p.structure = pass.structure;
+
+        Block middle_block;
+        if (!middle_block.allocate(d * int64_t(sizeof(double)))) return false;
+        double* middle = reinterpret_cast<double*>(middle_block.memory);
+        // The centre is representable in the rows' type, so that subtracting it rounds once and means follow exactly.
+        for (int64_t j = 0; j < d; ++j) {
+            middle[j] = 0.0;
+            for (int64_t c = 0; c < k; ++c) middle[j] += pass.means[c * d + j] / double(k);
+            middle[j] = double(Real(middle[j]));
+        }
+        const bool factored = pass.structure == FULL || pass.structure == TIED;
+        const double spread = spread_about(pass, middle);
+        // Factors subtract the component's own mean anyway: with double means nothing is gained by a centre.
+        p.exact = !(spread <= SPREAD_LIMIT<Real>) || (pass.structure == FULL && sizeof(Real) == 8);
+        const bool moments = spread <= MOMENT_LIMIT<Real>;
+        if (p.exact)
+            for (int64_t j = 0; j < d; ++j) middle[j] = 0.0;
+        p.whiten = pass.structure == TIED && !p.exact && d > 4;
+        p.by_factor = factored && !p.whiten;
+        const bool has_factor = pass.factor != nullptr;  // given owners need none
+        if (pass.structure == FULL)
+            p.collection = d <= 4 ? LANES_FULL : QUEUE_FULL;
+        else if (pass.structure == TIED)
+            p.collection = d <= 4 ? LANES_FULL : moments && !p.exact ? TOTAL_SCATTER : QUEUE_SHARED;
+        else
+            p.collection = d <= 8 ? LANES_DIAG : MOMENTS;
+        // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
+        moments_allowed = moments && !p.exact;
+
+        const int64_t groups = (k + COLUMNS - 1) / COLUMNS;
+        const int64_t factor_size = packed_factor_size(d);
+        Arena arena{nullptr, 0};
+        for (int turn = 0; turn < 2; ++turn) {
+            arena.used = 0;
+            p.centre = arena.take<Real>(p.width);
+            p.means = arena.take<Real>(k * p.width);
+            p.offset = arena.take<Real>(k);
+            p.factor_stride = pass.structure == FULL ? factor_size : 0;
+            p.factors = arena.take<Real>(
+                !has_factor   ? 0
+                : p.by_factor ? (pass.structure == FULL ? k : 1) * factor_size
+                              : groups * 2 * COLUMNS * d);
+            p.whitener = arena.take<Real>(p.whiten ? factor_size : 0);
+            if (turn == 0) {
+                if (!block.allocate(arena.used)) return false;
+                arena.block = block.memory;
+            }
+        }
+
+        for (int64_t j = 0; j < p.width; ++j) p.centre[j] = j < d ? Real(middle[j]) : Real(0);
+        p.largest_offset = -__builtin_inf();
+        for (int64_t c = 0; c < k; ++c) {
+            p.offset[c] = Real(pass.log_offset[c]);
+            if (p.offset[c] > p.largest_offset) p.largest_offset = p.offset[c];
+            for (int64_t j = 0; j < p.width; ++j)
+                p.means[c * p.width + j] = j < d ? Real(pass.means[c * d + j] - middle[j]) : Real(0);
+        }
+        if (!has_factor) return true;
+        if (p.by_factor) {
+            for (int64_t c = 0; c < (pass.structure == FULL ? k : 1); ++c)
+                pack_factor(pass.factor + c * d * d, d, p.factors + c * factor_size);
+            return true;
+        }
+        if (p.whiten) pack_factor(pass.factor, d, p.whitener);
+        for (int64_t group = 0; group < groups; ++group) {
+            Real* packed = p.factors + group * 2 * COLUMNS * d;
+            for (int lane = 0; lane < COLUMNS; ++lane) {
+                const int64_t c = group * COLUMNS + lane < k ? group * COLUMNS + lane : k - 1;
+                for (int64_t j = 0; j < d; ++j) {
+                    double mean = pass.means[c * d + j] - middle[j], scale = 1.0;
+                    if (p.whiten) {
+                        mean = 0.0;
+                        for (int64_t i = 0; i <= j; ++i)
+                            mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
+                    } else {
+                        scale = pass.structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
+                    }
+                    packed[j * 2 * COLUMNS + lane] = Real(p.exact ? mean : mean * scale);
+                    packed[j * 2 * COLUMNS + COLUMNS + lane] = Real(scale);
+                }
+            }
+        }
+        return true;
+    }
+
+    bool moments_allowed = false;
+};

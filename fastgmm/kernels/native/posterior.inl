@@ -1,0 +1,128 @@
+// From log weighted densities to responsibilities and log densities.
+
+// Replaces log_weighted of ROW_VECTORS vectors of rows from n by exp(log_weighted - max), zero below the threshold,
+// and gives max, sum and log density of each row. KEEP false only sums. A row to which no component gives density
+// has max -inf, sum 0.
+template <typename Real, bool KEEP>
+INLINE void exponentials_of_block(const PackedMixture<Real>& p, const TileMemory<Real>& t, int64_t n,
+                                  Vector<Real> (&largest)[ROW_VECTORS], Vector<Real> (&total)[ROW_VECTORS]) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
+    const Real infinity = Real(__builtin_inf());
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        largest[r] = broadcast(-infinity);
+        total[r] = Vector<Real>{};
+    }
+    for (int64_t c = 0; c < p.k; ++c)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+            largest[r] = maximum<Real>(load(t.log_weighted + c * t.stride + n + r * L), largest[r]);
+    Vector<Real> threshold[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) threshold[r] = contribution_threshold<Real>(largest[r], p.largest_offset);
+    for (int64_t c = 0; c < p.k; ++c) {
+        Real* row = t.log_weighted + c * t.stride + n;
+        Vector<Real> value[R];
+        uint32_t any = 0;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            value[r] = load(row + r * L);
+            any |= mask_greater(value[r], threshold[r]);
+        }
+        if (any == 0) {
+            if (KEEP)
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) store<Real>(row + r * L, Vector<Real>{});
+            continue;
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            Vector<Real> e = exponential<Real>(value[r] - largest[r]);
+            e = value[r] > threshold[r] ? e : Vector<Real>{};
+            total[r] += e;
+            if (KEEP) store<Real>(row + r * L, e);
+        }
+    }
+}
+
+template <typename Real>
+INLINE Vector<Real> log_density_of(Vector<Real> largest, Vector<Real> total) {
+    const Real infinity = Real(__builtin_inf());
+    return largest > broadcast(-infinity) ? largest + logarithm<Real>(total) : broadcast(-infinity);
+}
+
+// Responsibilities (times weight) in place of log_weighted; returns the tile's weighted log-likelihood.
+template <typename Real>
+double weigh_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, const double* sample_weight, int64_t count) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS, rows = Simd<Real>::rows;
+    const int64_t padded = round_up(count, rows);
+    for (int64_t n = 0; n < padded; ++n)
+        t.row_weight[n] = n >= count ? Real(0) : sample_weight ? Real(sample_weight[n]) : Real(1);
+    Vector<double> log_likelihood{};
+    for (int64_t n = 0; n < padded; n += rows) {
+        Vector<Real> largest[R], total[R];
+        exponentials_of_block<Real, true>(p, t, n, largest, total);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vector<Real> weight = load(t.row_weight + n + r * L);
+            const Vector<Real> density = log_density_of<Real>(largest[r], total[r]);
+            const Vector<Real> none{};
+            const Vector<Real> part = weight > none ? weight * density : none;
+            // Rows outside every component's reach carry nothing.
+            store<Real>(t.best + n + r * L, total[r] > none ? weight / total[r] : none);
+            for (int lane = 0; lane < L; ++lane) log_likelihood[lane % Simd<double>::lanes] += double(part[lane]);
+        }
+    }
+    return sum_lanes(log_likelihood);
+}
+
+template <typename Real>
+void write_log_density(const PackedMixture<Real>& p, const TileMemory<Real>& t, int64_t count, Real* out) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS, rows = Simd<Real>::rows;
+    for (int64_t n = 0; n < count; n += rows) {
+        Vector<Real> largest[R], total[R];
+        exponentials_of_block<Real, false>(p, t, n, largest, total);
+        Real block[rows];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) store<Real>(block + r * L, log_density_of<Real>(largest[r], total[r]));
+        const int64_t left = count - n < rows ? count - n : rows;
+        __builtin_memcpy(out + n, block, size_t(left) * sizeof(Real));
+    }
+}
+
+template <typename Real>
+void write_responsibilities(const PackedMixture<Real>& p, const TileMemory<Real>& t, int64_t count, Real* out) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS, rows = Simd<Real>::rows;
+    for (int64_t n = 0; n < count; n += rows) {
+        Vector<Real> largest[R], total[R];
+        exponentials_of_block<Real, true>(p, t, n, largest, total);
+        Real scale[rows];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) store<Real>(scale + r * L, Real(1) / total[r]);
+        const int64_t left = count - n < rows ? count - n : rows;
+        for (int64_t m = 0; m < left; ++m) {
+            Real* to = out + (n + m) * p.k;
+            const Real* from = t.log_weighted + n + m;
+            const bool reached = scale[m] < Real(__builtin_inf());
+            for (int64_t c = 0; c < p.k; ++c) to[c] = reached ? from[c * t.stride] * scale[m] : Real(1) / Real(p.k);
+        }
+    }
+}
+
+template <typename Real>
+void write_assignments(const PackedMixture<Real>& p, const TileMemory<Real>& t, int64_t count, int64_t* out) {
+    constexpr int L = Simd<Real>::lanes;
+    using Index = typename Bits<Real>::type;
+    for (int64_t n = 0; n < count; n += L) {
+        Vector<Real> best = broadcast(Real(-__builtin_inf()));
+        Integer<Real> chosen{};
+        for (int64_t c = 0; c < p.k; ++c) {
+            const Vector<Real> value = load(t.log_weighted + c * t.stride + n);
+            const auto above = value > best;
+            best = above ? value : best;
+            chosen = above ? Integer<Real>{} + Index(c) : chosen;
+        }
+        const int64_t left = count - n < L ? count - n : L;
+        for (int64_t m = 0; m < left; ++m) out[n + m] = int64_t(chosen[m]);
+    }
+}

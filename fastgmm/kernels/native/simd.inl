@@ -1,0 +1,116 @@
+// Vectors of one instruction set. Arithmetic uses the compiler's vector extensions, so `a * b + c` becomes a fused
+// multiply-add where the target has one; only comparisons to bit masks need intrinsics.
+
+template <typename Real>
+struct Bits;
+template <>
+struct Bits<double> {
+    using type = int64_t;
+};
+template <>
+struct Bits<float> {
+    using type = int32_t;
+};
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64;
+constexpr int COLUMNS = 8;  // columns of a register block: with 3 vectors of rows 24 accumulators of 32 registers
+#elif defined(__AVX2__)
+constexpr int VECTOR_BYTES = 32;
+constexpr int COLUMNS = 4;  // 12 accumulators of 16 registers
+#elif defined(__aarch64__)
+constexpr int VECTOR_BYTES = 16;
+constexpr int COLUMNS = 8;
+#else
+constexpr int VECTOR_BYTES = 16;
+constexpr int COLUMNS = 4;
+#endif
+constexpr int ROW_VECTORS = 3;  // vectors of rows in a register block
+
+template <typename Real>
+struct Simd {
+    static constexpr int lanes = VECTOR_BYTES / int(sizeof(Real));
+    typedef Real Vector __attribute__((vector_size(VECTOR_BYTES)));
+    typedef typename Bits<Real>::type Integer __attribute__((vector_size(VECTOR_BYTES)));
+    static constexpr int rows = lanes * ROW_VECTORS;  // rows of a register block
+};
+
+template <typename Real>
+using Vector = typename Simd<Real>::Vector;
+template <typename Real>
+using Integer = typename Simd<Real>::Integer;
+
+template <typename Real>
+INLINE Vector<Real> load(const Real* from) {
+    Vector<Real> v;
+    __builtin_memcpy(&v, from, sizeof v);
+    return v;
+}
+
+template <typename Real>
+INLINE void store(Real* to, Vector<Real> v) {
+    __builtin_memcpy(to, &v, sizeof v);
+}
+
+template <typename Real>
+INLINE Vector<Real> broadcast(Real value) {
+    return value - Vector<Real>{};
+}
+
+template <typename Real>
+INLINE Vector<Real> maximum(Vector<Real> a, Vector<Real> b) {
+    return a > b ? a : b;
+}
+
+INLINE double sum_lanes(Vector<double> v) {
+    double total = 0.0;
+    for (int lane = 0; lane < Simd<double>::lanes; ++lane) total += v[lane];
+    return total;
+}
+
+INLINE double sum_lanes(Vector<float> v) {
+    double total = 0.0;
+    for (int lane = 0; lane < Simd<float>::lanes; ++lane) total += double(v[lane]);
+    return total;
+}
+
+// Bit l is set where a[l] > b[l] (never for NaN).
+INLINE uint32_t mask_greater(Vector<double> a, Vector<double> b) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ);
+#elif defined(__AVX2__)
+    return uint32_t(_mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_GT_OQ)));
+#else
+    uint32_t mask = 0;
+    for (int lane = 0; lane < Simd<double>::lanes; ++lane) mask |= uint32_t(a[lane] > b[lane]) << lane;
+    return mask;
+#endif
+}
+
+INLINE uint32_t mask_greater(Vector<float> a, Vector<float> b) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+#elif defined(__AVX2__)
+    return uint32_t(_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)));
+#else
+    uint32_t mask = 0;
+    for (int lane = 0; lane < Simd<float>::lanes; ++lane) mask |= uint32_t(a[lane] > b[lane]) << lane;
+    return mask;
+#endif
+}
+
+// Adds the lanes of v to doubles in memory.
+INLINE void add_to(double* to, Vector<double> v) {
+    store<double>(to, load<double>(to) + v);
+}
+
+INLINE void add_to(double* to, Vector<float> v) {
+#if defined(__AVX512F__)
+    const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
+    const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
+    store<double>(to, load<double>(to) + (Vector<double>)low);
+    store<double>(to + 8, load<double>(to + 8) + (Vector<double>)high);
+#else
+    for (int lane = 0; lane < Simd<float>::lanes; ++lane) to[lane] += double(v[lane]);
+#endif
+}

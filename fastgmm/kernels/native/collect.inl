@@ -28,7 +28,7 @@ struct Queues {
     int32_t* dense;     // (k) components collected by matrix products in this tile
 };
 
-// The upper triangle of a scatter as blocks of 8 rows by up to 3 vectors.
+// The upper triangle of a scatter as blocks of SCATTER_ROWS rows by up to 4 vectors.
 constexpr int SCATTER_ROWS = COLUMNS;
 
 template <typename Real>
@@ -39,9 +39,9 @@ INLINE int64_t packed_scatter_size(int64_t width) {
     return size;
 }
 
-template <typename Real, int J>
+template <typename Real, int I, int J>
 INLINE double* scatter_block(const Real* left, const Real* right, int64_t stride, int64_t count, double* to) {
-    constexpr int L = Simd<Real>::lanes, I = SCATTER_ROWS;
+    constexpr int L = Simd<Real>::lanes;
     Vector<Real> sum[I][J];
 #pragma GCC unroll 8
     for (int i = 0; i < I; ++i)
@@ -65,16 +65,27 @@ INLINE double* scatter_block(const Real* left, const Real* right, int64_t stride
     return to;
 }
 
+// How many of the vectors that are left the next block takes: 3, but never such that one alone remains.
+INLINE int64_t scatter_vectors(int64_t left) { return left == 4 ? 4 : left == 5 || left < 3 ? (left < 2 ? left : 2) : 3; }
+
 // to += rows^T rows over `count` rows of `width` features, `stride` apart.
 template <typename Real>
 NOINLINE void add_scatter(const Real* rows, int64_t stride, int64_t width, int64_t count, double* to) {
-    constexpr int L = Simd<Real>::lanes;
-    for (int64_t i = 0; i < width; i += SCATTER_ROWS) {
-        int64_t j = i / L * L;
-        for (; j + 3 * L <= width; j += 3 * L) to = scatter_block<Real, 3>(rows + i, rows + j, stride, count, to);
-        if (j + 2 * L == width) to = scatter_block<Real, 2>(rows + i, rows + j, stride, count, to);
-        if (j + L == width) to = scatter_block<Real, 1>(rows + i, rows + j, stride, count, to);
-    }
+    constexpr int L = Simd<Real>::lanes, I = SCATTER_ROWS;
+    for (int64_t i = 0; i < width; i += I)
+        for (int64_t j = i / L * L; j < width;) {
+            const int64_t vectors = scatter_vectors((width - j) / L);
+            switch (vectors) {
+                case 4:
+                    to = scatter_block<Real, I / 2, 4>(rows + i, rows + j, stride, count, to);
+                    to = scatter_block<Real, I / 2, 4>(rows + i + I / 2, rows + j, stride, count, to);
+                    break;
+                case 3: to = scatter_block<Real, I, 3>(rows + i, rows + j, stride, count, to); break;
+                case 2: to = scatter_block<Real, I, 2>(rows + i, rows + j, stride, count, to); break;
+                default: to = scatter_block<Real, I, 1>(rows + i, rows + j, stride, count, to);
+            }
+            j += vectors * L;
+        }
 }
 
 // Adds packed blocks to both triangles of (d, d).
@@ -83,7 +94,7 @@ void unpack_scatter(const double* packed, int64_t width, int64_t d, double* to) 
     constexpr int L = Simd<Real>::lanes;
     for (int64_t i0 = 0; i0 < width; i0 += SCATTER_ROWS)
         for (int64_t j0 = i0 / L * L; j0 < width;) {
-            const int64_t block = j0 + 3 * L <= width ? 3 * L : width - j0;
+            const int64_t block = scatter_vectors((width - j0) / L) * L;
             for (int64_t i = i0; i < i0 + SCATTER_ROWS; ++i)
                 for (int64_t j = j0; j < j0 + block; ++j, ++packed) {
                     if (j < i || j >= d) continue;
@@ -94,49 +105,77 @@ void unpack_scatter(const double* packed, int64_t width, int64_t d, double* to) 
         }
 }
 
-// The first `width` (at most a vector) values, zeros behind them; reads nothing behind them.
-template <typename Real>
-INLINE Vector<Real> load_first(const Real* from, int64_t width) {
-    Real block[Simd<Real>::lanes] = {};
-    for (int64_t i = 0; i < width; ++i) block[i] = from[i];
-    return load(block);
-}
-
-// Moves the queue of component c into its sums and, for factored structures, `scatter`.
-template <typename Real>
-NOINLINE void flush_queue(const PackedMixture<Real>& p, const Real* strip_rows, Queues<Real>& q, StripSums& s, int64_t c,
-                 double* scatter, bool cross_moments) {
+// J vectors of features of the queued rows: centred, weighted, left in q.flushed, and added to the sums.
+template <typename Real, int J, bool CROSS>
+INLINE void flush_features(const PackedMixture<Real>& p, const Real* strip_rows, Queues<Real>& q, int64_t c,
+                           const int32_t* rows, const Real* weights, int64_t count, int64_t j0, double* sums,
+                           double* squares) {
     constexpr int L = Simd<Real>::lanes;
-    const int64_t slot = q.capacity + L, count = q.fill[c];
-    const int32_t* rows = q.rows + c * slot;
-    Real* weights = q.weights + c * slot;
-    q.fill[c] = 0;
-    if (count == 0) return;
-    // Row and row^T each carry the root of the weight.
-    if (cross_moments)
-        for (int64_t i = 0; i < count; ++i) weights[i] = sqrt_of(weights[i]);
-    for (int64_t j = 0; j < p.width; j += L) {
-        const Vector<Real> centre = load(p.centre + j), mean = load(p.means + c * p.width + j);
-        const bool whole = j + L <= p.d;
-        Vector<Real> sum{}, squares{};
-        for (int64_t i = 0; i < count; ++i) {
-            const Real* from = strip_rows + int64_t(rows[i]) * p.d + j;
-            Vector<Real> x = whole ? load(from) : load_first(from, p.d - j);
-            x = x - centre - mean;
-            const Vector<Real> w = broadcast(weights[i]);
+    Vector<Real> centre[J], mean[J], sum[J], square[J];
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) {
+        centre[j] = load(p.centre + j0 + j * L);
+        mean[j] = load(p.means + c * p.width + j0 + j * L);
+        sum[j] = square[j] = Vector<Real>{};
+    }
+    const bool whole = j0 + J * L <= p.d;
+    for (int64_t i = 0; i < count; ++i) {
+        const Real* from = strip_rows + int64_t(rows[i]) * p.d + j0;
+        const Vector<Real> w = broadcast(weights[i]);
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) {
+            Vector<Real> x = whole || j < J - 1 ? load(from + j * L) : load_first(from + j * L, p.d - j0 - j * L);
+            x = x - centre[j] - mean[j];
             const Vector<Real> wx = x * w;
-            if (cross_moments) {
-                store<Real>(q.flushed + i * p.width + j, wx);
-                sum = wx * w + sum;
+            if (CROSS) {
+                store<Real>(q.flushed + i * p.width + j0 + j * L, wx);
+                sum[j] = wx * w + sum[j];
             } else {
-                sum += wx;
-                squares = wx * x + squares;
+                sum[j] += wx;
+                square[j] = wx * x + square[j];
             }
         }
-        add_to(s.sums + c * p.width + j, sum);
-        if (!cross_moments && scatter) add_to(scatter + j, squares);
     }
-    if (cross_moments && scatter) add_scatter<Real>(q.flushed, p.width, p.width, count, scatter);
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) {
+        add_to(sums + j0 + j * L, sum[j]);
+        if (!CROSS && squares) add_to(squares + j0 + j * L, square[j]);
+    }
+}
+
+template <typename Real, bool CROSS>
+INLINE void flush_rows(const PackedMixture<Real>& p, const Real* strip_rows, Queues<Real>& q, int64_t c,
+                       const int32_t* rows, const Real* weights, int64_t count, double* sums, double* squares) {
+    constexpr int L = Simd<Real>::lanes;
+    int64_t j = 0;
+    for (; j + 4 * L <= p.width; j += 4 * L)
+        flush_features<Real, 4, CROSS>(p, strip_rows, q, c, rows, weights, count, j, sums, squares);
+    switch ((p.width - j) / L) {
+        case 3: flush_features<Real, 3, CROSS>(p, strip_rows, q, c, rows, weights, count, j, sums, squares); break;
+        case 2: flush_features<Real, 2, CROSS>(p, strip_rows, q, c, rows, weights, count, j, sums, squares); break;
+        case 1: flush_features<Real, 1, CROSS>(p, strip_rows, q, c, rows, weights, count, j, sums, squares); break;
+        default: break;
+    }
+}
+
+// Moves the queue of component c into its sums and `scatter` (null: only the sums).
+template <typename Real>
+NOINLINE void flush_queue(const PackedMixture<Real>& p, const Real* strip_rows, Queues<Real>& q, StripSums& s,
+                          int64_t c, double* scatter, bool cross_moments) {
+    const int64_t slot = q.capacity + Simd<Real>::lanes, count = q.fill[c];
+    const int32_t* rows = q.rows + c * slot;
+    Real* weights = q.weights + c * slot;
+    double* sums = s.sums + c * p.width;
+    q.fill[c] = 0;
+    if (count == 0) return;
+    if (!cross_moments) {
+        flush_rows<Real, false>(p, strip_rows, q, c, rows, weights, count, sums, scatter);
+        return;
+    }
+    // Row and row^T each carry the root of the weight.
+    for (int64_t i = 0; i < count; ++i) weights[i] = sqrt_of(weights[i]);
+    flush_rows<Real, true>(p, strip_rows, q, c, rows, weights, count, sums, nullptr);
+    add_scatter<Real>(q.flushed, p.width, p.width, count, scatter);
 }
 
 // Appends the rows of one vector that count.
@@ -168,67 +207,73 @@ INLINE void enqueue(Queues<Real>& q, int64_t c, int32_t first_row, Vector<Real> 
 #endif
 }
 
-// Few features: all moments of component c over the tile in registers, lanes are rows.
-template <typename Real, int D, bool CROSS>
+// Few features: moments of component c over the tile in registers, lanes are rows. Cross moments of features FROM to
+// UPTO with all later ones; the sums come with the first part.
+template <typename Real, int D, int FROM, int UPTO, bool CROSS>
 INLINE void collect_lanes(const PackedMixture<Real>& p, TileMemory<Real>& t, StripSums& s, int64_t c, int64_t padded) {
-    constexpr int L = Simd<Real>::lanes, M = CROSS ? D * (D + 1) / 2 : D;
-    Vector<Real> count{}, sum[D], moment[M], mean[D];
+    constexpr int L = Simd<Real>::lanes, WIDTH = D - FROM;
+    constexpr int M = CROSS ? (UPTO - FROM) * (2 * D - FROM - UPTO + 1) / 2 : D;
+    Vector<Real> count{}, sum[D], moment[M];
 #pragma GCC unroll 16
-    for (int j = 0; j < D; ++j) {
-        sum[j] = Vector<Real>{};
-        mean[j] = broadcast(p.means[c * p.width + j]);
-    }
-#pragma GCC unroll 16
+    for (int j = 0; j < D; ++j) sum[j] = Vector<Real>{};
+#pragma GCC unroll 32
     for (int m = 0; m < M; ++m) moment[m] = Vector<Real>{};
     const Real* weights = t.log_weighted + c * t.stride;
+    const Real* mean = p.means + c * p.width;
     for (int64_t n = 0; n < padded; n += L) {
         const Vector<Real> w = load(weights + n) * load(t.best + n);
         if (mask_greater(w, Vector<Real>{}) == 0) continue;
-        count += w;
-        Vector<Real> x[D], wx[D];
+        Vector<Real> x[WIDTH], wx[WIDTH];
 #pragma GCC unroll 16
-        for (int j = 0; j < D; ++j) {
-            x[j] = load(t.rows + j * t.stride + n) - mean[j];
-            wx[j] = w > Vector<Real>{} ? w * x[j] : Vector<Real>{};
-            sum[j] += wx[j];
+        for (int j = 0; j < WIDTH; ++j) {
+            x[j] = load(t.rows + (FROM + j) * t.stride + n) - broadcast(mean[FROM + j]);
+            if (FROM == 0 || FROM + j < UPTO || !CROSS) wx[j] = w * x[j];
+            if (FROM == 0) sum[j] += wx[j];
         }
+        if (FROM == 0) count += w;
         if constexpr (CROSS) {
             int m = 0;
 #pragma GCC unroll 16
-            for (int i = 0; i < D; ++i)
+            for (int i = 0; i < UPTO - FROM; ++i)
 #pragma GCC unroll 16
-                for (int j = 0; j < D; ++j)
-                    if (j >= i) {
-                        moment[m] = wx[i] * x[j] + moment[m];
-                        ++m;
-                    }
+                for (int j = i; j < WIDTH; ++j, ++m) moment[m] = wx[i] * x[j] + moment[m];
         } else {
 #pragma GCC unroll 16
             for (int j = 0; j < D; ++j) moment[j] = wx[j] * x[j] + moment[j];
         }
     }
-    s.counts[c] += sum_lanes(count);
-    for (int j = 0; j < D; ++j) s.sums[c * p.width + j] += sum_lanes(sum[j]);
-    for (int m = 0; m < M; ++m) s.scatter[c * s.scatter_stride + m] += sum_lanes(moment[m]);
+    if (FROM == 0) {
+        s.counts[c] += sum_lanes(count);
+        for (int j = 0; j < D; ++j) s.sums[c * p.width + j] += sum_lanes(sum[j]);
+    }
+    double* to = s.scatter + c * s.scatter_stride + (CROSS ? FROM * (2 * D - FROM + 1) / 2 : 0);
+    for (int m = 0; m < M; ++m) to[m] += sum_lanes(moment[m]);
+}
+
+template <typename Real, bool CROSS, int D>
+NOINLINE void collect_all_by_lanes(const PackedMixture<Real>& p, TileMemory<Real>& t, StripSums& s, int64_t padded) {
+    // From 6 features on the cross moments would not fit the registers at once.
+    constexpr int SPLIT = !CROSS || D < 6 ? D : D == 8 ? 2 : D / 3;
+    constexpr int SPLIT2 = !CROSS || D < 8 ? D : 4;
+    for (int64_t c = 0; c < p.k; ++c) {
+        collect_lanes<Real, D, 0, SPLIT, CROSS>(p, t, s, c, padded);
+        if constexpr (SPLIT < D) collect_lanes<Real, D, SPLIT, SPLIT2, CROSS>(p, t, s, c, padded);
+        if constexpr (SPLIT2 < D) collect_lanes<Real, D, SPLIT2, D, CROSS>(p, t, s, c, padded);
+    }
 }
 
 template <typename Real, bool CROSS>
 void collect_by_lanes(const PackedMixture<Real>& p, TileMemory<Real>& t, StripSums& s, int64_t padded) {
-    for (int64_t c = 0; c < p.k; ++c) {
-        switch (p.d) {
-            case 1: collect_lanes<Real, 1, CROSS>(p, t, s, c, padded); break;
-            case 2: collect_lanes<Real, 2, CROSS>(p, t, s, c, padded); break;
-            case 3: collect_lanes<Real, 3, CROSS>(p, t, s, c, padded); break;
-            case 4: collect_lanes<Real, 4, CROSS>(p, t, s, c, padded); break;
-            default: break;
-        }
-        if constexpr (!CROSS) switch (p.d) {
-                case 5: collect_lanes<Real, 5, CROSS>(p, t, s, c, padded); break;
-                case 6: collect_lanes<Real, 6, CROSS>(p, t, s, c, padded); break;
-                case 7: collect_lanes<Real, 7, CROSS>(p, t, s, c, padded); break;
-                case 8: collect_lanes<Real, 8, CROSS>(p, t, s, c, padded); break;
-                default: break;
-            }
+    switch (p.d) {
+        case 1: collect_all_by_lanes<Real, CROSS, 1>(p, t, s, padded); break;
+        case 2: collect_all_by_lanes<Real, CROSS, 2>(p, t, s, padded); break;
+        case 3: collect_all_by_lanes<Real, CROSS, 3>(p, t, s, padded); break;
+        case 4: collect_all_by_lanes<Real, CROSS, 4>(p, t, s, padded); break;
+        case 5: collect_all_by_lanes<Real, CROSS, 5>(p, t, s, padded); break;
+        case 6: collect_all_by_lanes<Real, CROSS, 6>(p, t, s, padded); break;
+        case 7: collect_all_by_lanes<Real, CROSS, 7>(p, t, s, padded); break;
+        case 8: collect_all_by_lanes<Real, CROSS, 8>(p, t, s, padded); break;
+        default: break;
     }
 }
 

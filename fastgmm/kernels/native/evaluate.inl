@@ -13,12 +13,17 @@ struct TileMemory {
     int32_t* index;         // (stride + lanes)
     Real* centred;          // (d, rows of a block)
     Real* gathered;         // (d, rows of a block)
+    bool prune;             // whether bounds are worth their cost on these data: see `pruning_pays`
     int prune_pause;        // tiles to go before pruning is tried again
+    int64_t finished;       // evaluations that the last pruned tile could not avoid
 };
 
 // ln(2^80): log of RESPONSIBILITY_FLOOR.
 template <typename Real>
 constexpr Real FLOOR_EXPONENT = Real(55.451774444795625);
+
+template <typename Real>
+constexpr Real ROUNDING_UNIT = sizeof(Real) == 8 ? Real(0x1p-53) : Real(0x1p-24);
 
 // Below this a component contributes nothing to a row whose best log weighted density is `best`: the responsibility
 // is then below the floor even when multiplied by 1 + its squared Mahalanobis distance, which is bounded through
@@ -26,8 +31,13 @@ constexpr Real FLOOR_EXPONENT = Real(55.451774444795625);
 template <typename Real>
 INLINE Vector<Real> contribution_threshold(Vector<Real> best, Real largest_offset) {
     constexpr Real lowest = sizeof(Real) == 8 ? Real(-1e300) : Real(-1e37);
+    // exponential() takes no less; responsibilities of such rows have no digits left to lose.
+    const Vector<Real> span = broadcast(ExpConstants<Real>::lowest + Real(1));
     const Vector<Real> distance = Real(2) * (broadcast(largest_offset) - best) + Real(2 * 56 + 1);
-    const Vector<Real> t = best - FLOOR_EXPONENT<Real> - logarithm<Real>(distance);
+    const Vector<Real> margin = -(FLOOR_EXPONENT<Real> + logarithm_above<Real>(distance));
+    // Far from every component the margin is lost to rounding: the best itself must stay above its threshold.
+    const Vector<Real> size = best < Vector<Real>{} ? -best : best;
+    const Vector<Real> t = best - size * broadcast(Real(4) * ROUNDING_UNIT<Real>) + maximum<Real>(margin, span);
     return best > broadcast(lowest) ? t : broadcast(Real(-__builtin_inf()));
 }
 
@@ -174,9 +184,13 @@ void evaluate_pruned(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t 
         else if (listed)
             evaluate_listed<Real>(p, t, c, t.index, listed);
     }
-    // Where most components survive everywhere, bounds are not worth their cost for a while.
+    t.finished = finished;
+    // Where most components survive, bounds are not worth their cost for a while.
     if (2 * finished > p.k * padded) t.prune_pause = 15;
 }
+
+// Columns of the factor that a bound takes.
+constexpr int64_t BOUND_COLUMNS = 8;
 
 template <typename Real>
 void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
@@ -188,13 +202,23 @@ void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t co
             evaluate_by_scales<Real, false>(p, t, count);
         return;
     }
-    constexpr int64_t bound_columns = 8;
-    if (p.d > bound_columns && p.k > 2 && count > Simd<Real>::rows) {
+    if (t.prune && count > Simd<Real>::rows) {
         if (t.prune_pause == 0) {
-            evaluate_pruned(p, t, count, bound_columns);
+            evaluate_pruned(p, t, count, BOUND_COLUMNS);
             return;
         }
         --t.prune_pause;
     }
     for (int64_t c = 0; c < p.k; ++c) evaluate_component<Real>(p, t, c, count, p.d);
+}
+
+// Tries the bounds on rows spread over the whole data.
+template <typename Real>
+bool pruning_pays(const PackedMixture<Real>& p, TileMemory<Real>& t, const Real* rows) {
+    const int64_t sample = 240;
+    if (!p.by_factor || p.d <= BOUND_COLUMNS || p.k < 3 || p.n < 8 * sample || t.stride < sample) return false;
+    for (int64_t n = 0; n < sample; ++n)
+        for (int64_t j = 0; j < p.d; ++j) t.rows[j * t.stride + n] = rows[p.n / sample * n * p.d + j] - p.centre[j];
+    evaluate_pruned(p, t, sample, BOUND_COLUMNS);
+    return 2 * t.finished <= p.k * sample;
 }

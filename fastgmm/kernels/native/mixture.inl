@@ -32,6 +32,7 @@ struct MixtureWorker {
         t.index = arena.take<int32_t>(tile_rows + L + k + 1);
         t.centred = arena.take<Real>(d * rows);
         t.gathered = arena.take<Real>(d * rows);
+        t.prune = false;
         t.prune_pause = 0;
 
         StripSums& s = sums;
@@ -222,6 +223,8 @@ int mixture_pass(MixturePass* pass) {
     }
 
     const Real* rows = static_cast<const Real*>(pass->rows);
+    if (!labelled && pruning_pays<Real>(p, workers[0].tile, rows))
+        for (int thread = 0; thread < threads; ++thread) workers[thread].tile.prune = true;
     auto work_on = [&](int thread, int64_t first, int64_t last, Turnstile& turnstile, bool calling_thread) {
         MixtureWorker<Real>& worker = workers[thread];
         worker.tile.prune_pause = 0;

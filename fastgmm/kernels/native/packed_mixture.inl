@@ -27,6 +27,9 @@ struct PackedMixture {
     Real largest_offset;
 };
 
+// Up to this many features, lanes are rows in the collection of statistics too.
+constexpr int64_t LANE_FEATURES = 8;
+
 // Means further than this from the common centre, in units of their component's standard deviation, would lose
 // digits in moments about that centre (its square times the rounding unit is lost) ...
 template <typename Real>
@@ -89,15 +92,15 @@ struct MixtureStore {
         const bool moments = spread <= MOMENT_LIMIT<Real>;
         if (p.exact)
             for (int64_t j = 0; j < d; ++j) middle[j] = 0.0;
-        p.whiten = pass.structure == TIED && !p.exact && d > 4;
+        p.whiten = pass.structure == TIED && !p.exact && d > LANE_FEATURES;
         p.by_factor = factored && !p.whiten;
         const bool has_factor = pass.factor != nullptr;  // given owners need none
         if (pass.structure == FULL)
-            p.collection = d <= 4 ? LANES_FULL : QUEUE_FULL;
+            p.collection = d <= LANE_FEATURES ? LANES_FULL : QUEUE_FULL;
         else if (pass.structure == TIED)
-            p.collection = d <= 4 ? LANES_FULL : moments && !p.exact ? TOTAL_SCATTER : QUEUE_SHARED;
+            p.collection = d <= LANE_FEATURES ? LANES_FULL : moments && !p.exact ? TOTAL_SCATTER : QUEUE_SHARED;
         else
-            p.collection = d <= 8 ? LANES_DIAG : MOMENTS;
+            p.collection = d <= LANE_FEATURES ? LANES_DIAG : MOMENTS;
         // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
         moments_allowed = moments && !p.exact;
 

@@ -51,6 +51,9 @@ INLINE Vector<Real> log_density_of(Vector<Real> largest, Vector<Real> total) {
     return largest > broadcast(-infinity) ? largest + logarithm<Real>(total) : broadcast(-infinity);
 }
 
+// Rows whose log-likelihood is summed in the rows' own type before it goes on in double.
+constexpr int64_t LIKELIHOOD_ROWS = 480;
+
 // Responsibilities (times weight) in place of log_weighted; returns the tile's weighted log-likelihood.
 template <typename Real>
 double weigh_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, const double* sample_weight, int64_t count) {
@@ -58,22 +61,34 @@ double weigh_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, const doubl
     const int64_t padded = round_up(count, rows);
     for (int64_t n = 0; n < padded; ++n)
         t.row_weight[n] = n >= count ? Real(0) : sample_weight ? Real(sample_weight[n]) : Real(1);
-    Vector<double> log_likelihood{};
-    for (int64_t n = 0; n < padded; n += rows) {
-        Vector<Real> largest[R], total[R];
-        exponentials_of_block<Real, true>(p, t, n, largest, total);
+    const Vector<Real> none{};
+    double log_likelihood = 0.0;
+    for (int64_t n0 = 0; n0 < padded; n0 += LIKELIHOOD_ROWS) {
+        const int64_t n1 = n0 + LIKELIHOOD_ROWS < padded ? n0 + LIKELIHOOD_ROWS : padded;
+        // Without weights the logs of the sums are the log of their product; the maxima are summed beside it.
+        LogSum<Real> log_sums[R];
+        Vector<Real> parts[R] = {};
+        for (int64_t n = n0; n < n1; n += rows) {
+            Vector<Real> largest[R], total[R];
+            exponentials_of_block<Real, true>(p, t, n, largest, total);
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-            const Vector<Real> weight = load(t.row_weight + n + r * L);
-            const Vector<Real> density = log_density_of<Real>(largest[r], total[r]);
-            const Vector<Real> none{};
-            const Vector<Real> part = weight > none ? weight * density : none;
-            // Rows outside every component's reach carry nothing.
-            store<Real>(t.best + n + r * L, total[r] > none ? weight / total[r] : none);
-            for (int lane = 0; lane < L; ++lane) log_likelihood[lane % Simd<double>::lanes] += double(part[lane]);
+            for (int r = 0; r < R; ++r) {
+                const Vector<Real> weight = load(t.row_weight + n + r * L);
+                // Rows outside every component's reach carry nothing.
+                store<Real>(t.best + n + r * L, total[r] > none ? weight / total[r] : none);
+                if (sample_weight) {
+                    const Vector<Real> density = log_density_of<Real>(largest[r], total[r]);
+                    parts[r] += weight > none ? weight * density : none;
+                } else {
+                    const auto counted = weight > none;
+                    parts[r] += counted ? largest[r] : none;
+                    log_sums[r].add(counted && total[r] > none ? total[r] : broadcast(Real(1)));
+                }
+            }
         }
+        for (int r = 0; r < R; ++r) log_likelihood += sum_lanes(parts[r]) + log_sums[r].value();
     }
-    return sum_lanes(log_likelihood);
+    return log_likelihood;
 }
 
 template <typename Real>

@@ -114,3 +114,58 @@ INLINE void add_to(double* to, Vector<float> v) {
     for (int lane = 0; lane < Simd<float>::lanes; ++lane) to[lane] += double(v[lane]);
 #endif
 }
+
+// The first `width` (at most a vector's) values, zeros behind them; reads nothing behind them.
+INLINE Vector<double> load_first(const double* from, int64_t width) {
+#if defined(__AVX512F__)
+    return (Vector<double>)_mm512_maskz_loadu_pd(__mmask8((1u << width) - 1), from);
+#else
+    double block[Simd<double>::lanes] = {};
+    for (int64_t i = 0; i < width; ++i) block[i] = from[i];
+    return load<double>(block);
+#endif
+}
+
+INLINE Vector<float> load_first(const float* from, int64_t width) {
+#if defined(__AVX512F__)
+    return (Vector<float>)_mm512_maskz_loadu_ps(__mmask16((1u << width) - 1), from);
+#else
+    float block[Simd<float>::lanes] = {};
+    for (int64_t i = 0; i < width; ++i) block[i] = from[i];
+    return load<float>(block);
+#endif
+}
+
+// Loads that take every `stride`-th value.
+template <typename Real>
+struct Strided {
+    int64_t stride;
+    explicit Strided(int64_t stride_) : stride(stride_) {}
+    Vector<Real> load(const Real* from) const {
+        Vector<Real> v;
+#pragma GCC unroll 16
+        for (int lane = 0; lane < Simd<Real>::lanes; ++lane) v[lane] = from[lane * stride];
+        return v;
+    }
+};
+
+#if defined(__AVX512F__)
+template <>
+struct Strided<double> {
+    __m512i index;
+    explicit Strided(int64_t stride)
+        : index(_mm512_mullo_epi64(_mm512_set1_epi64(stride), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7))) {}
+    Vector<double> load(const double* from) const { return (Vector<double>)_mm512_i64gather_pd(index, from, 8); }
+};
+template <>
+struct Strided<float> {
+    __m512i low, high;
+    explicit Strided(int64_t stride)
+        : low(_mm512_mullo_epi64(_mm512_set1_epi64(stride), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7))),
+          high(_mm512_add_epi64(low, _mm512_set1_epi64(8 * stride))) {}
+    Vector<float> load(const float* from) const {
+        const __m256 a = _mm512_i64gather_ps(low, from, 4), b = _mm512_i64gather_ps(high, from, 4);
+        return (Vector<float>)_mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
+    }
+};
+#endif

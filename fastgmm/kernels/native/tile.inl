@@ -6,26 +6,17 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
                int64_t stride) {
     constexpr int L = Simd<Real>::lanes;
     const int64_t padded = round_up(count, Simd<Real>::rows);
-    for (int64_t j = 0; j < d; j += L) {
-        const int64_t width = j + L <= d ? L : d - j;
-        for (int64_t n = 0; n < padded; n += L) {
-            // A block of L rows and up to L features, read by rows and written by features.
-            Real block[L][L];
-            for (int lane = 0; lane < L; ++lane) {
-                const int64_t row = n + lane < count ? n + lane : count - 1;
-                const Real* from = rows + (first + row) * d + j;
-                if (width == L)
-                    store<Real>(block[lane], load(from));
-                else
-                    for (int64_t i = 0; i < width; ++i) block[lane][i] = from[i];
-            }
-            for (int64_t i = 0; i < width; ++i) {
-                Vector<Real> v;
-#pragma GCC unroll 16
-                for (int lane = 0; lane < L; ++lane) v[lane] = block[lane][i];
-                store<Real>(tile + (j + i) * stride + n, v - broadcast<Real>(centre[j + i]));
-            }
+    const Strided<Real> by_row(d);
+    for (int64_t n = 0; n < padded; n += L) {
+        const Real* from = rows + (first + n) * d;
+        Real* to = tile + n;
+        if (n + L <= count) {
+            for (int64_t j = 0; j < d; ++j, to += stride) store<Real>(to, by_row.load(from + j) - broadcast(centre[j]));
+            continue;
         }
+        for (int64_t j = 0; j < d; ++j, to += stride)
+            for (int lane = 0; lane < L; ++lane)
+                to[lane] = rows[(first + (n + lane < count ? n + lane : count - 1)) * d + j] - centre[j];
     }
 }
 

@@ -19,12 +19,10 @@ struct ExpConstants<float> {
     static constexpr float q[] = {0x1.0000000000000p-1f, 0x1.5554dc0000000p-3f, 0x1.55551a0000000p-5f, 0x1.120b6e0000000p-7f, 0x1.6d110a0000000p-10f};
 };
 
-// exp(x) for x <= 0, one unit in the last place above the smallest normal number; arguments below `lowest` give
-// exp(lowest). NaN stays NaN.
+// exp(x) for `lowest` <= x <= 0, to one unit in the last place. NaN stays NaN; below `lowest` the result is arbitrary.
 template <typename Real>
 INLINE Vector<Real> exponential(Vector<Real> x) {
     using C = ExpConstants<Real>;
-    x = x < broadcast<Real>(C::lowest) ? broadcast<Real>(C::lowest) : x;
     const Vector<Real> shifted = x * broadcast<Real>(C::log2_e) + broadcast<Real>(C::magic);
     const Vector<Real> whole = shifted - broadcast<Real>(C::magic);
     Vector<Real> r = x - whole * broadcast<Real>(C::ln2_high);
@@ -73,3 +71,33 @@ INLINE Vector<Real> logarithm(Vector<Real> x) {
     const Vector<Real> e = __builtin_convertvector(exponent, Vector<Real>);
     return e * broadcast<Real>(C::ln2_high) + (f - (tail - e * broadcast<Real>(C::ln2_low)));
 }
+
+// The exponent of x plus one, times ln 2: the log of the next power of two.
+template <typename Real>
+INLINE Vector<Real> logarithm_above(Vector<Real> x) {
+    using C = LogConstants<Real>;
+    const Integer<Real> exponent = (((Integer<Real>)x - C::one) >> C::mantissa_bits) + 1;
+    return __builtin_convertvector(exponent, Vector<Real>) * broadcast(C::ln2_high + C::ln2_low);
+}
+
+// The sum of logarithms of many numbers in [1, largest / 2], as one product with its exponents set aside.
+template <typename Real>
+struct LogSum {
+    Vector<Real> product = broadcast(Real(1));
+    Integer<Real> exponents{};
+
+    INLINE_MEMBER void add(Vector<Real> x) {
+        using C = LogConstants<Real>;
+        product = product * x;
+        const Integer<Real> bits = (Integer<Real>)product, above = (bits - C::one) >> C::mantissa_bits;
+        exponents += above;
+        product = (Vector<Real>)(bits - (above << C::mantissa_bits));
+    }
+    INLINE_MEMBER double value() const {
+        using C = LogConstants<Real>;
+        const Vector<Real> log_product = logarithm<Real>(product);
+        int64_t whole = 0;
+        for (int lane = 0; lane < Simd<Real>::lanes; ++lane) whole += exponents[lane];
+        return sum_lanes(log_product) + double(whole) * (double(C::ln2_high) + double(C::ln2_low));
+    }
+};

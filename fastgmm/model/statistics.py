@@ -76,9 +76,7 @@ class SufficientStatistics:
                 f"other has structure {other.structure!r}; expected {self.structure!r}, the structure merged into"
             )
         if not np.array_equal(self.centres, other.centres):
-            raise ValueError(
-                "other was accumulated about different centres; accumulate all parts with the same means"
-            )
+            raise ValueError("other was accumulated about different centres; accumulate all parts with the same means")
         self.counts += other.counts
         self.sums += other.sums
         self.scatter += other.scatter

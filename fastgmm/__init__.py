@@ -1,0 +1,20 @@
+"""Gaussian mixture models on CPUs: scikit-learn's interface on compiled, fused kernels.
+
+`GaussianMixture` is the estimator to start from; `set_config` and `config_context` choose engine and threads;
+`show_config` tells what was built and what runs.
+"""
+
+from fastgmm.config import config_context, get_config, set_config
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.show_config import show_config
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GaussianMixture",
+    "__version__",
+    "config_context",
+    "get_config",
+    "set_config",
+    "show_config",
+]

@@ -1,0 +1,142 @@
+"""First parameters: from k-means, from rows of the data, at random, or from what the caller gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgmm.data import ArrayRows
+from fastgmm.em.kmeans import kmeans, kmeans_plusplus
+from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStatistics
+from fastgmm.model.covariance import maximise
+from fastgmm.model.precisions import covariances_and_factors
+
+__all__ = ["INIT_PARAMS", "Start", "initial_parameters"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known about the first parameters.
+
+    Attributes
+    ----------
+    init_params : str or ndarray
+        One of `INIT_PARAMS`; or labels (n_samples,), int64, negative for unknown; or responsibilities
+        (n_samples, n_components).
+    weights, means, precisions : ndarray or None
+        Parts given by the caller, in the covariance type's own shape; they replace what the start would give.
+    """
+
+    init_params: str | np.ndarray
+    weights: np.ndarray | None = None
+    means: np.ndarray | None = None
+    precisions: np.ndarray | None = None
+
+
+def _by_kmeans(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+    centres, labels = kmeans(rows, n_components, random_state)
+    return rows.accumulate_labels(labels, structure, centres)
+
+
+def _at_rows(rows: ArrayRows, chosen: np.ndarray, structure: str) -> SufficientStatistics:
+    """One row per component: means at the rows, no spread but what `reg_covar` adds."""
+    centres = rows.X[chosen].astype(np.float64)
+    statistics = SufficientStatistics.zeros(structure, centres)
+    statistics.counts += 1.0
+    return statistics
+
+
+def _by_plusplus(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+    return _at_rows(rows, kmeans_plusplus(rows, n_components, random_state), structure)
+
+
+def _from_data(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+    if rows.sample_weight is None or rows.sample_weight.all():
+        chosen = random_state.choice(rows.n_samples, size=n_components, replace=False)
+    else:
+        chosen = random_state.choice(np.flatnonzero(rows.sample_weight), size=n_components, replace=False)
+    return _at_rows(rows, chosen, structure)
+
+
+def _at_random(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+    shares = random_state.uniform(size=(rows.n_samples, n_components))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return rows.accumulate_shares(shares, structure)
+
+
+#: Ways to start, by the value of ``init_params``: ``(rows, n_components, structure, random_state) -> statistics``.
+INIT_PARAMS: dict[str, Callable[..., SufficientStatistics]] = {
+    "kmeans": _by_kmeans,
+    "k-means++": _by_plusplus,
+    "random": _at_random,
+    "random_from_data": _from_data,
+}
+
+
+def _given(rows: ArrayRows, n_components: int, structure: str, given: np.ndarray) -> SufficientStatistics:
+    if given.ndim == 2:
+        return rows.accumulate_shares(given, structure)
+    known = given >= 0
+    counts = np.bincount(given[known], minlength=n_components)
+    centres = np.empty((n_components, rows.n_features))
+    for j in range(rows.n_features):
+        centres[:, j] = np.bincount(given[known], weights=rows.X[known, j], minlength=n_components)
+    centres /= np.maximum(counts, 1)[:, None]
+    return rows.accumulate_labels(given, structure, centres)
+
+
+def initial_parameters(
+    rows: ArrayRows,
+    n_components: int,
+    structure: CovarianceStructure,
+    start: Start,
+    reg_covar: float,
+    count_floor: float,
+    random_state: np.random.RandomState,
+) -> MixtureParameters:
+    """Return the parameters a run starts from.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    n_components : int
+    structure : CovarianceStructure
+    start : Start
+    reg_covar, count_floor : float
+        As in `fastgmm.model.covariance.maximise`.
+    random_state : RandomState
+
+    Raises
+    ------
+    ComponentCollapseError
+        If a covariance of the start is not positive definite.
+    """
+    parts = (start.weights, start.means, start.precisions)
+    precision_parts = None
+    if start.precisions is not None:
+        precision_parts = covariances_and_factors(start.precisions, structure.kernel)
+    if all(part is not None for part in parts):
+        assert precision_parts is not None
+        return MixtureParameters(structure.kernel, start.weights, start.means, *precision_parts)
+    if isinstance(start.init_params, str):
+        statistics = INIT_PARAMS[start.init_params](rows, n_components, structure.statistics, random_state)
+    else:
+        statistics = _given(rows, n_components, structure.statistics, start.init_params)
+    if precision_parts is not None:
+        # The covariances of the statistics are not needed, and may be singular.
+        counts = statistics.counts + count_floor
+        estimated_means = statistics.centres + statistics.sums / counts[:, None]
+        weights, covariances, factor = counts / counts.sum(), *precision_parts
+    else:
+        estimated = maximise(statistics, structure, reg_covar, count_floor)
+        estimated_means = estimated.means
+        weights, covariances, factor = estimated.weights, estimated.covariances, estimated.precisions_cholesky
+    return MixtureParameters(
+        structure.kernel,
+        weights if start.weights is None else start.weights,
+        estimated_means if start.means is None else start.means,
+        covariances,
+        factor,
+    )

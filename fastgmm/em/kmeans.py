@@ -1,0 +1,131 @@
+"""k-means on the compiled passes: the start of most fits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgmm import kernels
+from fastgmm.data import ArrayRows
+
+__all__ = ["kmeans", "kmeans_plusplus"]
+
+MAX_ITER = 300
+# Relative to the mean variance of the features, on the squared movement of all centres: scikit-learn's rule.
+TOLERANCE = 1e-4
+
+
+def _draw(cumulative: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the rows at `positions` in [0, 1) of a cumulative weight; never a row of no weight."""
+    total = cumulative[-1]
+    index = np.searchsorted(cumulative, positions * total, side="right")
+    return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
+
+
+def kmeans_plusplus(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Choose rows far from each other as centres, by greedy k-means++.
+
+    Each further centre is the best of ``2 + log(n_clusters)`` rows drawn in proportion to weight times squared
+    distance from the nearest centre so far. Draws depend on cumulative weights alone, so an integer weight and a
+    repeated row are drawn alike.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    n_clusters : int
+    random_state : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,), int64
+        Indices of the rows chosen. Where fewer rows are distinct than clusters wanted, some coincide.
+
+    References
+    ----------
+    Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, section 2.2.
+    """
+    X, weight = rows.X, rows.sample_weight
+    n_candidates = 2 + int(np.log(n_clusters))
+    chosen = np.empty(n_clusters, dtype=np.int64)
+    flat = np.arange(1.0, rows.n_samples + 1) if weight is None else np.cumsum(weight)
+    chosen[0] = _draw(flat, random_state.uniform(size=1))[0]
+    distances = np.full(rows.n_samples, np.finfo(X.dtype).max, dtype=X.dtype)
+    kernels.update_distances(X, X[chosen[0]].astype(np.float64), distances)
+    potentials = np.empty(n_candidates)
+    for k in range(1, n_clusters):
+        scaled = distances if weight is None else distances * weight
+        cumulative = np.cumsum(scaled, dtype=np.float64)
+        positions = random_state.uniform(size=n_candidates)
+        # Every row sits on a centre already: any row will do.
+        candidates = _draw(cumulative if cumulative[-1] > 0 else flat, positions)
+        kernels.candidate_potentials(X, weight, X[candidates].astype(np.float64), distances, potentials)
+        chosen[k] = candidates[np.argmin(potentials)]
+        kernels.update_distances(X, X[chosen[k]].astype(np.float64), distances)
+    return chosen
+
+
+def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster rows by Lloyd's algorithm from a k-means++ start.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    n_clusters : int
+    random_state : RandomState
+
+    Returns
+    -------
+    centres : ndarray of shape (n_clusters, n_features), float64
+    labels : ndarray of shape (n_samples,), int64
+        The nearest of `centres`, up to the last step's movement.
+    """
+    centres = rows.X[kmeans_plusplus(rows, n_clusters, random_state)].astype(np.float64)
+    labels = np.full(rows.n_samples, -1, dtype=np.int64)
+    previous = labels.copy()
+    threshold = None
+    for _ in range(MAX_ITER):
+        counts, sums = np.zeros(n_clusters), np.zeros(centres.shape)
+        kernels.assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums)
+        if np.array_equal(labels, previous):
+            break
+        if not counts.all():
+            _fill_empty(rows, centres, labels, counts, sums)
+        moved = sums / np.maximum(counts, np.finfo(float).tiny)[:, None]
+        centres += moved
+        if threshold is None:
+            threshold = TOLERANCE * _mean_variance(rows)
+        if np.einsum("kd,kd->", moved, moved) <= threshold:
+            break
+        previous, labels = labels, previous
+    return centres, labels
+
+
+def _mean_variance(rows: ArrayRows) -> float:
+    """Return the mean over features of their variance."""
+    labels = np.zeros(rows.n_samples, dtype=np.int64)
+    centre = rows.X[:1].astype(np.float64)
+    statistics = rows.accumulate_labels(labels, "diag", centre)
+    shift = statistics.sums / statistics.counts[:, None]
+    return float(np.mean(np.maximum(statistics.scatter / statistics.counts[:, None] - shift**2, 0.0)))
+
+
+def _fill_empty(rows: ArrayRows, centres: np.ndarray, labels: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> None:
+    """Give each empty cluster the row farthest from its own centre, and take it out of the cluster it was in."""
+    distances = np.empty(rows.n_samples)
+    step = max(1, (1 << 18) // rows.n_features)
+    for start in range(0, rows.n_samples, step):
+        part = slice(start, start + step)
+        difference = rows.X[part] - centres[labels[part]]
+        distances[part] = np.einsum("nd,nd->n", difference, difference)
+    if rows.sample_weight is not None:
+        distances[rows.sample_weight == 0] = -1.0
+    for k in np.flatnonzero(counts == 0):
+        row = int(np.argmax(distances))
+        owner, weight = labels[row], 1.0 if rows.sample_weight is None else rows.sample_weight[row]
+        if distances[row] <= 0 or counts[owner] <= weight:
+            return  # no row lies off its centre: fewer distinct rows than clusters
+        distances[row] = -1.0
+        counts[owner] -= weight
+        sums[owner] -= weight * (rows.X[row] - centres[owner])
+        labels[row] = k
+        centres[k] = rows.X[row]
+        counts[k], sums[k] = weight, 0.0

@@ -1,0 +1,86 @@
+"""Checks of what users pass in, beyond those scikit-learn makes."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+
+__all__ = ["check_memberships", "check_sample_weight", "is_finite"]
+
+
+def is_finite(X: np.ndarray) -> bool:
+    """Return whether X has neither NaN nor infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = X.sum()
+    # A finite sum proves it; an infinite one may be an overflow.
+    return bool(np.isfinite(total) or np.isfinite(X).all())
+
+
+def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
+    """Return the weights as float64 of shape (n_samples,), or None for equal ones.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, are negative or not finite, or are all zero.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_samples, float(sample_weight))
+    try:
+        weight = np.ascontiguousarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight cannot be read as numbers ({error}); expected one number per row") from error
+    if weight.shape != (n_samples,):
+        raise ValueError(f"sample_weight has shape {weight.shape}; expected (n_samples,) = ({n_samples},)")
+    if not np.isfinite(weight).all():
+        raise ValueError("sample_weight contains NaN or infinity; expected finite numbers, zero for an absent row")
+    if weight.min(initial=0.0) < 0:
+        raise ValueError(f"sample_weight has minimum {weight.min():g}; expected non-negative numbers")
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row; expected at least one positive weight")
+    return weight
+
+
+def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:
+    """Return `init_params` given as labels (int64) or responsibilities (float64), checked.
+
+    Raises
+    ------
+    ValueError
+        If the shape or the values are neither, or a component is left without rows.
+    """
+    array = np.asarray(given)
+    remedy = (
+        f"expected labels of shape (n_samples,) = ({n_samples},) or responsibilities of shape "
+        f"(n_samples, n_components) = ({n_samples}, {n_components})"
+    )
+    if array.shape not in ((n_samples,), (n_samples, n_components)):
+        raise ValueError(f"init_params has shape {array.shape}; {remedy}")
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"init_params has dtype {array.dtype}; {remedy}, as numbers")
+    if array.ndim == 1:
+        labels = array.astype(np.int64)
+        if not np.array_equal(labels, array):
+            raise ValueError("init_params are labels that are not whole numbers; expected 0 to n_components - 1")
+        if labels.max(initial=-1) >= n_components:
+            raise ValueError(
+                f"init_params has the label {labels.max()}; expected labels below n_components = {n_components}"
+            )
+        sizes = np.bincount(labels[labels >= 0], minlength=n_components)
+    else:
+        labels = array.astype(np.float64)
+        if not np.isfinite(labels).all() or labels.min() < 0:
+            raise ValueError("init_params are responsibilities that are negative or not finite; expected 0 to 1")
+        if not np.allclose(labels.sum(axis=1), 1.0, atol=1e-6):
+            raise ValueError("init_params are responsibilities whose rows do not sum to one; normalise each row")
+        sizes = labels.sum(axis=0)
+    if not sizes.all():
+        empty = int(np.flatnonzero(sizes == 0)[0])
+        raise ValueError(
+            f"init_params leaves component {empty} without rows; give every one of the {n_components} components "
+            "some, or reduce n_components"
+        )
+    return labels

@@ -1,0 +1,330 @@
+"""What the mixture estimators share: validation, the run of fits, predictions from fitted attributes."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import inference
+from fastgmm.data import ArrayRows
+from fastgmm.em import INIT_PARAMS, Reporter, Run, best_run, run_em
+from fastgmm.input_validation import check_memberships, check_sample_weight, is_finite
+from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
+from fastgmm.model.covariance import STRUCTURES
+from fastgmm.model.precisions import precisions_of
+
+__all__ = ["BaseMixture"]
+
+DTYPES = (np.float64, np.float32)
+
+
+class BaseMixture(DensityMixin, BaseEstimator):
+    """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
+
+    A state is anything a source's pass takes: a `MixtureParameters`, or a posterior that reads like one.
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012  (scikit-learn's own convention)
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(INIT_PARAMS)), "array-like"],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    # What a subclass defines.
+
+    @abstractmethod
+    def _check_parameters(self, X: np.ndarray) -> Any:
+        """Return the parameters of the constructor that concern the data, checked."""
+
+    @abstractmethod
+    def _first_state(
+        self, rows: ArrayRows, checked: Any, count_floor: float, random_state: np.random.RandomState
+    ) -> Any:
+        """Return the state a run starts from; `count_floor` is added to every count, as in every M-step."""
+
+    @abstractmethod
+    def _next_state(self, checked: Any, count_floor: float, statistics: Any, state: Any) -> Any:
+        """Return the state after an M-step."""
+
+    @abstractmethod
+    def _fitted_state(self) -> Any:
+        """Return the state that the fitted attributes describe, in float64."""
+
+    @abstractmethod
+    def _set_state(self, state: Any, checked: Any, dtype: np.dtype) -> None:
+        """Set the fitted attributes."""
+
+    # The bound of a state given its statistics; None is the mean log-likelihood.
+    _bound: Any = None
+
+    @property
+    def _structure(self) -> CovarianceStructure:
+        return get_structure(self.covariance_type)
+
+    def _density(self) -> MixtureParameters:
+        """Return the mixture that predictions are made with, read from the fitted attributes."""
+        return self._fitted_state()
+
+    # Fitting.
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Estimate the parameters from `n_init` starts and keep the best run.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
+            array or memory map is read in place.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
+
+        Returns
+        -------
+        self
+            Left as it was if the fit fails or is interrupted.
+
+        Raises
+        ------
+        ValueError
+            If X, a weight or a parameter is not valid, or a component collapses in every run
+            (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        with self._unchanged_on_failure():
+            self._fit(X, sample_weight)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Estimate the parameters and return the most probable component of each row.
+
+        The labels are those of ``fit(X).predict(X)``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        with self._unchanged_on_failure():
+            X = self._fit(X, sample_weight)
+            return inference.assign(X, self._density(), self._result_dtype(X))
+
+    @contextmanager
+    def _unchanged_on_failure(self) -> Iterator[None]:
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit(self, X, sample_weight) -> np.ndarray:
+        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+        sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        self._check_enough_rows(X, sample_weight)
+        checked = self._check_parameters(X)
+        rows = ArrayRows(X, sample_weight)
+        random_state = check_random_state(self.random_state)
+        continued = self.warm_start and hasattr(self, "converged_")
+        if continued:
+            self._check_continuation()
+        count_floor = 10.0 * float(np.finfo(X.dtype).eps)
+        reporter = Reporter(self.verbose, self.verbose_interval)
+
+        def one_run(number: int) -> Run:
+            reporter.start(number)
+            return run_em(
+                rows,
+                self._fitted_state() if continued else self._first_state(rows, checked, count_floor, random_state),
+                partial(self._next_state, checked, count_floor),
+                tol=self.tol,
+                max_iter=self.max_iter,
+                bound=self._bound,
+                previous_bound=float(self.lower_bound_) if continued else -np.inf,
+                reporter=reporter,
+            )
+
+        run = best_run(partial(one_run, number) for number in range(1 if continued else self.n_init))
+        if not run.converged and self.max_iter > 0:
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase "
+                "max_iter, tol, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self._set_state(run.parameters, checked, X.dtype)
+        self.converged_ = run.converged
+        self.n_iter_ = run.n_iter
+        self.lower_bound_ = X.dtype.type(run.lower_bound)
+        self.lower_bounds_ = [X.dtype.type(value) for value in run.lower_bounds]
+        return X
+
+    def _check_enough_rows(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        n_present = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))
+        if n_present < self.n_components:
+            counted = "n_samples" if sample_weight is None else "n_samples of non-zero weight"
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"{counted} = {n_present}"
+            )
+
+    def _check_continuation(self) -> None:
+        shape = (self.n_components, self.n_features_in_)
+        if self.means_.shape != shape:
+            raise ValueError(
+                f"warm_start=True continues a model whose means_ have shape {self.means_.shape}; expected "
+                f"(n_components, n_features) = {shape}. Use a new estimator or warm_start=False"
+            )
+
+    def _checked_start(self, X: np.ndarray) -> str | np.ndarray:
+        """Return `init_params`, labels and responsibilities checked."""
+        if isinstance(self.init_params, str):
+            return self.init_params
+        return check_memberships(self.init_params, X.shape[0], self.n_components)
+
+    def _set_covariances(self, state: MixtureParameters, dtype: np.dtype) -> None:
+        self.covariances_ = state.covariances.astype(dtype, copy=False)
+        self.precisions_cholesky_ = state.precisions_cholesky.astype(dtype, copy=False)
+        self.precisions_ = precisions_of(state.precisions_cholesky, state.structure).astype(dtype, copy=False)
+
+    # Predicting.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
+
+    def _result_dtype(self, X: np.ndarray) -> np.dtype:
+        single = X.dtype == np.float32 and self.means_.dtype == np.float32
+        return np.dtype(np.float32 if single else np.float64)
+
+    def _check_rows(self, X) -> np.ndarray:
+        """Return the rows to predict for as an array; the common case costs a few microseconds."""
+        if not hasattr(self, "means_"):
+            check_is_fitted(self)
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in DTYPES
+            and X.shape[1] == self.n_features_in_
+            and X.shape[0] > 0
+            and not hasattr(self, "feature_names_in_")
+            and is_finite(X)
+        ):
+            return X
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def predict(self, X):
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        X = self._check_rows(X)
+        return inference.assign(X, self._density(), self._result_dtype(X))
+
+    def predict_proba(self, X):
+        """Return the posterior probability of each component for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
+        """
+        X = self._check_rows(X)
+        return inference.responsibilities(X, self._density(), self._result_dtype(X))
+
+    def score_samples(self, X):
+        """Return the log density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats.
+        """
+        X = self._check_rows(X)
+        return inference.log_density(X, self._density(), self._result_dtype(X))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        log_likelihood : float
+            Weighted mean over rows, in nats.
+        """
+        X = self._check_rows(X)
+        weight = check_sample_weight(sample_weight, X.shape[0])
+        return inference.mean_log_density(X, self._density(), self._result_dtype(X), weight)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None
+            The estimator's own `random_state` when None.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Grouped by component.
+        y : ndarray of shape (n_samples,), int64
+            Component of each row.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not positive.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        return inference.sample(
+            n_samples, self.weights_, self.means_, self.covariances_, self._structure.kernel, random_state
+        )

@@ -1,0 +1,67 @@
+"""Checks of weights, means, covariances and precisions given by users, in scikit-learn's words."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+__all__ = ["check_covariances", "check_means", "check_precisions", "check_weights"]
+
+DTYPES = (np.float64, np.float32)
+
+
+def _check_shape(array: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
+
+
+def check_weights(weights, n_components: int) -> np.ndarray:
+    """Return mixture weights checked: shape (n_components,), in [0, 1], summing to one."""
+    weights = check_array(weights, dtype=DTYPES, ensure_2d=False, input_name="weights")
+    _check_shape(weights, (n_components,), "weights")
+    if (weights < 0.0).any() or (weights > 1.0).any():
+        # scikit-learn prints the minimum as the maximum and its tests ask for that.
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], but got max value "
+            f"{weights.min():.5f}, min value {weights.max():.5f}"
+        )
+    tolerance = 1e-6 if weights.dtype == np.float32 else 1e-8
+    if abs(1.0 - float(weights.sum())) > tolerance:
+        raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
+    return weights
+
+
+def check_means(means, n_components: int, n_features: int) -> np.ndarray:
+    """Return means checked: shape (n_components, n_features)."""
+    means = check_array(means, dtype=DTYPES, ensure_2d=False, input_name="means")
+    _check_shape(means, (n_components, n_features), "means")
+    return means
+
+
+def _check_matrices(array, kernel: str, n_components: int, n_features: int, word: str) -> np.ndarray:
+    array = check_array(array, dtype=DTYPES, ensure_2d=False, allow_nd=kernel == "full", input_name=word)
+    shape = {
+        "full": (n_components, n_features, n_features),
+        "tied": (n_features, n_features),
+        "diag": (n_components, n_features),
+        "spherical": (n_components,),
+    }[kernel]
+    _check_shape(array, shape, f"{kernel} {word}")
+    if kernel in ("diag", "spherical"):
+        if (array <= 0.0).any():
+            raise ValueError(f"'{kernel} {word}' should be positive")
+        return array
+    symmetric = np.allclose(array, np.swapaxes(array, -1, -2))
+    if not symmetric or not (np.linalg.eigvalsh(array) > 0.0).all():
+        raise ValueError(f"'{kernel} {word}' should be symmetric, positive-definite")
+    return array
+
+
+def check_precisions(precisions, kernel: str, n_components: int, n_features: int) -> np.ndarray:
+    """Return precisions checked: the kernel's shape, symmetric, positive definite."""
+    return _check_matrices(precisions, kernel, n_components, n_features, "precision")
+
+
+def check_covariances(covariances, kernel: str, n_components: int, n_features: int) -> np.ndarray:
+    """Return covariances checked: the kernel's shape, symmetric, positive definite."""
+    return _check_matrices(covariances, kernel, n_components, n_features, "covariance")

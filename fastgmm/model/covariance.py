@@ -2,6 +2,10 @@
 
 A structure says which kernel it needs (the shape of its precision factor), how covariances are estimated and how
 many free parameters they have. Adding one to `STRUCTURES` makes it a valid ``covariance_type`` everywhere.
+
+mclust's names are three letters for volume, shape and orientation of ``Sigma_k = lambda_k D_k A_k D_k^T``: E equal
+over components, V varying, I the identity. The estimates live beside this file: `closed_form`, `volume_families` (VEI,
+VEE, VEV) and `common_axes` (EVE, VVE).
 """
 
 from __future__ import annotations
@@ -11,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgmm import kernels
-from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.model import closed_form, common_axes, volume_families
+from fastgmm.model.factors import collapse_error, factorise
 from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.statistics import SufficientStatistics
 
-__all__ = ["STRUCTURES", "CovarianceStructure", "factorise", "get_structure", "maximise"]
+__all__ = ["STRUCTURES", "CovarianceStructure", "add_to_diagonal", "factorise", "get_structure", "maximise"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class CovarianceStructure:
         Which scatter the M-step needs.
     estimate : callable
         ``estimate(scatter, counts, previous) -> covariances``: maximum-likelihood covariances in the kernel's shape,
-        from the scatter about the new means.
+        from the scatter about the new means. Iterative ones start from `previous` (`MixtureParameters` or None) and
+        are never less likely than its covariances.
     n_parameters : callable
         ``n_parameters(n_components, n_features) -> int``: free covariance parameters.
     """
@@ -44,28 +49,59 @@ class CovarianceStructure:
     estimate: Callable[..., np.ndarray]
     n_parameters: Callable[[int, int], int]
 
+    def check_n_features(self, n_features: int) -> None:
+        """Raise ValueError where the name and the number of columns contradict each other.
 
-def _full(scatter, counts, previous=None):
-    return scatter / counts[:, None, None]
+        E and V are for one column; mclust's three-letter names distinguish shapes and orientations, which one column
+        does not have. scikit-learn's four names go with any number of columns.
+        """
+        if len(self.name) == 1 and n_features != 1:
+            raise ValueError(
+                f"covariance_type is {self.name!r}, for data of one feature, and X has {n_features} features; use "
+                f"'{self.name}II' for spherical or '{self.name * 3}' for ellipsoidal components"
+            )
+        if len(self.name) == 3 and n_features == 1:
+            raise ValueError(
+                f"covariance_type is {self.name!r}, for data of two or more features, and X has 1 feature; use "
+                f"{self.name[0]!r}, which is what it comes to for one feature"
+            )
 
 
-def _tied(scatter, counts, previous=None):
-    return scatter / counts.sum()
+def _structures() -> dict[str, CovarianceStructure]:
+    # Parameters of one orientation: the rotations of d axes.
+    def rotation(d):
+        return d * (d - 1) // 2
+
+    closed, volumes, axes = closed_form, volume_families, common_axes
+    rows = [
+        # scikit-learn's names. A spherical variance is trace / (count n_features): see `centred_scatter`.
+        ("full", "full", closed.separate, lambda k, d: k * d * (d + 1) // 2),
+        ("tied", "tied", closed.pooled, lambda k, d: d * (d + 1) // 2),
+        ("diag", "diag", closed.separate, lambda k, d: k * d),
+        ("spherical", "spherical", closed.separate, lambda k, d: k),
+        # mclust's: spherical, axis-aligned, ellipsoidal; and for one feature.
+        ("EII", "spherical", closed.eii, lambda k, d: 1),
+        ("VII", "spherical", closed.separate, lambda k, d: k),
+        ("EEI", "diag", closed.eei, lambda k, d: d),
+        ("VEI", "diag", volumes.vei, lambda k, d: k + d - 1),
+        ("EVI", "diag", closed.evi, lambda k, d: 1 + k * (d - 1)),
+        ("VVI", "diag", closed.separate, lambda k, d: k * d),
+        ("EEE", "tied", closed.pooled, lambda k, d: d * (d + 1) // 2),
+        ("VEE", "full", volumes.vee, lambda k, d: k + d - 1 + rotation(d)),
+        ("EVE", "full", axes.eve, lambda k, d: 1 + k * (d - 1) + rotation(d)),
+        ("VVE", "full", axes.vve, lambda k, d: k * d + rotation(d)),
+        ("EEV", "full", closed.eev, lambda k, d: d + k * rotation(d)),
+        ("VEV", "full", volumes.vev, lambda k, d: k + d - 1 + k * rotation(d)),
+        ("EVV", "full", closed.evv, lambda k, d: 1 + k * (d - 1) + k * rotation(d)),
+        ("VVV", "full", closed.separate, lambda k, d: k * d * (d + 1) // 2),
+        ("E", "spherical", closed.eii, lambda k, d: 1),
+        ("V", "spherical", closed.separate, lambda k, d: k),
+    ]
+    # Each M-step works on the scatter of its own kernel.
+    return {row[0]: CovarianceStructure(row[0], row[1], row[1], *row[2:]) for row in rows}
 
 
-def _diag(scatter, counts, previous=None):
-    return scatter / counts[:, None]
-
-
-STRUCTURES: dict[str, CovarianceStructure] = {
-    "full": CovarianceStructure("full", "full", "full", _full, lambda k, d: k * d * (d + 1) // 2),
-    "tied": CovarianceStructure("tied", "tied", "tied", _tied, lambda k, d: d * (d + 1) // 2),
-    "diag": CovarianceStructure("diag", "diag", "diag", _diag, lambda k, d: k * d),
-    # The spherical variance is the mean of the diagonal ones: trace / (count * n_features), see `maximise`.
-    "spherical": CovarianceStructure(
-        "spherical", "spherical", "spherical", lambda scatter, counts, previous=None: scatter / counts, lambda k, d: k
-    ),
-}
+STRUCTURES: dict[str, CovarianceStructure] = _structures()
 
 
 def get_structure(name: str) -> CovarianceStructure:
@@ -83,7 +119,7 @@ def get_structure(name: str) -> CovarianceStructure:
 
 
 def centred_scatter(statistics: SufficientStatistics, counts: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Move the scatter from the centres to the new means, ``centres + shift``."""
+    """Move the scatter from the centres to the new means, ``centres + shift``; spherical: per feature."""
     if statistics.structure == "full":
         return statistics.scatter - (counts[:, None] * shift)[:, :, None] * shift[:, None, :]
     if statistics.structure == "tied":
@@ -93,11 +129,14 @@ def centred_scatter(statistics: SufficientStatistics, counts: np.ndarray, shift:
     return np.maximum(statistics.scatter - counts * np.einsum("kd,kd->k", shift, shift), 0.0) / shift.shape[1]
 
 
-def add_to_diagonal(covariances: np.ndarray, kernel: str, amount: float) -> None:
-    """Add `amount` to every variance, in place."""
+def add_to_diagonal(covariances: np.ndarray, kernel: str, amount) -> None:
+    """Add `amount`, a number or one per component, to every variance, in place."""
     if kernel in ("full", "tied"):
         n_features = covariances.shape[-1]
-        covariances.reshape(-1, n_features * n_features)[:, :: n_features + 1] += amount
+        diagonals = covariances.reshape(-1, n_features * n_features)[:, :: n_features + 1]
+        diagonals += np.reshape(amount, (-1, 1))
+    elif kernel == "diag":
+        covariances += np.reshape(amount, (-1, 1))
     else:
         covariances += amount
 
@@ -116,7 +155,8 @@ def maximise(
     statistics : SufficientStatistics
     structure : CovarianceStructure
     reg_covar : float
-        Added to every variance.
+        Added to every variance of the scatter matrices, per sample, before the structure is imposed: scikit-learn's
+        regularisation where the structure imposes nothing, and covariances that stay in their family where it does.
     count_floor : float
         Added to every count, so that an empty component keeps finite parameters.
     previous : MixtureParameters, optional
@@ -125,54 +165,27 @@ def maximise(
     Raises
     ------
     ComponentCollapseError
-        If a covariance is not positive definite.
+        If a component is empty or its covariance is not positive definite.
+    ValueError
+        If the structure is not one for this number of features.
     """
+    structure.check_n_features(statistics.centres.shape[1])
     counts = statistics.counts + count_floor
+    if not (counts > 0).all():
+        raise collapse_error(int(np.argmin(counts > 0)), statistics.counts, None, "no sample belongs to it")
     shift = statistics.sums / counts[:, None]
     scatter = centred_scatter(statistics, counts, shift)
+    if not np.isfinite(scatter).all():
+        where = 0 if structure.statistics == "tied" else int(np.argwhere(~np.isfinite(scatter))[0, 0])
+        raise collapse_error(where, statistics.counts, None, "its scatter is not finite; the data are out of range")
+    if reg_covar:
+        amount = counts.sum() if structure.statistics == "tied" else counts
+        add_to_diagonal(scatter, structure.statistics, reg_covar * amount)
     covariances = structure.estimate(scatter, counts, previous)
-    add_to_diagonal(covariances, structure.kernel, reg_covar)
     return MixtureParameters(
         structure.kernel,
         counts / counts.sum(),
         statistics.centres + shift,
         covariances,
         factorise(covariances, structure.kernel, statistics.counts),
-    )
-
-
-def factorise(covariances: np.ndarray, kernel: str, counts: np.ndarray | None = None) -> np.ndarray:
-    """Return the precision factors of `covariances`.
-
-    Raises
-    ------
-    ComponentCollapseError
-        Naming the first component whose covariance is not positive definite.
-    """
-    if kernel in ("full", "tied"):
-        stacked = covariances.reshape(-1, *covariances.shape[-2:])
-        factor = np.empty_like(stacked)
-        failed = kernels.factorise_precisions(stacked, factor)
-        if failed >= 0:
-            raise _collapse(failed, kernel, counts, covariances.shape[-1])
-        return factor.reshape(covariances.shape)
-    valid = np.isfinite(covariances) & (covariances > 0)
-    if not valid.all():
-        failed = int(np.flatnonzero(~(valid if valid.ndim == 1 else valid.all(axis=1)))[0])
-        raise _collapse(failed, kernel, counts, None)
-    return 1.0 / np.sqrt(covariances)
-
-
-def _collapse(component: int, kernel: str, counts, n_features) -> ComponentCollapseError:
-    which = "the shared covariance" if kernel == "tied" else f"component {component}"
-    reason = "its covariance is not positive definite"
-    if counts is not None and kernel != "tied":
-        reason += f" (effective count {counts[component]:.4g}"
-        reason += f" in {n_features} features)" if n_features else ")"
-    return ComponentCollapseError(
-        "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
-        "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
-        f"reg_covar, or scale the input data. What failed: {which}, {reason}.",
-        component,
-        reason,
     )

@@ -298,7 +298,11 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         X = self._check_rows(X)
         weight = check_sample_weight(sample_weight, X.shape[0])
-        return inference.mean_log_density(X, self._density(), self._result_dtype(X), weight)
+        dtype = self._result_dtype(X)
+        if weight is None and dtype == np.float32:
+            # What scikit-learn's users compare it with: the mean of `score_samples`, in its precision.
+            return float(inference.log_density(X, self._density(), dtype).mean())
+        return inference.mean_log_density(X, self._density(), dtype, weight)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the fitted mixture.

@@ -30,9 +30,12 @@ class GaussianMixture(BaseMixture):
     Parameters
     ----------
     n_components : int, default=1
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : str, default='full'
         'full': a matrix per component; 'tied': one matrix for all; 'diag': a diagonal per component; 'spherical': a
-        variance per component.
+        variance per component. Or a family of R's mclust, by volume, shape and orientation (E equal, V varying over
+        components, I identity): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV; E or V for one
+        feature. Attributes then have the shape of the tightest of scikit-learn's four types that holds them:
+        spherical for EII, VII, E, V; diag for the other names ending in I; tied for EEE; full for the rest.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less, in nats per sample.
     reg_covar : float, default=1e-6
@@ -41,9 +44,9 @@ class GaussianMixture(BaseMixture):
         0 returns the start.
     n_init : int, default=1
         Starts; the run with the highest log-likelihood is kept.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
-        How responsibilities start; or labels of shape (n_samples,), negative for unknown; or responsibilities of
-        shape (n_samples, n_components).
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hc'} or array-like, default='kmeans'
+        How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most. Or
+        labels of shape (n_samples,), negative for unknown; or responsibilities of shape (n_samples, n_components).
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -132,6 +135,7 @@ class GaussianMixture(BaseMixture):
 
     def _check_parameters(self, X: np.ndarray) -> Start:
         n_features, kernel = X.shape[1], self._structure.kernel
+        self._structure.check_n_features(n_features)
         if self.weights_init is not None:
             self.weights_init = check_weights(self.weights_init, self.n_components)
         if self.means_init is not None:
@@ -288,6 +292,7 @@ class GaussianMixture(BaseMixture):
             raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
         model = cls(n_components=means.shape[0], covariance_type=covariance_type, random_state=random_state)
         kernel = model._structure.kernel
+        model._structure.check_n_features(means.shape[1])
         weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
         covariances = np.array(check_covariances(covariances, kernel, *means.shape), dtype=np.float64)
         state = MixtureParameters(kernel, weights, means, covariances, factorise(covariances, kernel))

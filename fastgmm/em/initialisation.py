@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.data import ArrayRows
+from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.kmeans import kmeans, kmeans_plusplus
 from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStatistics
 from fastgmm.model.covariance import maximise
@@ -66,12 +67,18 @@ def _at_random(rows: ArrayRows, n_components: int, structure: str, random_state)
     return rows.accumulate_shares(shares, structure)
 
 
+def _by_hierarchy(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+    tree = cluster_hierarchically(rows, random_state)
+    return _given(tree.rows, n_components, structure, tree.labels(n_components))
+
+
 #: Ways to start, by the value of ``init_params``: ``(rows, n_components, structure, random_state) -> statistics``.
 INIT_PARAMS: dict[str, Callable[..., SufficientStatistics]] = {
     "kmeans": _by_kmeans,
     "k-means++": _by_plusplus,
     "random": _at_random,
     "random_from_data": _from_data,
+    "hc": _by_hierarchy,
 }
 
 

@@ -133,8 +133,8 @@ class GaussianMixture(BaseMixture):
 
     # What BaseMixture asks for.
 
-    def _check_parameters(self, X: np.ndarray) -> Start:
-        n_features, kernel = X.shape[1], self._structure.kernel
+    def _check_parameters(self, rows: ArrayRows) -> Start:
+        n_features, kernel = rows.n_features, self._structure.kernel
         self._structure.check_n_features(n_features)
         if self.weights_init is not None:
             self.weights_init = check_weights(self.weights_init, self.n_components)
@@ -143,7 +143,7 @@ class GaussianMixture(BaseMixture):
         if self.precisions_init is not None:
             self.precisions_init = check_precisions(self.precisions_init, kernel, self.n_components, n_features)
         start = Start(
-            self._checked_start(X),
+            self._checked_start(rows.X),
             *(
                 None if part is None else np.ascontiguousarray(part, dtype=np.float64)
                 for part in (self.weights_init, self.means_init, self.precisions_init)

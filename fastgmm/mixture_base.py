@@ -53,7 +53,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
     # What a subclass defines.
 
     @abstractmethod
-    def _check_parameters(self, X: np.ndarray) -> Any:
+    def _check_parameters(self, rows: ArrayRows) -> Any:
         """Return the parameters of the constructor that concern the data, checked."""
 
     @abstractmethod
@@ -74,8 +74,12 @@ class BaseMixture(DensityMixin, BaseEstimator):
     def _set_state(self, state: Any, checked: Any, dtype: np.dtype) -> None:
         """Set the fitted attributes."""
 
-    # The bound of a state given its statistics; None is the mean log-likelihood.
+    # ``(statistics, state) -> bound`` of the state an M-step made of the statistics; None is the mean log-likelihood.
     _bound: Any = None
+
+    def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
+        """Return the dtype of the fitted attributes."""
+        return X.dtype
 
     @property
     def _structure(self) -> CovarianceStructure:
@@ -148,8 +152,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         self._check_enough_rows(X, sample_weight)
-        checked = self._check_parameters(X)
         rows = ArrayRows(X, sample_weight)
+        checked = self._check_parameters(rows)
         random_state = check_random_state(self.random_state)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
@@ -178,11 +182,12 @@ class BaseMixture(DensityMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self._set_state(run.parameters, checked, X.dtype)
+        dtype = self._fitted_dtype(X)
+        self._set_state(run.parameters, checked, dtype)
         self.converged_ = run.converged
         self.n_iter_ = run.n_iter
-        self.lower_bound_ = X.dtype.type(run.lower_bound)
-        self.lower_bounds_ = [X.dtype.type(value) for value in run.lower_bounds]
+        self.lower_bound_ = dtype.type(run.lower_bound)
+        self.lower_bounds_ = [dtype.type(value) for value in run.lower_bounds]
         return X
 
     def _check_enough_rows(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:

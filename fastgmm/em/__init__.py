@@ -5,7 +5,7 @@ parameters; `kmeans` is the compiled k-means behind them; `reporter` is the one 
 """
 
 from fastgmm.em.driver import Run, best_run, run_em
-from fastgmm.em.initialisation import INIT_PARAMS, Start, initial_parameters
+from fastgmm.em.initialisation import INIT_PARAMS, Start, initial_parameters, initial_statistics
 from fastgmm.em.kmeans import kmeans, kmeans_plusplus
 from fastgmm.em.reporter import Reporter
 
@@ -16,6 +16,7 @@ __all__ = [
     "Start",
     "best_run",
     "initial_parameters",
+    "initial_statistics",
     "kmeans",
     "kmeans_plusplus",
     "run_em",

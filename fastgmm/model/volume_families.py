@@ -25,13 +25,16 @@ from fastgmm.model.factors import SHARED, collapse_error
 
 __all__ = ["vee", "vei", "vev"]
 
-#: The Newton steps end when the next one promises less than this, in nats per sample.
+#: The Newton steps end when the next one promises less than this, in nats per sample; and, where they started from the
+#: step before, less than this share of what they have gained since: EM itself moves on by more.
 TOLERANCE = 1e-13
+WARM_SHARE = 1e-4
 #: Far more than the handful that are needed; where no minimum exists the volumes run away, and that is reported.
 MAX_STEPS = 100
 #: Longest change of a log volume in one step, and how often a step is halved before rounding is held to blame.
 LONGEST_STEP = 3.0
 MAX_HALVINGS = 20
+TINY = np.finfo(np.float64).tiny
 #: Log volumes further apart than this mean that one component has vanished beside another (sd ratio 1e13).
 MAX_SPREAD = 60.0
 
@@ -73,7 +76,8 @@ def vee(scatter, counts, previous=None):
         )
 
     sizes = np.trace(scaled, axis1=1, axis2=2)
-    log_volumes = _minimise(parts, _start(sizes, counts, n_features, previous), counts, n_features)
+    start = _start(sizes, counts, n_features, previous)
+    log_volumes = _minimise(parts, start, counts, n_features, previous is not None)
     shared = (scaled * np.exp(-log_volumes)[:, None, None]).sum(axis=0) / counts.sum()
     return np.exp(log_volumes)[:, None, None] * (shared * scale[:, None] * scale)
 
@@ -91,7 +95,8 @@ def _volumes_and_variances(variances, counts, previous):
         shares = pieces / total
         return np.log(total).sum(), shares.sum(axis=1), shares
 
-    log_volumes = _minimise(parts, _start(scaled.sum(axis=1), counts, n_features, previous), counts, n_features)
+    start = _start(scaled.sum(axis=1), counts, n_features, previous)
+    log_volumes = _minimise(parts, start, counts, n_features, previous is not None)
     volumes = np.exp(log_volumes)[:, None]
     return np.ldexp(volumes * ((scaled / volumes).sum(axis=0) / counts.sum()), exponents)
 
@@ -107,7 +112,7 @@ def _start(sizes, counts, n_features, previous):
     return log_volumes - log_volumes.max()
 
 
-def _minimise(parts, log_volumes, counts, n_features):
+def _minimise(parts, log_volumes, counts, n_features, warm):
     # parts(u) -> log det of sum_k exp(-u_k) W_k; and of its whitened pieces G_k the traces and the entries, so that
     # gradient_k = D n_k - n tr G_k and Hessian_kl = n (delta_kl tr G_k - <G_k, G_l>).
     total = counts.sum()
@@ -120,15 +125,24 @@ def _minimise(parts, log_volumes, counts, n_features):
     # In units of 1 / sqrt(n_k) the Hessian's diagonal is near D whatever the counts, empty components included; the
     # rank-one term fills the null direction (all volumes scaled alike).
     unit = np.sqrt(counts)
-    filler = np.outer(unit, unit) * (n_features / total)
+    units = unit[:, None] * unit
+    filler = units * (n_features / total)
     log_det, traces, pieces = parts(log_volumes)
-    current = value(log_volumes, log_det)
+    first = current = value(log_volumes, log_det)
     for _ in range(MAX_STEPS):
         gradient = n_features * counts - total * traces
-        hessian = total * (np.diag(traces) - pieces @ pieces.T) / np.outer(unit, unit) + filler
-        step = -np.linalg.solve(hessian, gradient / unit) / unit
+        hessian = pieces @ pieces.T
+        hessian *= -total
+        hessian.flat[:: len(counts) + 1] += total * traces
+        hessian /= units
+        hessian += filler
+        try:
+            step = np.linalg.solve(hessian, gradient / -unit) / unit
+        except np.linalg.LinAlgError:
+            # Curvature lost beside that of larger components: the step of the alternation, which never ascends.
+            step = np.log(np.maximum(traces * total, TINY) / (n_features * counts))
         promise = -(gradient @ step)
-        if not promise > TOLERANCE * total:
+        if not promise > TOLERANCE * total or (warm and promise < WARM_SHARE * (first - current)):
             break
         size = min(1.0, LONGEST_STEP / np.abs(step).max())
         for _ in range(MAX_HALVINGS):

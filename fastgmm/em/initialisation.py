@@ -13,6 +13,7 @@ from fastgmm.em.kmeans import kmeans, kmeans_plusplus
 from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStatistics
 from fastgmm.model.covariance import maximise
 from fastgmm.model.precisions import covariances_and_factors
+from fastgmm.model.priors import ConjugatePrior
 
 __all__ = ["INIT_PARAMS", "Start", "initial_parameters", "initial_statistics"]
 
@@ -126,6 +127,7 @@ def initial_parameters(
     reg_covar: float,
     count_floor: float,
     random_state: np.random.RandomState,
+    prior: ConjugatePrior | None = None,
 ) -> MixtureParameters:
     """Return the parameters a run starts from.
 
@@ -138,6 +140,8 @@ def initial_parameters(
     reg_covar, count_floor : float
         As in `fastgmm.model.covariance.maximise`.
     random_state : RandomState
+    prior : ConjugatePrior, optional
+        As in `fastgmm.model.covariance.maximise`.
 
     Raises
     ------
@@ -158,7 +162,7 @@ def initial_parameters(
         estimated_means = statistics.centres + statistics.sums / counts[:, None]
         weights, covariances, factor = counts / counts.sum(), *precision_parts
     else:
-        estimated = maximise(statistics, structure, reg_covar, count_floor)
+        estimated = maximise(statistics, structure, reg_covar, count_floor, None, prior)
         estimated_means = estimated.means
         weights, covariances, factor = estimated.weights, estimated.covariances, estimated.precisions_cholesky
     return MixtureParameters(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn import get_config
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import inference
@@ -16,12 +20,24 @@ from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import BaseMixture
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.covariance import factorise, maximise
+from fastgmm.model.noise import MixtureWithNoise, maximise_with_noise
+from fastgmm.model.priors import ConjugatePrior
+from fastgmm.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.parameter_validation import check_covariances, check_means, check_precisions, check_weights
 
 if TYPE_CHECKING:
     import sklearn.mixture
 
 __all__ = ["GaussianMixture"]
+
+State = MixtureParameters | MixtureWithNoise
+
+
+@dataclass(frozen=True)
+class _Checked:
+    start: Start
+    prior: ConjugatePrior | None
+    noise: InitialNoise | None
 
 
 class GaussianMixture(BaseMixture):
@@ -56,6 +72,14 @@ class GaussianMixture(BaseMixture):
         Whether `fit` continues from the fitted parameters.
     verbose : int, default=0
     verbose_interval : int, default=10
+    prior : 'default' or dict, optional
+        A conjugate prior: the posterior mode is estimated, as mclust's ``priorControl`` does. A dict gives any of
+        'shrinkage' (0.01), 'mean' (of the data), 'dof' (n_features + 2) and 'scale' (the data's covariance over
+        ``n_components ** (2 / n_features)``), the others as in 'default'.
+    noise : float or array-like of shape (n_samples,), optional
+        A background component, uniform over the volume of the data. A fraction in (0, 1), of the rows that start as
+        noise (those furthest from their neighbours), or a mask of them. `predict` labels noise -1;
+        `predict_proba` has a last column for it.
 
     Attributes
     ----------
@@ -71,6 +95,10 @@ class GaussianMixture(BaseMixture):
         Mean log-likelihood before the last M-step of the best run, in nats per sample.
     lower_bounds_ : list of float
         The same for each of its iterations.
+    noise_weight_ : float
+        With `noise`: weight of the background; ``weights_`` then sum to one minus this.
+    noise_box_ : Box
+        With `noise`: where the background lies.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -96,6 +124,8 @@ class GaussianMixture(BaseMixture):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
+        "prior": [StrOptions({"default"}), dict, None],
+        "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
     }
 
     def __init__(
@@ -115,6 +145,8 @@ class GaussianMixture(BaseMixture):
         warm_start=False,
         verbose=0,
         verbose_interval=10,
+        prior=None,
+        noise=None,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -130,10 +162,12 @@ class GaussianMixture(BaseMixture):
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.prior = prior
+        self.noise = noise
 
     # What BaseMixture asks for.
 
-    def _check_parameters(self, rows: ArrayRows) -> Start:
+    def _check_parameters(self, rows: ArrayRows) -> _Checked:
         n_features, kernel = rows.n_features, self._structure.kernel
         self._structure.check_n_features(n_features)
         if self.weights_init is not None:
@@ -150,7 +184,8 @@ class GaussianMixture(BaseMixture):
             ),
         )
         self._refuse_array_api_dispatch()
-        return start
+        prior = check_prior(self.prior, rows, self.n_components, kernel)
+        return _Checked(start, prior, check_noise(self.noise, rows, self.n_components))
 
     def _refuse_array_api_dispatch(self) -> None:
         allowed = ["random", "random_from_data"]
@@ -160,26 +195,110 @@ class GaussianMixture(BaseMixture):
                 f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."
             )
 
-    def _first_state(self, rows: ArrayRows, checked: Start, count_floor: float, random_state) -> MixtureParameters:
-        return initial_parameters(
-            rows, self.n_components, self._structure, checked, self.reg_covar, count_floor, random_state
+    def _first_state(self, rows: ArrayRows, checked: _Checked, count_floor: float, random_state) -> State:
+        start, noise = checked.start, checked.noise
+        if noise is not None:
+            rows = noise.without(rows)
+            if not isinstance(start.init_params, str):
+                start = replace(start, init_params=start.init_params[~noise.mask])
+        gaussian = initial_parameters(
+            rows, self.n_components, self._structure, start, self.reg_covar, count_floor, random_state, checked.prior
         )
+        return gaussian if noise is None else noise.beside(gaussian)
 
     def _next_state(
-        self, checked: Start, count_floor: float, statistics: SufficientStatistics, state: MixtureParameters
-    ) -> MixtureParameters:
-        return maximise(statistics, self._structure, self.reg_covar, count_floor, state)
+        self, checked: _Checked, count_floor: float, statistics: SufficientStatistics, state: State
+    ) -> State:
+        def maximise_gaussian(statistics, previous):
+            return maximise(statistics, self._structure, self.reg_covar, count_floor, previous, checked.prior)
 
-    def _fitted_state(self) -> MixtureParameters:
+        if isinstance(state, MixtureWithNoise):
+            return maximise_with_noise(statistics, state, maximise_gaussian)
+        return maximise_gaussian(statistics, state)
+
+    def _fitted_state(self) -> State:
         parts = (self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
-        return MixtureParameters(
+        gaussian = MixtureParameters(
             self._structure.kernel, *(np.ascontiguousarray(part, dtype=np.float64) for part in parts)
         )
+        if not hasattr(self, "noise_weight_"):
+            return gaussian
+        return MixtureWithNoise(gaussian, float(self.noise_weight_), self.noise_box_.log_volume)
 
-    def _set_state(self, state: MixtureParameters, checked: Any, dtype: np.dtype) -> None:
+    def _set_state(self, state: State, checked: _Checked | None, dtype: np.dtype) -> None:
+        for name in ("noise_weight_", "noise_box_"):
+            self.__dict__.pop(name, None)
+        if isinstance(state, MixtureWithNoise):
+            self.noise_weight_, self.noise_box_ = state.noise_weight, checked.noise.box
+            state = state.gaussian
         self.weights_ = state.weights.astype(dtype, copy=False)
         self.means_ = state.means.astype(dtype, copy=False)
         self._set_covariances(state, dtype)
+
+    # With a background: its label is -1.
+
+    def _noise_marked(self, labels: np.ndarray) -> np.ndarray:
+        if hasattr(self, "noise_weight_"):
+            labels[labels == len(self.weights_)] = -1
+        return labels
+
+    def predict(self, X):
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            -1 for noise, in a model with a background.
+        """
+        return self._noise_marked(super().predict(X))
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Estimate the parameters and return the most probable component of each row, as ``fit(X).predict(X)``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self._noise_marked(super().fit_predict(X, y, sample_weight))
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None
+            The estimator's own `random_state` when None.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Grouped by component, noise last.
+        y : ndarray of shape (n_samples,), int64
+            Component of each row, -1 for noise.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not positive.
+        """
+        if not hasattr(self, "noise_weight_") or n_samples < 1:
+            return super().sample(n_samples, random_state=random_state)
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        n_noise = random_state.binomial(n_samples, self.noise_weight_)
+        parts = [(self.noise_box_.sample(n_noise, random_state), np.full(n_noise, -1, dtype=np.int64))]
+        if n_noise < n_samples:
+            parts.insert(0, super().sample(n_samples - n_noise, random_state=random_state))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     # Beyond it.
 
@@ -187,7 +306,9 @@ class GaussianMixture(BaseMixture):
         """Return the number of free parameters."""
         n_components, n_features = self.means_.shape
         covariances = self._structure.n_parameters(n_components, n_features)
-        return int(covariances + n_components * n_features + n_components - 1)
+        # The background has its weight and its volume.
+        noise = 2 if hasattr(self, "noise_weight_") else 0
+        return int(covariances + n_components * n_features + n_components - 1 + noise)
 
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""
@@ -312,6 +433,8 @@ class GaussianMixture(BaseMixture):
         from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
         check_is_fitted(self)
+        if hasattr(self, "noise_weight_"):
+            raise ValueError("noise is part of this model and scikit-learn's has none; refit with noise=None")
         parameters = self.get_params(deep=False)
         parameters["covariance_type"] = self._structure.kernel
         if not isinstance(self.init_params, str):

@@ -4,14 +4,18 @@
 `show_config` tells what was built and what runs.
 """
 
+from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.config import config_context, get_config, set_config
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.selection import GaussianMixtureSearch
 from fastgmm.show_config import show_config
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BayesianGaussianMixture",
     "GaussianMixture",
+    "GaussianMixtureSearch",
     "__version__",
     "config_context",
     "get_config",

@@ -371,10 +371,13 @@ class GaussianMixture(BaseMixture):
         Biernacki, Celeux and Govaert, "Assessing a mixture model for clustering with the integrated completed
         likelihood", IEEE PAMI 22 (2000); with the most probable component, as R's mclust computes it.
         """
+        return self.bic(X, sample_weight) - 2.0 * self._log_certainty(X, sample_weight)
+
+    def _log_certainty(self, X, sample_weight) -> float:
+        """Return the weighted sum over rows of the log of the largest posterior probability, in nats."""
         X = self._check_rows(X)
         weight = check_sample_weight(sample_weight, X.shape[0])
-        certainty = inference.most_probable_log_responsibility(X, self._density(), self._result_dtype(X), weight)
-        return self.bic(X, weight) - 2.0 * certainty
+        return inference.most_probable_log_responsibility(X, self._density(), self._result_dtype(X), weight)
 
     @classmethod
     def from_parameters(cls, weights, means, covariances, *, covariance_type="full", random_state=None):

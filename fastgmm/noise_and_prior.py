@@ -73,7 +73,7 @@ def _isolated(X, present, fraction):
     points = points / np.where(sd > 0, sd, 1.0)
     distances = cKDTree(points).query(points, k=[min(NEIGHBOUR + 1, len(points))])[0][:, 0]
     mask = np.zeros(len(X), dtype=bool)
-    mask[index[np.argsort(-distances, kind="stable")[: int(round(fraction * len(points)))]]] = True
+    mask[index[np.argsort(-distances, kind="stable")[: round(fraction * len(points))]]] = True
     return mask
 
 

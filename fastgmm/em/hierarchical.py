@@ -41,6 +41,8 @@ class HierarchicalTree:
     ----------
     rows : ArrayRows
         The rows that were clustered: all, or a sub-sample.
+    index : ndarray of shape (n_rows,), int64
+        Their places in the whole.
     leaf_of_row : ndarray of shape (n_rows,), int64
         Cluster of each row before the first merge; equal rows share one, a row of weight zero has -1.
     merges : ndarray of shape (n_leaves - 1, 2), int64
@@ -48,6 +50,7 @@ class HierarchicalTree:
     """
 
     rows: ArrayRows
+    index: np.ndarray
     leaf_of_row: np.ndarray
     merges: np.ndarray
 
@@ -98,9 +101,12 @@ def cluster_hierarchically(
     -------
     HierarchicalTree
     """
-    rows = rows.sample(max_rows, random_state)
+    places = ArrayRows(np.arange(float(rows.n_samples))[:, None], rows.sample_weight)
+    index = places.sample(max_rows, random_state).X[:, 0].astype(np.int64)
+    if len(index) < rows.n_samples:
+        rows = ArrayRows(np.ascontiguousarray(rows.X[index]))
     points, weight, leaf_of_row = _distinct(rows)
-    return HierarchicalTree(rows, leaf_of_row, _merge_all(_scaled(points, weight), weight))
+    return HierarchicalTree(rows, index, leaf_of_row, _merge_all(_scaled(points, weight), weight))
 
 
 def _distinct(rows):

@@ -1,0 +1,140 @@
+"""One candidate of a search: fitted, measured, and refused where it is degenerate."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.selection.criteria import Criterion
+
+__all__ = ["COLUMNS", "Candidate", "fit_candidate", "polish_candidate"]
+
+#: Columns of `results_`, in order.
+COLUMNS = (
+    "n_components",
+    "covariance_type",
+    "log_likelihood",
+    "n_parameters",
+    "bic",
+    "icl",
+    "aic",
+    "converged",
+    "fit_time",
+    "failure",
+    "score",
+    "difference",
+)
+# A variance below this share of the data's is a likelihood without bound, cut off by rounding: mclust's limit.
+LEAST_VARIANCE = float(np.finfo(np.float64).eps)
+
+
+@dataclass
+class Candidate:
+    """A number of components and a structure, and what came of them.
+
+    `failure` is None, or why there is no model; then the measures are NaN and there is no estimator.
+    """
+
+    n_components: int
+    covariance_type: str
+    estimator: GaussianMixture | None = None
+    log_likelihood: float = np.nan
+    n_parameters: float = np.nan
+    bic: float = np.nan
+    icl: float = np.nan
+    aic: float = np.nan
+    converged: bool = False
+    fit_time: float = 0.0
+    failure: str | None = None
+    score: float = np.nan
+    difference: float = np.nan
+
+    def fail(self, reason: str) -> None:
+        """Take back the model and say why."""
+        self.estimator, self.failure, self.converged = None, reason, False
+        self.log_likelihood = self.n_parameters = self.bic = self.icl = self.aic = self.score = np.nan
+
+
+def fit_candidate(
+    candidate: Candidate, estimator: GaussianMixture, X, sample_weight, variances, criterion: Criterion, seed
+) -> Candidate:
+    """Fit `estimator` and fill in the candidate; a failure becomes its reason.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Mutated.
+    estimator : GaussianMixture
+        Not fitted, or to be continued.
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    variances : ndarray of shape (n_features,)
+        Of the data: what degenerate is measured by.
+    criterion : Criterion
+    seed : int
+        For a criterion that draws.
+    """
+    begin = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(X, sample_weight=sample_weight)
+        reason = _degeneracy(estimator, variances)
+        if reason is None:
+            _measure(candidate, estimator, X, sample_weight, criterion, seed)
+    except ComponentCollapseError as error:
+        reason = f"component {error.component}: {error.reason}"
+    except (ValueError, np.linalg.LinAlgError) as error:
+        reason = str(error)
+    if reason is not None:
+        candidate.fail(reason)
+    candidate.fit_time += time.perf_counter() - begin
+    return candidate
+
+
+def polish_candidate(candidate: Candidate, tol: float, *arguments) -> Candidate:
+    """Continue a candidate's EM to the smaller `tol`; see `fit_candidate` for the other arguments."""
+    estimator = candidate.estimator
+    assert estimator is not None
+    settings = estimator.get_params()
+    estimator.set_params(tol=tol, warm_start=True)
+    fit_candidate(candidate, estimator, *arguments)
+    estimator.set_params(tol=settings["tol"], warm_start=settings["warm_start"])
+    return candidate
+
+
+def _measure(candidate, estimator, X, sample_weight, criterion, seed):
+    mean, total = estimator.score(X, sample_weight=sample_weight), len(X)
+    if sample_weight is not None:
+        total = float(sample_weight.sum())
+    candidate.estimator = estimator
+    candidate.n_parameters = n_parameters = estimator._n_parameters()
+    candidate.log_likelihood = log_likelihood = float(mean) * total
+    candidate.bic = -2.0 * log_likelihood + n_parameters * np.log(total)
+    candidate.aic = -2.0 * log_likelihood + 2.0 * n_parameters
+    candidate.icl = candidate.bic - 2.0 * estimator._log_certainty(X, sample_weight)
+    candidate.converged = bool(estimator.converged_)
+    if criterion.name in ("bic", "icl", "aic"):
+        candidate.score = getattr(candidate, criterion.name)
+    else:
+        candidate.score = criterion.evaluate(estimator, X, sample_weight, seed)
+
+
+def _degeneracy(estimator, variances):
+    kernel, covariances = estimator._structure.kernel, np.asarray(estimator.covariances_, dtype=np.float64)
+    scale = np.where(variances > 0, variances, 1.0)
+    if kernel in ("full", "tied"):
+        stacked = covariances.reshape(-1, len(scale), len(scale)) / np.sqrt(scale[:, None] * scale)
+        least = np.linalg.eigvalsh(stacked)[:, 0]
+    else:
+        spread = covariances if kernel == "diag" else covariances[:, None]
+        least = (spread / scale).min(axis=1)
+    if least.min() > LEAST_VARIANCE:
+        return None
+    return f"component {int(least.argmin())}: degenerate, its smallest variance is {max(least.min(), 0.0):.1e} of the data's"

@@ -1,0 +1,324 @@
+"""The search over numbers of components and covariance structures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import config
+from fastgmm.data import ArrayRows
+from fastgmm.em.hierarchical import HierarchicalTree, cluster_hierarchically
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.input_validation import check_sample_weight
+from fastgmm.model import get_structure
+from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
+from fastgmm.selection.criteria import get_criterion
+
+__all__ = ["GaussianMixtureSearch"]
+
+MULTIVARIATE = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
+UNIVARIATE = ("E", "V")
+#: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
+CONTENTION = 10.0
+POLISH = 1e-3
+#: Differences of BIC below this are "not worth more than a bare mention" (Kass and Raftery 1995, section 3.2).
+NEAR_TIE = 2.0
+
+
+class GaussianMixtureSearch(DensityMixin, BaseEstimator):
+    """Fit every combination of number of components and covariance structure, and keep the best.
+
+    What R's ``Mclust`` does: one hierarchical clustering starts all candidates, EM runs from it for each, and a
+    criterion chooses. A candidate that fails, or whose likelihood is without bound, is listed with the reason.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=range(1, 10)
+    covariance_type : 'all', str or list of str, default='all'
+        'all' is mclust's fourteen families, or E and V for one feature.
+    criterion : {'bic', 'icl', 'aic', 'cv_log_likelihood'} or callable, default='bic'
+        Lower is better, except that 'cv_log_likelihood' (mean held-out log-likelihood of five folds) is maximised.
+        A callable takes ``(estimator, X)`` and is minimised.
+    init_params : str or array-like, default='hc'
+        As in `GaussianMixture`. 'hc' clusters once, on 2000 rows at most, for all candidates.
+    n_jobs : int, optional
+        Candidates fitted at a time, in threads; None is one at a time, whose passes use all cores.
+    random_state : int, RandomState or None
+    verbose : int, default=0
+    tol : float, default=1e-5
+        Change of the mean log-likelihood that ends EM, in nats per sample. Candidates close to the best are
+        continued to a thousandth of it.
+    reg_covar : float, default=0.0
+        As in `GaussianMixture`. At zero, as in mclust, a structure that collapses is reported.
+    max_iter : int, default=1000
+    prior, noise
+        As in `GaussianMixture`.
+
+    Attributes
+    ----------
+    best_estimator_ : GaussianMixture
+    best_params_ : dict
+        Its n_components and covariance_type.
+    best_score_ : float
+        Its criterion.
+    results_ : dict of list
+        One entry per candidate: n_components, covariance_type, log_likelihood (total, nats), n_parameters, bic, icl,
+        aic, converged, fit_time (seconds), failure (None or the reason), score (the criterion) and difference (how
+        much worse than the best). ``pandas.DataFrame(results_)`` makes a table.
+    near_ties_ : list of dict
+        Candidates other than the best whose criterion is within 2 of it (0.01 for 'cv_log_likelihood'), best first.
+    n_features_in_ : int
+
+    Notes
+    -----
+    An interrupted search keeps what it has finished: `results_` holds it, and the interrupt is raised.
+
+    References
+    ----------
+    Scrucca, Fop, Murphy and Raftery (2016), mclust 5: clustering, classification and density estimation using
+    Gaussian finite mixture models, The R Journal 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm.selection import GaussianMixtureSearch
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 6])
+    >>> search = GaussianMixtureSearch(n_components=range(1, 4), covariance_type=["EII", "VVV"]).fit(X)
+    >>> search.best_params_
+    {'n_components': 2, 'covariance_type': 'EII'}
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012  (scikit-learn's own convention)
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=range(1, 10),
+        covariance_type="all",
+        *,
+        criterion="bic",
+        init_params="hc",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+        tol=1e-5,
+        reg_covar=0.0,
+        max_iter=1000,
+        prior=None,
+        noise=None,
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.criterion = criterion
+        self.init_params = init_params
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.prior = prior
+        self.noise = noise
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit all candidates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid or every candidate fails; the message gives the reasons.
+        """
+        X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", ensure_min_samples=2)
+        sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        criterion = get_criterion(self.criterion)
+        sizes, names = self._checked_sizes(X.shape[0]), self._checked_names(X.shape[1])
+        random_state = check_random_state(self.random_state)
+        rows = ArrayRows(X, sample_weight)
+        seed = int(random_state.randint(np.iinfo(np.int32).max))
+        starts = self._starts(rows, sizes, random_state)
+        arguments = (X, sample_weight, _variances(rows), criterion, seed)
+        tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
+        finished: list[Candidate] = []
+        try:
+            for candidate in self._run(tasks, seed, arguments):
+                finished.append(candidate)
+                self._report(candidate)
+            self._polish(finished, criterion.sign, arguments)
+        finally:
+            # Also after an interrupt: what is finished is kept.
+            self._set_results(finished, criterion)
+        if not hasattr(self, "best_estimator_"):
+            reasons = "; ".join(f"{c.covariance_type}, {c.n_components}: {c.failure}" for c in finished[:5])
+            raise ValueError(
+                f"all {len(finished)} candidates failed ({reasons}{'; ...' if len(finished) > 5 else ''}); reduce "
+                "n_components, set reg_covar or prior='default', or restrict covariance_type"
+            )
+        return self
+
+    # Parameters.
+
+    def _checked_sizes(self, n_samples: int) -> list[int]:
+        given = self.n_components
+        sizes = [given] if isinstance(given, Integral) else list(given)
+        if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+            raise ValueError(f"n_components is {given!r}; expected a positive int, or several such as range(1, 10)")
+        if max(sizes) > n_samples:
+            raise ValueError(
+                f"n_components includes {max(sizes)}; expected at most n_samples = {n_samples}. Reduce n_components"
+            )
+        return list(dict.fromkeys(int(size) for size in sizes))
+
+    def _checked_names(self, n_features: int) -> list[str]:
+        if isinstance(self.covariance_type, str) and self.covariance_type == "all":
+            return list(UNIVARIATE if n_features == 1 else MULTIVARIATE)
+        names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
+        if not names:
+            raise ValueError("covariance_type is empty; expected 'all', or one or more names")
+        for name in names:
+            get_structure(name).check_n_features(n_features)
+        return list(dict.fromkeys(names))
+
+    def _starts(self, rows: ArrayRows, sizes: list[int], random_state) -> dict:
+        if not isinstance(self.init_params, str) or self.init_params != "hc":
+            return dict.fromkeys(sizes, self.init_params)
+        tree = cluster_hierarchically(rows, random_state)
+        return {size: _labels(tree, size, rows.n_samples) for size in sizes}
+
+    # Work.
+
+    def _run(self, tasks, seed, arguments) -> Iterator[Candidate]:
+        def one(candidate: Candidate, start) -> Candidate:
+            if isinstance(start, Exception):
+                candidate.fail(str(start))
+                return candidate
+            estimator = GaussianMixture(
+                candidate.n_components,
+                covariance_type=candidate.covariance_type,
+                tol=self.tol,
+                reg_covar=self.reg_covar,
+                max_iter=self.max_iter,
+                init_params=start,
+                random_state=seed,
+                prior=self.prior,
+                noise=self.noise,
+            )
+            return fit_candidate(candidate, estimator, *arguments)
+
+        if self.n_jobs in (None, 1):
+            for task in tasks:
+                yield one(*task)
+            return
+        from joblib import Parallel, delayed
+
+        def one_thread(candidate: Candidate, start) -> Candidate:
+            with config.config_context(n_threads=1):
+                return one(candidate, start)
+
+        parallel = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
+        yield from parallel(delayed(one_thread)(*task) for task in tasks)
+
+    def _polish(self, finished: list[Candidate], sign: int, arguments) -> None:
+        losses = {id(c): sign * c.score for c in finished if c.failure is None and np.isfinite(c.score)}
+        if not losses:
+            return
+        limit = min(losses.values()) + (CONTENTION if sign > 0 else 0.02)
+        for candidate in finished:
+            if losses.get(id(candidate), np.inf) <= limit:
+                polish_candidate(candidate, self.tol * POLISH, *arguments)
+
+    def _report(self, candidate: Candidate) -> None:
+        if self.verbose:
+            outcome = candidate.failure or f"score {candidate.score:.3f}, {candidate.fit_time:.3f} s"
+            sys.stdout.write(f"{candidate.covariance_type}, {candidate.n_components} components: {outcome}\n")
+
+    def _set_results(self, finished: list[Candidate], criterion) -> None:
+        for name in ("best_estimator_", "best_params_", "best_score_"):
+            self.__dict__.pop(name, None)
+        valid = [c for c in finished if c.failure is None and np.isfinite(c.score)]
+        # Among equals the one with fewest parameters, then the first.
+        ranked = sorted(valid, key=lambda c: (criterion.sign * c.score, c.n_parameters))
+        if ranked:
+            best = ranked[0]
+            for candidate in valid:
+                candidate.difference = criterion.sign * (candidate.score - best.score)
+            self.best_estimator_ = best.estimator
+            self.best_params_ = _name(best)
+            self.best_score_ = best.score
+        width = NEAR_TIE if criterion.sign > 0 else 0.01
+        self.near_ties_ = [{**_name(c), "difference": c.difference} for c in ranked[1:] if c.difference < width]
+        self.results_ = {name: [getattr(c, name) for c in finished] for name in COLUMNS}
+
+    # The winner's methods.
+
+    def _best(self) -> GaussianMixture:
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_
+
+    def predict(self, X):
+        """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
+        return self._best().predict(X)
+
+    def predict_proba(self, X):
+        """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
+        return self._best().predict_proba(X)
+
+    def score_samples(self, X):
+        """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
+        return self._best().score_samples(X)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log density under the best model, in nats per sample."""
+        return self._best().score(X, sample_weight=sample_weight)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw rows from the best model; see `GaussianMixture.sample`."""
+        return self._best().sample(n_samples, random_state=random_state)
+
+    def bic(self, X, sample_weight=None):
+        """Return the best model's Bayesian information criterion; lower is better."""
+        return self._best().bic(X, sample_weight)
+
+
+def _name(candidate: Candidate) -> dict:
+    return {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
+
+
+def _labels(tree: HierarchicalTree, n_clusters: int, n_samples: int):
+    try:
+        labels = np.full(n_samples, -1, dtype=np.int64)
+        labels[tree.index] = tree.labels(n_clusters)
+        return labels
+    except ValueError as error:
+        return error
+
+
+def _variances(rows: ArrayRows) -> np.ndarray:
+    origin = rows.X[:1].astype(np.float64)
+    statistics = rows.accumulate_labels(np.zeros(rows.n_samples, dtype=np.int64), "diag", origin)
+    shift = statistics.sums[0] / statistics.counts[0]
+    return statistics.scatter[0] / statistics.counts[0] - shift**2

@@ -136,7 +136,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         """
         with self._unchanged_on_failure():
             X = self._fit(X, sample_weight)
-            return inference.assign(X, self._density(), self._result_dtype(X))
+            return self._assign(X)
 
     @contextmanager
     def _unchanged_on_failure(self) -> Iterator[None]:
@@ -243,6 +243,24 @@ class BaseMixture(DensityMixin, BaseEstimator):
             return X
         return validate_data(self, X, reset=False, dtype=DTYPES)
 
+    # The same of checked rows, for subclasses that predict otherwise.
+
+    def _assign(self, X: np.ndarray) -> np.ndarray:
+        return inference.assign(X, self._density(), self._result_dtype(X))
+
+    def _responsibilities(self, X: np.ndarray) -> np.ndarray:
+        return inference.responsibilities(X, self._density(), self._result_dtype(X))
+
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
+        return inference.log_density(X, self._density(), self._result_dtype(X))
+
+    def _mean_log_density(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+        dtype = self._result_dtype(X)
+        if weight is None and dtype == np.float32:
+            # What scikit-learn's users compare it with: the mean of `score_samples`, in its precision.
+            return float(self._log_density(X).mean())
+        return inference.mean_log_density(X, self._density(), dtype, weight)
+
     def predict(self, X):
         """Return the most probable component of each row.
 
@@ -254,8 +272,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        X = self._check_rows(X)
-        return inference.assign(X, self._density(), self._result_dtype(X))
+        return self._assign(self._check_rows(X))
 
     def predict_proba(self, X):
         """Return the posterior probability of each component for each row.
@@ -269,8 +286,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         responsibilities : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        X = self._check_rows(X)
-        return inference.responsibilities(X, self._density(), self._result_dtype(X))
+        return self._responsibilities(self._check_rows(X))
 
     def score_samples(self, X):
         """Return the log density of each row.
@@ -284,8 +300,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        X = self._check_rows(X)
-        return inference.log_density(X, self._density(), self._result_dtype(X))
+        return self._log_density(self._check_rows(X))
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean log density of the rows.
@@ -302,12 +317,7 @@ class BaseMixture(DensityMixin, BaseEstimator):
             Weighted mean over rows, in nats.
         """
         X = self._check_rows(X)
-        weight = check_sample_weight(sample_weight, X.shape[0])
-        dtype = self._result_dtype(X)
-        if weight is None and dtype == np.float32:
-            # What scikit-learn's users compare it with: the mean of `score_samples`, in its precision.
-            return float(inference.log_density(X, self._density(), dtype).mean())
-        return inference.mean_log_density(X, self._density(), dtype, weight)
+        return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the fitted mixture.

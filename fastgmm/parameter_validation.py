@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_array
 
-__all__ = ["check_covariances", "check_means", "check_precisions", "check_weights"]
+__all__ = [
+    "check_covariance_prior",
+    "check_covariances",
+    "check_mean_prior",
+    "check_means",
+    "check_precisions",
+    "check_weights",
+]
 
 DTYPES = (np.float64, np.float32)
 
@@ -65,3 +72,27 @@ def check_precisions(precisions, kernel: str, n_components: int, n_features: int
 def check_covariances(covariances, kernel: str, n_components: int, n_features: int) -> np.ndarray:
     """Return covariances checked: the kernel's shape, symmetric, positive definite."""
     return _check_matrices(covariances, kernel, n_components, n_features, "covariance")
+
+
+def check_mean_prior(mean, n_features: int) -> np.ndarray:
+    """Return the prior mean checked: shape (n_features,)."""
+    mean = check_array(mean, dtype=DTYPES, ensure_2d=False, input_name="mean_prior")
+    _check_shape(mean, (n_features,), "means")
+    return mean
+
+
+def check_covariance_prior(covariance, kernel: str, n_features: int) -> np.ndarray | float:
+    """Return the prior covariance checked: (D, D) for full and tied, (D,) for diag, a positive number for spherical."""
+    name = f"{kernel} covariance_prior"
+    if kernel == "spherical":
+        if np.ndim(covariance) != 0:
+            raise ValueError(f"The parameter '{name}' should be a positive number, but got shape {np.shape(covariance)}")
+        return covariance
+    array = check_array(covariance, dtype=DTYPES, ensure_2d=False, input_name="covariance_prior")
+    _check_shape(array, (n_features,) if kernel == "diag" else (n_features, n_features), name)
+    if kernel == "diag":
+        if (array <= 0.0).any():
+            raise ValueError(f"'{name}' should be positive")
+    elif not np.allclose(array, array.T) or not (np.linalg.eigvalsh(array) > 0.0).all():
+        raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    return array

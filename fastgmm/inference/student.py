@@ -1,0 +1,109 @@
+"""The posterior predictive density of a variational mixture: a mixture of Student t distributions.
+
+References
+----------
+Bishop (2006), Pattern Recognition and Machine Learning, equations 10.81 and 10.82.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+
+from fastgmm.inference.distances import Components, squared_distances
+from fastgmm.model.variational import VariationalPosterior
+
+__all__ = ["StudentMixture", "predictive_mixture"]
+
+# Values of the (rows, n_components) array in hand at a time.
+BLOCK_VALUES = 1 << 18
+
+
+@dataclass(frozen=True)
+class StudentMixture:
+    """A mixture of Student t distributions.
+
+    Attributes
+    ----------
+    components : Components
+        Means and factors of the inverse scale matrices; ``log_offset`` is log weight plus log normaliser, in nats.
+    degrees_of_freedom : ndarray of shape (n_components,)
+    per_feature : bool
+        Whether a component is the product of one t distribution per feature, not one t in all features.
+    """
+
+    components: Components
+    degrees_of_freedom: np.ndarray
+    per_feature: bool
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        parts, dof = self.components, self.degrees_of_freedom
+        if not self.per_feature:
+            distances = squared_distances(X, parts)
+            return parts.log_offset - 0.5 * (dof + X.shape[1]) * np.log1p(distances / dof)
+        joint = np.empty((X.shape[0], parts.n_components))
+        for k in range(parts.n_components):
+            scaled = (X - parts.means[k]) * parts.precisions_cholesky[k]
+            joint[:, k] = parts.log_offset[k] - 0.5 * (dof[k] + 1.0) * np.log1p(scaled**2 / dof[k]).sum(axis=1)
+        return joint
+
+    def _blocks(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        n_rows = max(1, BLOCK_VALUES // max(self.components.n_components, X.shape[1]))
+        for start in range(0, X.shape[0], n_rows):
+            part = slice(start, start + n_rows)
+            yield part, self._log_joint(np.ascontiguousarray(X[part], dtype=np.float64))
+
+    def log_density(self, X: np.ndarray) -> np.ndarray:
+        """Return the log density of each row, shape (n_samples,), float64, in nats."""
+        out = np.empty(X.shape[0])
+        for part, joint in self._blocks(X):
+            out[part] = logsumexp(joint, axis=1)
+        return out
+
+    def responsibilities(self, X: np.ndarray) -> np.ndarray:
+        """Return the posterior probabilities of the components, shape (n_samples, n_components), float64."""
+        out = np.empty((X.shape[0], self.components.n_components))
+        for part, joint in self._blocks(X):
+            out[part] = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+        return out
+
+    def assign(self, X: np.ndarray) -> np.ndarray:
+        """Return the most probable component of each row, shape (n_samples,), int64."""
+        out = np.empty(X.shape[0], dtype=np.int64)
+        for part, joint in self._blocks(X):
+            out[part] = joint.argmax(axis=1)
+        return out
+
+
+def predictive_mixture(posterior: VariationalPosterior) -> StudentMixture:
+    """Return the distribution of a new row given the posterior, weights at their expectations."""
+    d, structure = posterior.n_features, posterior.structure
+    dof = np.broadcast_to(np.asarray(posterior.degrees_of_freedom, dtype=np.float64), posterior.n_components)
+    if structure == "tied":
+        dof = posterior.n_components * dof
+    # The scale matrix is `inflation` times the covariance: the mean is uncertain too.
+    inflation = 1.0 + 1.0 / posterior.mean_precision
+    if structure in ("full", "tied"):
+        degrees = dof - d + 1.0
+        inflation = inflation * dof / degrees
+    elif structure == "diag":
+        degrees = dof
+    else:
+        degrees = d * dof
+    factor = posterior.precisions_cholesky
+    if structure == "tied":
+        # Inflations differ, so the shared factor becomes one per component.
+        factor, structure = np.broadcast_to(factor, (posterior.n_components, d, d)), "full"
+    factor = np.ascontiguousarray(factor / np.sqrt(inflation).reshape(-1, *[1] * (factor.ndim - 1)))
+    log_det = posterior.log_det_precision_factor - 0.5 * d * np.log(inflation)
+    if structure == "diag":
+        log_norm = d * (gammaln(0.5 * (degrees + 1.0)) - gammaln(0.5 * degrees) - 0.5 * np.log(np.pi * degrees))
+    else:
+        log_norm = gammaln(0.5 * (degrees + d)) - gammaln(0.5 * degrees) - 0.5 * d * np.log(np.pi * degrees)
+    with np.errstate(divide="ignore"):
+        log_offset = np.log(posterior.weights) + log_det + log_norm
+    components = Components(structure, log_offset, posterior.means, factor)
+    return StudentMixture(components, degrees, structure == "diag")

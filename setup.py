@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -46,17 +47,22 @@ class BuildKernels(build_ext):
         else:
             ext.extra_compile_args.append("-fopenmp")
             ext.extra_link_args.append("-fopenmp")
-        compile_one = self.compiler._compile
+        compile_one, compile_all = self.compiler._compile, self.compiler.compile
 
         def compile_with_flags(obj, source, extension, cc_args, extra_args, pp_opts):
             name = Path(source).stem.removeprefix("kernels_")
             return compile_one(obj, source, extension, cc_args, extra_args + INSTRUCTION_SETS.get(name, []), pp_opts)
 
-        self.compiler._compile = compile_with_flags
+        def compile_side_by_side(sources, **kwargs):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: compile_all([source], **kwargs), sources)
+                return [name for names in objects for name in names]
+
+        self.compiler._compile, self.compiler.compile = compile_with_flags, compile_side_by_side
         try:
             super().build_extension(ext)
         finally:
-            self.compiler._compile = compile_one
+            self.compiler._compile, self.compiler.compile = compile_one, compile_all
 
     def _compiles(self, flags):
         """Return whether a program that uses OpenMP compiles and links with `flags`."""

@@ -83,37 +83,40 @@ def config_context(**settings: Any) -> Iterator[None]:
 
 
 _modules: dict[str, Any] = {}
+_REMEDIES = {
+    "compiled": "reinstall fastgmm with a C++ compiler and without FASTGMM_NO_EXT",
+    "numba": "pip install 'fastgmm[numba]'",
+}
+
+
+def _import(name: str) -> Any:
+    if name not in _modules:
+        _modules[name] = importlib.import_module(_ENGINES[name])
+    return _modules[name]
 
 
 def _load(name: str) -> Any:
-    if name not in _modules:
-        try:
-            _modules[name] = importlib.import_module(_ENGINES[name])
-        except ImportError as error:
-            remedy = {
-                "compiled": "reinstall fastgmm with a C++ compiler and without FASTGMM_NO_EXT",
-                "numba": "pip install 'fastgmm[numba]'",
-            }[name]
-            raise EngineError(f"engine {name!r} is not available ({error}); {remedy}") from error
-    return _modules[name]
+    try:
+        return _import(name)
+    except ImportError as error:
+        raise EngineError(f"engine {name!r} is not available ({error}); {_REMEDIES[name]}") from error
 
 
 def engine_module() -> Any:
     """Return the kernel module of the engine in force."""
-    override = _overrides.get()
-    name = (override or {}).get("engine") or _defaults["engine"]
-    if override is not None and "engine" in override:
-        name = override["engine"]
+    name = get_config()["engine"]
     if name != "auto":
         return _load(name)
+    # Only an engine that was not built is passed over; one that refuses its settings says so.
     try:
-        return _load("compiled")
-    except EngineError as compiled_missing:
+        return _import("compiled")
+    except ImportError as compiled_missing:
         try:
-            return _load("numba")
-        except EngineError as numba_missing:
+            return _import("numba")
+        except ImportError as numba_missing:
             raise EngineError(
-                f"no engine is available: {compiled_missing}; or, for the Numba engine, {numba_missing}"
+                f"no engine is available: the compiled one is missing ({compiled_missing}; {_REMEDIES['compiled']}) "
+                f"and so is Numba ({numba_missing}; {_REMEDIES['numba']})"
             ) from numba_missing
 
 
@@ -174,8 +177,5 @@ def _cgroup_quota() -> int | None:
 
 def n_threads() -> int:
     """Return the number of threads a pass may use now."""
-    override = _overrides.get()
-    value = _defaults["n_threads"]
-    if override is not None and "n_threads" in override:
-        value = override["n_threads"]
+    value = get_config()["n_threads"]
     return default_n_threads() if value is None else value

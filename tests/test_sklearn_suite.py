@@ -21,7 +21,7 @@ os.environ.setdefault("SKLEARN_TESTS_GLOBAL_RANDOM_SEED", "42")
 # scikit-learn runs these tests without turning its own warnings into errors.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-OURS = {name: getattr(fastgmm, name) for name in ("GaussianMixture", "BayesianGaussianMixture") if hasattr(fastgmm, name)}
+OURS = {name: getattr(fastgmm, name) for name in ("GaussianMixture", "BayesianGaussianMixture")}
 
 #: Tests left out, by name, with the reason. Each exercises a private function of scikit-learn's.
 LEFT_OUT = {
@@ -60,8 +60,7 @@ def _tests_of(module_name):
 
 globals().update(_tests_of("test_gaussian_mixture"))
 globals().update(_tests_of("test_mixture"))
-if "BayesianGaussianMixture" in OURS:
-    globals().update(_tests_of("test_bayesian_mixture"))
+globals().update(_tests_of("test_bayesian_mixture"))
 
 
 @pytest.fixture(params=["float64", "float32"])

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The README's second command, then what users never run: other installs, lint, types.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash ci/test.sh
+bash ci/lint.sh
+bash ci/packages.sh

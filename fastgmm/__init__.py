@@ -7,6 +7,7 @@
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.config import config_context, get_config, set_config
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.persistence import load, save
 from fastgmm.selection import GaussianMixtureSearch
 from fastgmm.show_config import show_config
 
@@ -19,6 +20,8 @@ __all__ = [
     "__version__",
     "config_context",
     "get_config",
+    "load",
+    "save",
     "set_config",
     "show_config",
 ]

@@ -1,0 +1,117 @@
+"""Clusters: points by component and uncertainty, and the ellipses of the components."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastgmm.plotting.backend import new_axes
+from fastgmm.plotting.ellipses import add_ellipse
+from fastgmm.plotting.moments import mixture_of, moments_of
+from fastgmm.plotting.palette import colour, marker
+from fastgmm.plotting.rows import feature_names, rows_of, some_rows
+from fastgmm.plotting.views import View, view_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["add_points", "plot_clusters"]
+
+# Areas in points squared: of a certain point, and added to one of which nothing is known.
+SMALLEST, GROWTH = 9.0, 110.0
+
+
+def plot_clusters(
+    model: Any,
+    X: Any,
+    *,
+    view: str | View | Sequence[int] = "auto",
+    probabilities: Sequence[float] = (0.5, 0.95),
+    names: Sequence[str] | None = None,
+    legend: bool = True,
+    max_points: int = 5000,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw rows by component, larger the less certain they are, and each component's ellipses.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    view : {'auto', 'pca', 'between'}, View or pair of int, default='auto'
+        Which plane: two features; the directions of largest variance; or those in which components differ most.
+        'auto' takes two features as they are, otherwise 'between', or 'pca' where there is one component.
+    probabilities : sequence of float, default=(0.5, 0.95)
+        Shares of a component that its ellipses hold, in the plane.
+    names : sequence of str, optional
+        Of the features.
+    legend : bool, default=True
+    max_points : int, default=5000
+        More rows than these are drawn by a sample of them.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_clusters
+    >>> X = load_faithful()
+    >>> ax = plot_clusters(GaussianMixture(2, random_state=0).fit(X), X)  # doctest: +SKIP
+    """
+    ax = new_axes(ax)
+    model = mixture_of(model)
+    names = feature_names(model, X, names)
+    X = rows_of(model, X)
+    moments = moments_of(model)
+    plane = view_of(moments, view, names)
+    seen = plane.mixture(moments)
+    add_points(ax, model, X[some_rows(X.shape[0], max_points)], plane)
+    for k in range(seen.weights.shape[0]):
+        for probability in probabilities:
+            add_ellipse(ax, seen.means[k], seen.covariances[k], probability, fill=False, edgecolor=colour(k), lw=1.3)
+        ax.plot(*seen.means[k], marker="+", color="black", ms=9, mew=2.0, zorder=4)
+        ax.plot(*seen.means[k], marker="+", color="white", ms=7, mew=0.8, zorder=5)
+    ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
+    ax.autoscale_view()
+    if legend:
+        add_component_legend(ax, seen.weights)
+    return ax
+
+
+def add_points(ax: Axes, model: Any, X: np.ndarray, plane: View) -> None:
+    """Draw rows in a plane: one collection per component that is the most probable of any row."""
+    responsibilities = model.predict_proba(X)
+    labels = responsibilities.argmax(axis=1)
+    uncertainty = 1.0 - responsibilities.max(axis=1)
+    seen = plane.rows(X)
+    for k in np.unique(labels):
+        mine = labels == k
+        ax.scatter(
+            seen[mine, 0],
+            seen[mine, 1],
+            s=SMALLEST + GROWTH * uncertainty[mine],
+            c=colour(k),
+            marker=marker(k),
+            alpha=0.55,
+            linewidths=0,
+            label=f"component {k + 1}",
+        )
+
+
+def add_component_legend(ax: Axes, weights: np.ndarray, most: int = 12) -> None:
+    """Name the components, with their weights, and what sizes mean; nothing for one component or very many."""
+    if not 1 < weights.shape[0] <= most:
+        return
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], ls="none", marker=marker(k), color=colour(k), label=f"{k + 1}  ({weight:.0%})")
+        for k, weight in enumerate(weights)
+    ]
+    ax.legend(handles=handles, title="component (weight)\nlarger: less certain", fontsize=8, title_fontsize=8)

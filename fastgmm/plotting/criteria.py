@@ -1,0 +1,78 @@
+"""BIC, AIC or ICL against the number of components, one curve per covariance structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastgmm.plotting.backend import new_axes
+from fastgmm.plotting.palette import colour, marker
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_criteria"]
+
+
+def plot_criteria(
+    curves: Mapping[str, Mapping[int, float]],
+    *,
+    criterion: str = "BIC",
+    best: tuple[str, int] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a criterion for every candidate and ring the winner.
+
+    Parameters
+    ----------
+    curves : mapping of str to mapping of int to float
+        ``curves[structure][n_components]``, in nats; lower is better. NaN leaves a gap.
+    criterion : str, default='BIC'
+        Its name.
+    best : (structure, n_components), optional
+        The winner; the lowest value unless given.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = new_axes(ax)
+    from matplotlib.ticker import MaxNLocator
+
+    known = {(name, k): value for name, curve in curves.items() for k, value in curve.items() if np.isfinite(value)}
+    if not known:
+        raise ValueError("curves holds no finite value; expected at least one candidate that was fitted")
+    best = best or min(known, key=known.__getitem__)
+    if best not in known:
+        raise ValueError(f"best is {best}, of which curves holds no finite value")
+    for i, (name, curve) in enumerate(curves.items()):
+        ks = sorted(curve)
+        won = name == best[0]
+        ax.plot(
+            ks,
+            [curve[k] for k in ks],
+            color=colour(i),
+            marker=marker(i),
+            ms=5,
+            lw=2.2 if won else 1.3,
+            ls="-" if i < 7 else "--",
+            zorder=3 if won else 2,
+            label=name,
+        )
+    ax.plot(best[1], known[best], marker="o", ms=13, mfc="none", mec="black", mew=1.6, ls="none", zorder=4)
+    _limit_to_contenders(ax, np.array(list(known.values())))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="number of components", ylabel=f"{criterion} (lower is better)")
+    ax.legend(title=f"ringed: {best[0]}, {best[1]}", fontsize=8, title_fontsize=8)
+    return ax
+
+
+def _limit_to_contenders(ax: Axes, values: np.ndarray) -> None:
+    # A structure that does not fit at all would press the others onto one line: its curve may leave the picture.
+    lowest, highest = values.min(), values.max()
+    ceiling = lowest + 4.0 * (np.median(values) - lowest)
+    if lowest < ceiling < highest:
+        ax.set_ylim(lowest - 0.06 * (ceiling - lowest), ceiling)

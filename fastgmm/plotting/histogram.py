@@ -1,0 +1,85 @@
+"""One feature: its histogram, the density of the mixture and of its components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastgmm.plotting.backend import new_axes
+from fastgmm.plotting.moments import mixture_of, moments_of
+from fastgmm.plotting.palette import colour
+from fastgmm.plotting.rows import feature_names, rows_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_histogram"]
+
+LINE_STYLES = ("--", "-.", ":")
+
+
+def plot_histogram(
+    model: Any,
+    X: Any,
+    *,
+    feature: int = 0,
+    bins: int | str = "auto",
+    names: Any = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the histogram of one feature under the marginal density of the mixture and of each component.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    feature : int, default=0
+    bins : int or str, default='auto'
+        As in `numpy.histogram_bin_edges`; 'auto' gives at most 200.
+    names : sequence of str, optional
+        Of the features.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = new_axes(ax)
+    model = mixture_of(model)
+    names = feature_names(model, X, names)
+    X = rows_of(model, X)
+    if not 0 <= feature < X.shape[1]:
+        raise ValueError(f"feature is {feature}; expected a number from 0 to {X.shape[1] - 1}")
+    column = np.asarray(X[:, feature], dtype=np.float64)
+    edges = np.histogram_bin_edges(column, bins)
+    if bins == "auto" and len(edges) > 201:
+        edges = np.histogram_bin_edges(column, 200)
+    ax.hist(column, edges.tolist(), density=True, color="0.85", edgecolor="white", linewidth=0.5)
+    moments = moments_of(model)
+    means, variances = moments.means[:, feature], moments.covariances[:, feature, feature]
+    at = _grid(column, means, np.sqrt(variances))
+    densities = moments.weights * np.exp(-0.5 * (at[:, None] - means) ** 2 / variances) / np.sqrt(2 * np.pi * variances)
+    ax.plot(at, densities.sum(axis=1), color="black", lw=2.0, label="mixture")
+    if moments.weights.shape[0] > 1:
+        for k, weight in enumerate(moments.weights):
+            ax.plot(
+                at,
+                densities[:, k],
+                color=colour(k),
+                ls=LINE_STYLES[k % len(LINE_STYLES)],
+                lw=1.6,
+                label=f"component {k + 1} ({weight:.0%})",
+            )
+    ax.set(xlabel=names[feature], ylabel="density")
+    if moments.weights.shape[0] <= 12:
+        ax.legend(fontsize=8)
+    return ax
+
+
+def _grid(column: np.ndarray, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """Return points over the data and, closely, over each component, however narrow it is."""
+    margin = 0.05 * (np.ptp(column) or 1.0)
+    low, high = column.min() - margin, column.max() + margin
+    fine = (means[:, None] + deviations[:, None] * np.linspace(-4.0, 4.0, 41)).ravel()
+    return np.unique(np.concatenate([np.linspace(low, high, 400), fine[(fine >= low) & (fine <= high)]]))

@@ -1,0 +1,26 @@
+"""Colours and markers of components.
+
+The colours are those of Okabe and Ito, "Color universal design" (2008), without yellow, which is faint on white.
+After seven components the colours begin again with another marker.
+"""
+
+from __future__ import annotations
+
+__all__ = ["COLOURS", "DENSITY_MAP", "MARKERS", "SCORE_MAP", "colour", "marker"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+# Perceptually even, and read the same without colour.
+DENSITY_MAP = "cividis"
+SCORE_MAP = "viridis"
+
+
+def colour(k: int) -> str:
+    """Return the colour of component or curve `k`."""
+    return COLOURS[k % len(COLOURS)]
+
+
+def marker(k: int) -> str:
+    """Return the marker of component or curve `k`; a colour comes again with another one."""
+    return MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]

@@ -1,0 +1,60 @@
+"""The picture of a search: the criterion of every candidate beside the winner's clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastgmm.plotting.backend import require_matplotlib
+from fastgmm.plotting.clusters import plot_clusters
+from fastgmm.plotting.criteria import plot_criteria
+from fastgmm.plotting.histogram import plot_histogram
+from fastgmm.plotting.moments import mixture_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["report_figure"]
+
+
+def report_figure(
+    model: Any,
+    X: Any,
+    curves: Mapping[str, Mapping[int, float]],
+    *,
+    criterion: str = "BIC",
+    best: tuple[str, int] | None = None,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Return a figure of two panels; it belongs to no window, so it needs no display.
+
+    Parameters
+    ----------
+    model : fitted mixture
+        The winner.
+    X : array-like of shape (n_samples, n_features)
+    curves, criterion, best
+        As in `plot_criteria`.
+    names : sequence of str, optional
+        Of the features.
+    title : str, optional
+
+    Returns
+    -------
+    Figure
+        Left the criterion; right the clusters, or the histogram where there is one feature.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.0, 5.0), layout="constrained", dpi=120)
+    left, right = figure.subplots(1, 2)
+    plot_criteria(curves, criterion=criterion, best=best, ax=left)
+    if mixture_of(model).means_.shape[1] == 1:
+        plot_histogram(model, X, names=names, ax=right)
+    else:
+        plot_clusters(model, X, names=names, ax=right)
+    if title:
+        figure.suptitle(title)
+    return figure

@@ -1,0 +1,37 @@
+"""Rows to draw: an array out of whatever the model was given, and not more points than a picture can show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["feature_names", "rows_of", "some_rows"]
+
+
+def rows_of(model: Any, X: Any) -> np.ndarray:
+    """Return X as an array of finite numbers with the model's number of columns."""
+    X = np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != model.means_.shape[1]:
+        raise ValueError(f"X has shape {X.shape}; expected (n_samples, n_features) = (n, {model.means_.shape[1]})")
+    return X
+
+
+def feature_names(model: Any, X: Any, names: Any = None) -> list[str]:
+    """Return names of the features: those given, or the frame's, or the model's, or ``x1, x2, ...``."""
+    n_features = model.means_.shape[1]
+    if names is None:
+        names = getattr(X, "columns", None)
+    if names is None:
+        names = getattr(model, "feature_names_in_", None)
+    names = [f"x{j + 1}" for j in range(n_features)] if names is None else [str(name) for name in names]
+    if len(names) != n_features:
+        raise ValueError(f"names has {len(names)} entries; expected n_features = {n_features}")
+    return names
+
+
+def some_rows(n_samples: int, max_points: int) -> np.ndarray:
+    """Return the indices of at most `max_points` rows, always the same ones, in order."""
+    if n_samples <= max_points:
+        return np.arange(n_samples)
+    return np.sort(np.random.RandomState(0).permutation(n_samples)[:max_points])

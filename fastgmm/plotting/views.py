@@ -1,0 +1,113 @@
+"""Two dimensions out of many: linear views, under which a Gaussian mixture stays one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from fastgmm.plotting.moments import Moments
+
+__all__ = ["View", "between_view", "feature_view", "pca_view", "view_of"]
+
+
+@dataclass(frozen=True)
+class View:
+    """``(x - origin) @ axes``.
+
+    Attributes
+    ----------
+    origin : ndarray of shape (n_features,)
+    axes : ndarray of shape (n_features, n_axes)
+    labels : list of str
+        Of the axes.
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+    labels: list[str]
+
+    def rows(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows as they are seen, shape (n_samples, n_axes)."""
+        return (np.asarray(X, dtype=np.float64) - self.origin) @ self.axes
+
+    def mixture(self, moments: Moments) -> Moments:
+        """Return the mixture as it is seen: exactly the marginal distribution of the rows' view."""
+        return Moments(
+            moments.weights, self.rows(moments.means), np.matmul(self.axes.T, moments.covariances) @ self.axes
+        )
+
+
+def feature_view(n_features: int, features: Sequence[int], names: Sequence[str]) -> View:
+    """Return the view of some of the features as they are."""
+    for feature in features:
+        if not 0 <= feature < n_features:
+            raise ValueError(f"features is {tuple(features)}; expected numbers from 0 to {n_features - 1}")
+    return View(np.zeros(n_features), np.eye(n_features)[:, list(features)], [names[j] for j in features])
+
+
+def pca_view(moments: Moments, n_axes: int = 2) -> View:
+    """Return the view along the directions of largest variance of the whole mixture."""
+    values, vectors = linalg.eigh(moments.within + moments.between)
+    share = values[::-1] / values.sum()
+    labels = [f"principal component {j + 1} ({share[j]:.0%} of variance)" for j in range(n_axes)]
+    return View(moments.mean, _signed(vectors[:, ::-1][:, :n_axes]), labels)
+
+
+def between_view(moments: Moments, n_axes: int = 2) -> View:
+    """Return the view along the directions in which the components differ most, in means and in covariances.
+
+    Eigenvectors of ``B S^-1 B + sum_k w_k (C_k - W) S^-1 (C_k - W)`` with respect to the covariance S of the mixture,
+    W the mean covariance within and B the covariance between components. One unit is a standard deviation of the
+    whole mixture.
+
+    References
+    ----------
+    Scrucca, "Dimension reduction for model-based clustering", Statistics and Computing 20 (2010), section 3.
+    """
+    between, within = moments.between, moments.within
+    total = between + within
+    factor = linalg.cho_factor(total)
+    kernel = between @ linalg.cho_solve(factor, between)
+    for weight, covariance in zip(moments.weights, moments.covariances, strict=True):
+        kernel += weight * (covariance - within) @ linalg.cho_solve(factor, covariance - within)
+    vectors = linalg.eigh((kernel + kernel.T) / 2.0, total)[1]
+    labels = [f"direction {j + 1} between components" for j in range(n_axes)]
+    return View(moments.mean, _signed(vectors[:, ::-1][:, :n_axes]), labels)
+
+
+def view_of(moments: Moments, view: str | View | Sequence[int], names: Sequence[str]) -> View:
+    """Return the view that a plot's argument `view` asks for.
+
+    Parameters
+    ----------
+    moments : Moments
+    view : {'auto', 'pca', 'between'}, View or pair of int
+        'auto': the features as they are where there are two, otherwise 'between', or 'pca' for one component.
+        A pair: those two features.
+    names : sequence of str
+        Of the features.
+    """
+    n_components, n_features = moments.means.shape
+    if isinstance(view, View):
+        return view
+    if n_features < 2:
+        raise ValueError("the model has 1 feature; expected two or more: use plot_histogram")
+    if view == "auto":
+        view = (0, 1) if n_features == 2 else "between" if n_components > 1 else "pca"
+    if isinstance(view, str):
+        views = {"pca": pca_view, "between": between_view}
+        if view not in views:
+            raise ValueError(f"view is {view!r}; expected 'auto', 'pca', 'between', or a pair of features")
+        return views[view](moments)
+    if len(view) != 2:
+        raise ValueError(f"view is {tuple(view)}; expected a pair of features")
+    return feature_view(n_features, view, names)
+
+
+def _signed(axes: np.ndarray) -> np.ndarray:
+    # An eigenvector's sign is arbitrary: its largest entry is made positive, so that pictures can be compared.
+    largest = np.abs(axes).argmax(axis=0)
+    return axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)

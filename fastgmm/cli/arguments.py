@@ -1,0 +1,59 @@
+"""Values of options that argparse does not know."""
+
+from __future__ import annotations
+
+import argparse
+
+from fastgmm.model import STRUCTURES
+
+__all__ = ["components", "non_negative", "positive_int", "structures"]
+
+BASIC_STRUCTURES = ("spherical", "diag", "tied", "full")
+
+
+def components(text: str) -> list[int]:
+    """Read numbers of components: ``3``, ``1..12``, ``2,4,8`` or a mixture of these."""
+    found: set[int] = set()
+    try:
+        for part in text.split(","):
+            low, dots, high = part.partition("..")
+            numbers = range(int(low), int(high) + 1) if dots else [int(low)]
+            if not numbers or min(numbers) < 1:
+                raise ValueError
+            found.update(numbers)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected numbers from 1, as in 3, 1..12 or 2,4,8") from None
+    return sorted(found)
+
+
+def structures(text: str) -> list[str] | None:
+    """Read covariance structures: ``all`` (None: what suits the data) or a list of names."""
+    if text == "all":
+        return None
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in STRUCTURES:
+            raise argparse.ArgumentTypeError(f"no structure {name!r}; expected all, or some of {', '.join(STRUCTURES)}")
+    return names
+
+
+def positive_int(text: str) -> int:
+    """Read an integer of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected an integer of at least 1")
+    return value
+
+
+def non_negative(text: str) -> float:
+    """Read a finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number of at least 0")
+    return value

@@ -190,7 +190,8 @@ class BayesianGaussianMixture(BaseMixture):
         self.weight_concentration_prior_ = 1.0 / self.n_components if given is None else given
         self.mean_precision_prior_ = 1.0 if self.mean_precision_prior is None else self.mean_precision_prior
         self.degrees_of_freedom_prior_ = self._checked_degrees_of_freedom(n_features)
-        mean = covariance = None
+        mean: np.ndarray | None = None
+        covariance: Any = None
         if self.mean_prior is not None:
             mean = check_mean_prior(self.mean_prior, n_features)
         if self.covariance_prior is not None:
@@ -199,8 +200,8 @@ class BayesianGaussianMixture(BaseMixture):
             data_mean, data_covariance = _moments(rows, kernel, covariance is None)
             mean = data_mean if mean is None else mean
             covariance = data_covariance if covariance is None else covariance
-        single = rows.X.dtype if self.mean_prior is None else mean.dtype
-        self.mean_prior_ = mean.astype(single, copy=False)
+        # Attributes of defaults have the dtype that scikit-learn's have.
+        self.mean_prior_ = mean.astype(rows.X.dtype, copy=False) if self.mean_prior is None else mean
         self.covariance_prior_ = covariance
         if self.covariance_prior is None and kernel in ("diag", "spherical"):
             self.covariance_prior_ = covariance.astype(rows.X.dtype)[()]

@@ -8,7 +8,7 @@ covariances falls least. The cost of a cluster of n rows with scatter W in p dim
 without the determinant while ``n <= p``; the trace keeps clusters that are still flat comparable. Rows are first
 standardised and rotated to their principal axes, each divided by the square root of its singular value.
 
-Time and memory are quadratic in the number of distinct rows: 2000 rows take 32 MB, more are sub-sampled to `MAX_ROWS`.
+Time and memory are quadratic in the number of rows: 2000 rows take 32 MB, more are sub-sampled to `MAX_ROWS`.
 
 References
 ----------
@@ -35,52 +35,49 @@ NEGLIGIBLE = 1e-6
 
 @dataclass(frozen=True)
 class HierarchicalTree:
-    """The merges of one clustering, from distinct rows to a single cluster.
+    """The merges of one clustering, from single rows to one cluster.
 
     Attributes
     ----------
-    rows : ArrayRows
-        The rows that were clustered: all, or a sub-sample.
-    index : ndarray of shape (n_rows,), int64
-        Their places in the whole.
-    leaf_of_row : ndarray of shape (n_rows,), int64
-        Cluster of each row before the first merge; equal rows share one, a row of weight zero has -1.
+    n_rows : int
+        Rows of the whole.
+    leaves : ndarray of shape (n_leaves,), int64
+        The row each leaf is: all rows, or a sub-sample; a row of integer weight is as many leaves.
     merges : ndarray of shape (n_leaves - 1, 2), int64
-        Clusters merged, in order; the second becomes part of the first.
+        Leaves whose clusters merged, in order; the second's becomes part of the first's.
+    n_distinct : int
+        Leaves that differ.
     """
 
-    rows: ArrayRows
-    index: np.ndarray
-    leaf_of_row: np.ndarray
+    n_rows: int
+    leaves: np.ndarray
     merges: np.ndarray
-
-    @property
-    def n_leaves(self) -> int:
-        """Number of distinct rows."""
-        return len(self.merges) + 1
+    n_distinct: int
 
     def labels(self, n_clusters: int) -> np.ndarray:
-        """Return the clusters of `rows` when `n_clusters` are left, numbered in order of appearance, int64.
+        """Return the cluster of each row when `n_clusters` are left, in order of appearance, shape (n_rows,), int64.
+
+        Rows that were not clustered have -1.
 
         Raises
         ------
         ValueError
             If there are fewer distinct rows.
         """
-        if n_clusters > self.n_leaves:
+        if n_clusters > self.n_distinct:
             raise ValueError(
-                f"n_components is {n_clusters}; expected at most {self.n_leaves}, the distinct rows that init_params="
+                f"n_components is {n_clusters}; expected at most {self.n_distinct}, the distinct rows that init_params="
                 "'hc' clusters. Reduce n_components or use init_params='kmeans'"
             )
-        cluster = np.arange(self.n_leaves)
+        n_leaves = len(self.leaves)
+        cluster = np.arange(n_leaves)
         # Backwards, so that what a cluster was merged into is known by its final name.
-        for kept, gone in self.merges[: self.n_leaves - n_clusters][::-1]:
+        for kept, gone in self.merges[: n_leaves - n_clusters][::-1]:
             cluster[gone] = cluster[kept]
-        present = self.leaf_of_row >= 0
-        of_row = cluster[self.leaf_of_row]
-        _, first, numbered = np.unique(of_row[present], return_index=True, return_inverse=True)
-        labels = np.full(len(of_row), -1, dtype=np.int64)
-        labels[present] = np.argsort(np.argsort(first))[numbered.ravel()]
+        _, first, numbered = np.unique(cluster, return_index=True, return_inverse=True)
+        labels = np.full(self.n_rows, -1, dtype=np.int64)
+        # Of equal leaves in different clusters the first decides.
+        labels[self.leaves[::-1]] = np.argsort(np.argsort(first))[numbered[::-1]]
         return labels
 
 
@@ -92,34 +89,33 @@ def cluster_hierarchically(
     Parameters
     ----------
     rows : ArrayRows
-        A weight counts as that many equal rows.
+        Rows of integer weight are clustered as that many equal rows where these are not too many.
     random_state : RandomState
-        For the sub-sample; not used where all rows are clustered.
+        For the sub-sample, drawn in proportion to weight; not used where all rows are clustered.
     max_rows : int
 
     Returns
     -------
     HierarchicalTree
     """
-    places = ArrayRows(np.arange(float(rows.n_samples))[:, None], rows.sample_weight)
-    index = places.sample(max_rows, random_state).X[:, 0].astype(np.int64)
-    if len(index) < rows.n_samples:
-        rows = ArrayRows(np.ascontiguousarray(rows.X[index]))
-    points, weight, leaf_of_row = _distinct(rows)
-    return HierarchicalTree(rows, index, leaf_of_row, _merge_all(_scaled(points, weight), weight))
+    leaves, weight = _leaves(rows, random_state, max_rows)
+    points = rows.X[leaves].astype(np.float64)
+    n_distinct = len(np.unique(points, axis=0))
+    return HierarchicalTree(rows.n_samples, leaves, _merge_all(_scaled(points, weight), weight), n_distinct)
 
 
-def _distinct(rows):
-    present = np.arange(rows.n_samples) if rows.sample_weight is None else np.flatnonzero(rows.sample_weight)
-    weight = np.ones(len(present)) if rows.sample_weight is None else rows.sample_weight[present]
-    points, first, inverse = np.unique(rows.X[present], axis=0, return_index=True, return_inverse=True)
-    # In order of appearance, so that ties are broken as the data come.
-    order = np.argsort(first)
-    rank = np.argsort(order)
-    leaf = rank[inverse.ravel()]
-    leaf_of_row = np.full(rows.n_samples, -1, dtype=np.int64)
-    leaf_of_row[present] = leaf
-    return points[order].astype(np.float64), np.bincount(leaf, weights=weight), leaf_of_row
+def _leaves(rows, random_state, max_rows):
+    weight, every = rows.sample_weight, np.arange(rows.n_samples)
+    if weight is not None and rows.total_weight <= max_rows and (weight == np.floor(weight)).all():
+        every, weight = every.repeat(weight.astype(np.int64)), None
+    elif rows.n_samples > max_rows:
+        places = ArrayRows(np.arange(float(rows.n_samples))[:, None], weight)
+        every = places.sample(max_rows, random_state).X[:, 0].astype(np.int64)
+        # Neighbouring strata may share a row; only a heavy one is as many leaves.
+        every, weight = (np.unique(every) if weight is None else every), None
+    if weight is None:
+        return every, np.ones(len(every))
+    return every[weight > 0], weight[weight > 0]
 
 
 def _scaled(points, weight):
@@ -203,8 +199,10 @@ def _log_determinants(matrices):
 
 
 def _merge_all(points, weight):
-    clusters = _Clusters(points, weight)
-    names = np.arange(len(points))
+    # Backwards: of equal merges, as between equal rows, the one with the last row is taken first, as in mclust; its
+    # partner is the last one too, and the cluster keeps the earlier place.
+    clusters = _Clusters(points[::-1], weight[::-1])
+    names = np.arange(len(points))[::-1]
     merges = np.empty((len(points) - 1, 2), dtype=np.int64)
     # gains[i, j] is what the cost rises by if i and j are merged; infinite on the diagonal and for clusters gone.
     gains = _gains_of_leaves(clusters)
@@ -213,7 +211,7 @@ def _merge_all(points, weight):
     alive = np.ones(len(names), dtype=bool)
     for step in range(len(merges)):
         i = int(least.argmin())
-        i, j = sorted((i, int(nearest[i])))
+        j, i = sorted((i, int(nearest[i])))
         merges[step] = names[i], names[j]
         clusters.merge(i, j, gains[i, j] + clusters.costs[i] + clusters.costs[j])
         alive[j] = False

@@ -70,7 +70,7 @@ def _at_random(rows: ArrayRows, n_components: int, structure: str, random_state)
 
 def _by_hierarchy(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
     tree = cluster_hierarchically(rows, random_state)
-    return _given(tree.rows, n_components, structure, tree.labels(n_components))
+    return _given(rows, n_components, structure, tree.labels(n_components))
 
 
 #: Ways to start, by the value of ``init_params``: ``(rows, n_components, structure, random_state) -> statistics``.

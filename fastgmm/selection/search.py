@@ -207,7 +207,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         if not isinstance(self.init_params, str) or self.init_params != "hc":
             return dict.fromkeys(sizes, self.init_params)
         tree = cluster_hierarchically(rows, random_state)
-        return {size: _labels(tree, size, rows.n_samples) for size in sizes}
+        return {size: _labels(tree, size) for size in sizes}
 
     # Work.
 
@@ -308,11 +308,9 @@ def _name(candidate: Candidate) -> dict:
     return {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
 
 
-def _labels(tree: HierarchicalTree, n_clusters: int, n_samples: int):
+def _labels(tree: HierarchicalTree, n_clusters: int):
     try:
-        labels = np.full(n_samples, -1, dtype=np.int64)
-        labels[tree.index] = tree.labels(n_clusters)
-        return labels
+        return tree.labels(n_clusters)
     except ValueError as error:
         return error
 

@@ -1,8 +1,19 @@
 """Choosing a model: how many components and which covariance structure, and how sure that is.
 
-`search` tries combinations and keeps the best (`candidates` fits one, `criteria` judges it).
+`search` tries combinations and keeps the best (`candidates` fits one, `criteria` judges it); `bootstrap` tests numbers
+of components and gives standard errors; `merging` joins components into clusters that need not be Gaussian.
 """
 
+from fastgmm.selection.bootstrap import BootstrapLRT, ParameterBootstrap, bootstrap_lrt, bootstrap_parameters
+from fastgmm.selection.merging import ComponentMerge, merge_components
 from fastgmm.selection.search import GaussianMixtureSearch
 
-__all__ = ["GaussianMixtureSearch"]
+__all__ = [
+    "BootstrapLRT",
+    "ComponentMerge",
+    "GaussianMixtureSearch",
+    "ParameterBootstrap",
+    "bootstrap_lrt",
+    "bootstrap_parameters",
+    "merge_components",
+]

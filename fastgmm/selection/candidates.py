@@ -137,4 +137,5 @@ def _degeneracy(estimator, variances):
         least = (spread / scale).min(axis=1)
     if least.min() > LEAST_VARIANCE:
         return None
-    return f"component {int(least.argmin())}: degenerate, its smallest variance is {max(least.min(), 0.0):.1e} of the data's"
+    share = max(least.min(), 0.0)
+    return f"component {int(least.argmin())}: degenerate, its smallest variance is {share:.1e} of the data's"

@@ -2,11 +2,12 @@
 
 A model file is an uncompressed zip archive: ``header.json`` says what the model is, and each array is a ``.npy``
 member named by the header. ``numpy.load`` opens it too. Nothing in a file is ever executed: classes come from
-`CLASSES`, arrays are read without pickle, and names, sizes and shapes are checked before they are used.
+`ESTIMATORS` and `RECORDS`, arrays are read without pickle, and names, sizes and shapes are checked before use.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import io
 import json
@@ -26,9 +27,15 @@ FORMAT = "fastgmm model"
 FORMAT_VERSION = 1
 HEADER = "header.json"
 
-# The classes that may be in a file, and where each is; a new public estimator is one more line.
-CLASSES: dict[str, str] = {
+# The estimators that may be in a file, and where each is; a new public one is one more line.
+ESTIMATORS: dict[str, str] = {
+    "BayesianGaussianMixture": "fastgmm.bayesian_mixture",
     "GaussianMixture": "fastgmm.gaussian_mixture",
+    "GaussianMixtureSearch": "fastgmm.selection",
+}
+# Data classes that estimators hold.
+RECORDS: dict[str, str] = {
+    "Box": "fastgmm.model.noise",
 }
 
 # ``MIGRATIONS[v]`` turns the header of a file of version v into one of version v + 1.
@@ -75,8 +82,8 @@ def save(model: Any, path: str | os.PathLike[str], *, training: dict[str, Any] |
     """
     import fastgmm
 
-    if type(model).__name__ not in CLASSES or type(model) is not _class_of(type(model).__name__):
-        raise TypeError(f"model is {_kind(model)}; expected a fastgmm estimator, one of {', '.join(CLASSES)}")
+    if not _is_registered(model, ESTIMATORS):
+        raise TypeError(f"model is {_kind(model)}; expected a fastgmm estimator, one of {', '.join(ESTIMATORS)}")
     writer = _Writer()
     header = {
         "format": FORMAT,
@@ -137,8 +144,14 @@ def _kind(value: Any) -> str:
     return f"of type {type(value).__module__}.{type(value).__qualname__}"
 
 
-def _class_of(name: str) -> type:
-    return getattr(importlib.import_module(CLASSES[name]), name)
+def _class_of(name: str, registry: dict[str, str]) -> type:
+    return getattr(importlib.import_module(registry[name]), name)
+
+
+def _is_registered(value: Any, registry: dict[str, str]) -> bool:
+    # The very class: a subclass of ours is somebody's own code, which no file can bring back.
+    name = type(value).__name__
+    return name in registry and type(value) is _class_of(name, registry)
 
 
 # Writing.
@@ -170,8 +183,15 @@ class _Writer:
             return {"dict": [[self.encode(k, where), self.encode(v, f"{where}[{k!r}]")] for k, v in value.items()]}
         if isinstance(value, np.random.RandomState):
             return self._random_state(value, where)
-        name = type(value).__name__
-        if name in CLASSES and type(value) is _class_of(name):
+        if type(value) is range:
+            return {"range": [value.start, value.stop, value.step]}
+        if _is_registered(value, RECORDS):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            return {
+                "record": type(value).__name__,
+                "fields": {name: self.encode(held, f"{where}.{name}") for name, held in fields.items()},
+            }
+        if _is_registered(value, ESTIMATORS):
             return self._estimator(value, where)
         raise TypeError(
             f"{where} is {_kind(value)}, which a model file cannot hold; expected numbers, strings, arrays, lists, "
@@ -216,7 +236,7 @@ class _Writer:
         parameters = value.get_params(deep=False)
         attributes = {name: held for name, held in vars(value).items() if name not in parameters}
         for name in attributes:
-            if not _is_attribute(name):
+            if not _is_attribute(name, type(value)):
                 raise TypeError(f"{where}.{name} is neither a parameter nor a fitted attribute; delete it to save")
         return {
             "estimator": type(value).__name__,
@@ -225,12 +245,14 @@ class _Writer:
         }
 
 
-def _is_attribute(name: Any) -> bool:
+def _is_attribute(name: Any, cls: type) -> bool:
+    # What the class defines is no attribute of a fit: a file must not put a value in a method's place.
     return (
         isinstance(name, str)
         and name.isidentifier()
         and not name.startswith("__")
         and (name.endswith("_") or name.startswith("_"))
+        and not hasattr(cls, name)
     )
 
 
@@ -254,9 +276,11 @@ def _write_whole(path: Path, content: bytes) -> None:
     path = Path(os.path.realpath(path))  # a link goes on pointing to the file
     if path.is_dir():
         raise IsADirectoryError(f"path is the directory {path}; expected a file")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.partial")
     try:
         with open(partial, "xb") as file:
+            if path.exists():
+                os.chmod(partial, path.stat().st_mode & 0o777)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -366,6 +390,8 @@ class _Reader:
             return value
         if "estimator" in value:
             return self._estimator(value)
+        if "record" in value:
+            return self._record(value)
         ((tag, held),) = value.items()
         if tag == "float":
             return float(held)
@@ -386,6 +412,8 @@ class _Reader:
             return tuple(self.decode(item) for item in held)
         if tag == "dict":
             return {self.decode(key): self.decode(item) for key, item in held}
+        if tag == "range":
+            return range(*held)
         if tag == "random_state":
             return self._random_state(*held)
         raise ModelFileError(f"a damaged fastgmm model: unknown kind of value {tag!r}")
@@ -405,18 +433,24 @@ class _Reader:
         state.set_state(("MT19937", self._member(key), position, has_gauss, gauss))
         return state
 
+    def _record(self, value: dict) -> Any:
+        name = value["record"]
+        if name not in RECORDS:
+            raise ModelFileError(f"holds a {name!r}; expected one of {', '.join(RECORDS)}: upgrade fastgmm")
+        return _class_of(name, RECORDS)(**{key: self.decode(held) for key, held in value["fields"].items()})
+
     def _estimator(self, value: dict) -> Any:
         name = value["estimator"]
-        if name not in CLASSES:
-            raise ModelFileError(f"holds a {name!r}; expected one of {', '.join(CLASSES)}: upgrade fastgmm")
-        cls = _class_of(name)
+        if name not in ESTIMATORS:
+            raise ModelFileError(f"holds a {name!r}; expected one of {', '.join(ESTIMATORS)}: upgrade fastgmm")
+        cls = _class_of(name, ESTIMATORS)
         parameters = {key: self.decode(held) for key, held in value["parameters"].items()}
         unknown = sorted(set(parameters) - set(cls._get_param_names()))  # type: ignore[attr-defined]
         if unknown:
             raise ModelFileError(f"{name} has no parameter {', '.join(unknown)} in this fastgmm: upgrade fastgmm")
         model = cls(**parameters)
         for key, held in value["attributes"].items():
-            if not _is_attribute(key):
+            if not _is_attribute(key, cls):
                 raise ModelFileError(f"a damaged fastgmm model: {key!r} is not the name of a fitted attribute")
             model.__dict__[key] = self.decode(held)
         _check_mixture(model)

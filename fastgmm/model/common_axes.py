@@ -47,7 +47,7 @@ ESCAPE_GAIN = 1e-9
 
 def vve(scatter, counts, previous=None):
     """VVE: shared axes, separate variances; `scatter` (n_components, n_features, n_features)."""
-    scaled, exponent = _near_one(scatter, counts)
+    scaled, exponent = _near_one(scatter, counts, previous is None)
 
     def value_and_weights(log_moments):
         return counts @ log_moments.sum(axis=1), counts
@@ -61,7 +61,7 @@ def vve(scatter, counts, previous=None):
 
 def eve(scatter, counts, previous=None):
     """EVE: shared axes, equal volumes, separate shapes; `scatter` (n_components, n_features, n_features)."""
-    scaled, exponent = _near_one(scatter, counts)
+    scaled, exponent = _near_one(scatter, counts, previous is None)
     n_features = scatter.shape[-1]
     total = counts.sum()
 
@@ -79,10 +79,12 @@ def eve(scatter, counts, previous=None):
     return _assemble(axes, equal_volume_diagonal(_moments(scaled, axes), counts), exponent)
 
 
-def _near_one(scatter, counts):
+def _near_one(scatter, counts, first):
     # Products of squares stay in range after division by a power of two, which costs no digit.
     exponent = np.frexp(np.abs(scatter).max())[1]
     scaled = np.ldexp(scatter, -exponent)
+    if not first:
+        return scaled, exponent  # A matrix that has become singular since is found by the factorisation.
     n_features = scatter.shape[-1]
     smallest, largest = np.linalg.eigvalsh(scaled)[:, [0, -1]].T
     # Without full rank some axes make log m_kj, hence the likelihood, unbounded.
@@ -97,7 +99,7 @@ def _assemble(axes, variances, exponent):
 
 
 def _moments(scatter, axes):
-    return np.einsum("dj,kdj->kj", axes, scatter @ axes)
+    return np.einsum("kdd->kd", axes.T @ scatter @ axes)
 
 
 def _starts(scatter, counts, previous):
@@ -105,8 +107,8 @@ def _starts(scatter, counts, previous):
     multipliers = np.sqrt(np.arange(len(counts)) + 1.0)[:, None, None]
     if previous is not None and previous.structure == "full":
         covariances = previous.covariances
-        traces = np.trace(covariances, axis1=1, axis2=2)[:, None, None]
-        yield np.linalg.eigh((multipliers * (covariances / traces)).sum(axis=0))[1]
+        traces = np.einsum("kdd->k", covariances)[:, None, None]
+        yield np.linalg.eigh((multipliers / traces * covariances).sum(axis=0))[1]
         return
     yield np.linalg.eigh(scatter.sum(axis=0))[1]
     yield np.linalg.eigh((multipliers * (scatter / np.trace(scatter, axis1=1, axis2=2)[:, None, None])).sum(axis=0))[1]
@@ -119,12 +121,15 @@ def _minimise(scatter, counts, previous, value_and_weights, planar_gain):
 
     def evaluate(axes):
         rotated = axes.T @ scatter @ axes
-        moments = np.diagonal(rotated, axis1=1, axis2=2)
+        moments = np.einsum("kdd->kd", rotated)
+        if not moments.min() > 0:
+            raise collapse_error(int(moments.min(axis=1).argmin()), counts, n_features, "its scatter is singular")
         value, weights = value_and_weights(np.log(moments))
         return value, weights, rotated, moments
 
-    axes = min(_starts(scatter, counts, previous), key=lambda start: evaluate(start)[0])
-    state = evaluate(axes)
+    axes, state = min(
+        ((start, evaluate(start)) for start in _starts(scatter, counts, previous)), key=lambda pair: pair[1][0]
+    )
     first, warm = state[0], previous is not None
     upper = np.triu_indices(n_features, 1)
     memory: deque = deque(maxlen=MEMORY)
@@ -153,16 +158,16 @@ def _minimise(scatter, counts, previous, value_and_weights, planar_gain):
         axes = axes @ rotation
         state = evaluate(axes)
         memory.clear()
-    # Products of rotations drift off the orthogonal matrices by a rounding error each.
-    q, r = np.linalg.qr(axes)
-    return q * np.sign(np.diagonal(r))
+    # Products of rotations drift off the orthogonal matrices by a rounding error each; one step of Newton and Schulz
+    # brings them back, to the square of the drift.
+    return axes @ (1.5 * np.eye(n_features) - 0.5 * (axes.T @ axes))
 
 
 def _planar_derivatives(weights, rotated, moments, upper):
     # Rotating in plane (i, j) by t: d m_j / dt = 2 M_ij, d m_i / dt = -2 M_ij.
     ratio = weights[:, None] / moments
     slopes = 2.0 * np.einsum("kij,kj->ij", rotated, ratio)
-    between = np.einsum("ki,kj->ij", moments, ratio)
+    between = moments.T @ ratio
     curvature = 2.0 * (between + between.T - 2.0 * weights.sum())
     return (slopes - slopes.T)[upper], curvature[upper]
 

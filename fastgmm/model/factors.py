@@ -53,12 +53,12 @@ def factorise(covariances: np.ndarray, kernel: str, counts: np.ndarray | None = 
 def _first_without_rank(covariances, factor):
     # A singular matrix often passes Cholesky on rounding errors alone: its last pivot (the variance of a feature
     # given those before it) is then within n_features roundings of that feature's variance.
-    n_features = covariances.shape[-1]
-    inverse_pivots = np.diagonal(factor, axis1=1, axis2=2)
-    variances = np.diagonal(covariances, axis1=1, axis2=2)
-    ratio = np.sqrt(variances) * inverse_pivots
-    singular = (ratio > 1.0 / np.sqrt(n_features * np.finfo(np.float64).eps)).any(axis=1)
-    return int(singular.argmax()) if singular.any() else -1
+    variances = np.einsum("kdd->kd", covariances)
+    ratio = variances * np.einsum("kdd->kd", factor) ** 2
+    limit = 1.0 / (covariances.shape[-1] * np.finfo(np.float64).eps)
+    if ratio.max() <= limit:
+        return -1
+    return int((ratio > limit).any(axis=1).argmax())
 
 
 def collapse_error(

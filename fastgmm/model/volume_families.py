@@ -9,6 +9,9 @@ The determinant is a polynomial in ``exp(-u_k)`` with coefficients that are not 
 method with backtracking finds its one minimum in a few steps, where Celeux and Govaert's alternation needs tens. A
 constant added to every u changes nothing; the scale is settled by C.
 
+An M-step that starts from the one before makes a few steps of the alternation, ``u_k = log tr(W_k C^-1) / (D n_k)``,
+each of which descends and costs a tenth of a Newton step; only where these stall is Newton called.
+
 VEI takes the diagonals of ``W_k``; VEV is VEI on their sorted eigenvalues; VEE takes the whole matrices.
 
 References
@@ -25,11 +28,10 @@ from fastgmm.model.factors import SHARED, collapse_error
 
 __all__ = ["vee", "vei", "vev"]
 
-#: The Newton steps end when the next one promises less than this, in nats per sample; and, where they started from the
-#: step before, less than this share of what they have gained since: EM itself moves on by more.
+#: The Newton steps end when the next one promises less than this, in nats per sample.
 TOLERANCE = 1e-13
-WARM_SHARE = 1e-4
-#: Far more than the handful that are needed; where no minimum exists the volumes run away, and that is reported.
+#: A warm start alternates until a step is this share of its first, or this small (both in log volumes), up to so often.
+WARM_SHARE, WARM_CHANGE, WARM_STEPS = 0.2, 1e-7, 4
 MAX_STEPS = 100
 #: Longest change of a log volume in one step, and how often a step is halved before rounding is held to blame.
 LONGEST_STEP = 3.0
@@ -77,7 +79,20 @@ def vee(scatter, counts, previous=None):
 
     sizes = np.trace(scaled, axis1=1, axis2=2)
     start = _start(sizes, counts, n_features, previous)
-    log_volumes = _minimise(parts, start, counts, n_features, previous is not None)
+    log_volumes = None
+    if previous is not None:
+        flat = scaled.reshape(n_components, -1)
+
+        def shares(log_volumes):
+            shared = (np.exp(-log_volumes) @ flat).reshape(n_features, n_features)
+            try:
+                return flat @ np.linalg.inv(shared).ravel()
+            except np.linalg.LinAlgError:
+                raise collapse_error(SHARED) from None
+
+        log_volumes = _alternate(shares, start, counts, n_features)
+    if log_volumes is None:
+        log_volumes = _minimise(parts, start, counts, n_features)
     shared = (scaled * np.exp(-log_volumes)[:, None, None]).sum(axis=0) / counts.sum()
     return np.exp(log_volumes)[:, None, None] * (shared * scale[:, None] * scale)
 
@@ -96,7 +111,11 @@ def _volumes_and_variances(variances, counts, previous):
         return np.log(total).sum(), shares.sum(axis=1), shares
 
     start = _start(scaled.sum(axis=1), counts, n_features, previous)
-    log_volumes = _minimise(parts, start, counts, n_features, previous is not None)
+    log_volumes = None
+    if previous is not None:
+        log_volumes = _alternate(lambda u: (scaled @ (1.0 / (np.exp(-u) @ scaled))), start, counts, n_features)
+    if log_volumes is None:
+        log_volumes = _minimise(parts, start, counts, n_features)
     volumes = np.exp(log_volumes)[:, None]
     return np.ldexp(volumes * ((scaled / volumes).sum(axis=0) / counts.sum()), exponents)
 
@@ -112,7 +131,27 @@ def _start(sizes, counts, n_features, previous):
     return log_volumes - log_volumes.max()
 
 
-def _minimise(parts, log_volumes, counts, n_features, warm):
+def _alternate(shares, log_volumes, counts, n_features):
+    # shares(u) -> tr(W_k C(u)^-1) / n. Returns None where the steps do not shrink fast enough.
+    expected = counts * (n_features / counts.sum())
+    first = None
+    for _ in range(WARM_STEPS):
+        ratio = shares(log_volumes) / expected
+        if not ratio.min() > 0:
+            return None
+        proposed = np.log(ratio)
+        step = proposed - log_volumes
+        change = step.max() - step.min()
+        log_volumes = proposed
+        if first is None:
+            first = change
+        if change < WARM_CHANGE or change < WARM_SHARE * first:
+            _check_spread(log_volumes, counts, n_features)
+            return log_volumes - log_volumes.max()
+    return None
+
+
+def _minimise(parts, log_volumes, counts, n_features):
     # parts(u) -> log det of sum_k exp(-u_k) W_k; and of its whitened pieces G_k the traces and the entries, so that
     # gradient_k = D n_k - n tr G_k and Hessian_kl = n (delta_kl tr G_k - <G_k, G_l>).
     total = counts.sum()
@@ -128,7 +167,7 @@ def _minimise(parts, log_volumes, counts, n_features, warm):
     units = unit[:, None] * unit
     filler = units * (n_features / total)
     log_det, traces, pieces = parts(log_volumes)
-    first = current = value(log_volumes, log_det)
+    current = value(log_volumes, log_det)
     for _ in range(MAX_STEPS):
         gradient = n_features * counts - total * traces
         hessian = pieces @ pieces.T
@@ -142,7 +181,7 @@ def _minimise(parts, log_volumes, counts, n_features, warm):
             # Curvature lost beside that of larger components: the step of the alternation, which never ascends.
             step = np.log(np.maximum(traces * total, TINY) / (n_features * counts))
         promise = -(gradient @ step)
-        if not promise > TOLERANCE * total or (warm and promise < WARM_SHARE * (first - current)):
+        if not promise > TOLERANCE * total:
             break
         size = min(1.0, LONGEST_STEP / np.abs(step).max())
         for _ in range(MAX_HALVINGS):
@@ -155,7 +194,11 @@ def _minimise(parts, log_volumes, counts, n_features, warm):
         else:
             break
         log_volumes, current = proposed, attempt
-        if np.ptp(log_volumes) > MAX_SPREAD:
-            reason = "its volume vanishes beside the other components'"
-            raise collapse_error(int(np.argmin(log_volumes)), counts, n_features, reason)
+        _check_spread(log_volumes, counts, n_features)
     return log_volumes - log_volumes.max()
+
+
+def _check_spread(log_volumes, counts, n_features):
+    if log_volumes.max() - log_volumes.min() > MAX_SPREAD:
+        reason = "its volume vanishes beside the other components'"
+        raise collapse_error(int(np.argmin(log_volumes)), counts, n_features, reason)

@@ -33,14 +33,16 @@ from fastgmm.model.factors import collapse_error
 
 __all__ = ["eve", "vve"]
 
-#: The rotations end when the next one promises less than this, in nats per sample; and, where they started from the step
-#: before, less than this share of what they have gained since: EM itself moves on by more.
+#: The rotations end when the next one promises less than this, in nats per sample.
 TOLERANCE = 1e-12
-WARM_SHARE = 1e-2
+#: Starting from the step before, one rotation is made, unless it promises less than this: EM comes back for it.
+WARM_TOLERANCE = 1e-9
 MAX_STEPS = 500
 MEMORY = 10
 #: Planes are tried at this many angles between 0 and 90 degrees (where two axes have changed places).
 N_ANGLES = 7
+#: Planar second derivatives are taken to be at least this, per sample: two axes of one variance have none.
+LEAST_CURVATURE = 1e-6
 #: A planar rotation is taken out of a stationary point only for a gain above this, in nats per sample.
 ESCAPE_GAIN = 1e-9
 
@@ -55,8 +57,8 @@ def vve(scatter, counts, previous=None):
     def planar_gain(log_ratios, weights):
         return np.einsum("k,k...->...", weights, log_ratios)
 
-    axes = _minimise(scaled, counts, previous, value_and_weights, planar_gain)
-    return _assemble(axes, _moments(scaled, axes) / counts[:, None], exponent)
+    axes, moments = _minimise(scaled, counts, previous, value_and_weights, planar_gain)
+    return _assemble(axes, moments / counts[:, None], exponent)
 
 
 def eve(scatter, counts, previous=None):
@@ -75,8 +77,8 @@ def eve(scatter, counts, previous=None):
         change = np.einsum("k,k...->...", weights / total, np.expm1(log_ratios / n_features))
         return total * n_features * np.log1p(change)
 
-    axes = _minimise(scaled, counts, previous, value_and_weights, planar_gain)
-    return _assemble(axes, equal_volume_diagonal(_moments(scaled, axes), counts), exponent)
+    axes, moments = _minimise(scaled, counts, previous, value_and_weights, planar_gain)
+    return _assemble(axes, equal_volume_diagonal(moments, counts), exponent)
 
 
 def _near_one(scatter, counts, first):
@@ -98,21 +100,20 @@ def _assemble(axes, variances, exponent):
     return np.ldexp((axes * variances[:, None, :]) @ axes.T, exponent)
 
 
-def _moments(scatter, axes):
-    return np.einsum("kdd->kd", axes.T @ scatter @ axes)
-
-
-def _starts(scatter, counts, previous):
-    # Unequal multipliers: in a plain sum of matrices with common axes distinct variances can add up to equal ones.
-    multipliers = np.sqrt(np.arange(len(counts)) + 1.0)[:, None, None]
-    if previous is not None and previous.structure == "full":
-        covariances = previous.covariances
-        traces = np.einsum("kdd->k", covariances)[:, None, None]
-        yield np.linalg.eigh((multipliers / traces * covariances).sum(axis=0))[1]
-        return
+def _starts(scatter):
     yield np.linalg.eigh(scatter.sum(axis=0))[1]
-    yield np.linalg.eigh((multipliers * (scatter / np.trace(scatter, axis1=1, axis2=2)[:, None, None])).sum(axis=0))[1]
+    yield _mixed_axes(scatter)
     yield from np.linalg.eigh(scatter)[1]
+
+
+def _previous_axes(previous, scatter):
+    return _mixed_axes(previous.covariances if previous.structure == "full" else scatter)
+
+
+def _mixed_axes(matrices):
+    # Unequal multipliers: in a plain sum of matrices with common axes distinct variances can add up to equal ones.
+    multipliers = np.sqrt(np.arange(len(matrices)) + 1.0) / np.einsum("kdd->k", matrices)
+    return np.linalg.eigh((multipliers @ matrices.reshape(len(matrices), -1)).reshape(matrices.shape[1:]))[1]
 
 
 def _minimise(scatter, counts, previous, value_and_weights, planar_gain):
@@ -127,11 +128,30 @@ def _minimise(scatter, counts, previous, value_and_weights, planar_gain):
         value, weights = value_and_weights(np.log(moments))
         return value, weights, rotated, moments
 
-    axes, state = min(
-        ((start, evaluate(start)) for start in _starts(scatter, counts, previous)), key=lambda pair: pair[1][0]
-    )
-    first, warm = state[0], previous is not None
     upper = np.triu_indices(n_features, 1)
+    if previous is not None:
+        axes, state = _rotate_once(evaluate, _previous_axes(previous, scatter), total, upper)
+    else:
+        axes, state = _rotate_to_the_end(evaluate, _starts(scatter), total, upper, planar_gain)
+    # Products of rotations drift off the orthogonal matrices by a rounding error each; one step of Newton and Schulz
+    # brings them back, to the square of the drift.
+    return axes @ (1.5 * np.eye(n_features) - 0.5 * (axes.T @ axes)), state[3]
+
+
+def _rotate_once(evaluate, axes, total, upper):
+    state = evaluate(axes)
+    value, weights, rotated, moments = state
+    gradient, curvature = _planar_derivatives(weights, rotated, moments, upper)
+    step = gradient / -np.maximum(curvature, LEAST_CURVATURE * total)
+    promise = -(gradient @ step)
+    moved = None
+    if promise > WARM_TOLERANCE * total:
+        moved = _line_search(evaluate, axes, value, step, promise, upper)
+    return (axes, state) if moved is None else moved[:2]
+
+
+def _rotate_to_the_end(evaluate, starts, total, upper, planar_gain):
+    axes, state = min(((start, evaluate(start)) for start in starts), key=lambda pair: pair[1][0])
     memory: deque = deque(maxlen=MEMORY)
     last_gradient = last_step = None
     for _ in range(MAX_STEPS):
@@ -142,25 +162,21 @@ def _minimise(scatter, counts, previous, value_and_weights, planar_gain):
             if change @ last_step > 1e-12 * np.abs(change) @ np.abs(last_step):
                 memory.append((last_step, change, 1.0 / (change @ last_step)))
             last_step = None
-        step = _direction(gradient, np.maximum(curvature, 1e-6 * total), memory)
+        step = _direction(gradient, np.maximum(curvature, LEAST_CURVATURE * total), memory)
         promise = -(gradient @ step)
         moved = None
-        if promise > TOLERANCE * total and not (warm and promise < WARM_SHARE * (first - value)):
+        if promise > TOLERANCE * total:
             moved = _line_search(evaluate, axes, value, step, promise, upper)
         if moved is not None:
             last_gradient, (axes, state, last_step) = gradient, moved
             continue
-        if warm:
-            break
         rotation = _best_plane(rotated, moments, weights, planar_gain, ESCAPE_GAIN * total)
         if rotation is None:
             break
         axes = axes @ rotation
         state = evaluate(axes)
         memory.clear()
-    # Products of rotations drift off the orthogonal matrices by a rounding error each; one step of Newton and Schulz
-    # brings them back, to the square of the drift.
-    return axes @ (1.5 * np.eye(n_features) - 0.5 * (axes.T @ axes))
+    return axes, state
 
 
 def _planar_derivatives(weights, rotated, moments, upper):
@@ -191,10 +207,11 @@ def _direction(gradient, curvature, memory):
 def _line_search(evaluate, axes, value, step, promise, upper):
     size = min(1.0, 0.5 / np.abs(step).max())
     identity = np.eye(len(axes))
+    skew = np.zeros_like(axes)
+    skew[upper] = 0.5 * step
+    skew -= skew.T
     for _ in range(25):
-        half = np.zeros_like(axes)
-        half[upper] = 0.5 * size * step
-        half -= half.T
+        half = size * skew
         proposed = axes @ np.linalg.solve(identity - half, identity + half)
         state = evaluate(proposed)
         if state[0] <= value - 1e-4 * size * promise:

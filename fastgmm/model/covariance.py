@@ -10,6 +10,7 @@ VEE, VEV) and `common_axes` (EVE, VVE).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -175,11 +176,12 @@ def maximise(
     """
     structure.check_n_features(statistics.centres.shape[1])
     counts = statistics.counts + count_floor
-    if not (counts > 0).all():
+    if not counts.min() > 0:
         raise collapse_error(int(np.argmin(counts > 0)), statistics.counts, None, "no sample belongs to it")
     shift = statistics.sums / counts[:, None]
     scatter = centred_scatter(statistics, counts, shift)
-    if not np.isfinite(scatter).all():
+    # A finite sum proves it; an infinite one may be an overflow.
+    if not math.isfinite(scatter.sum()) and not np.isfinite(scatter).all():
         where = 0 if structure.statistics == "tied" else int(np.argwhere(~np.isfinite(scatter))[0, 0])
         raise collapse_error(where, statistics.counts, None, "its scatter is not finite; the data are out of range")
     if reg_covar:

@@ -10,6 +10,7 @@ from fastgmm.exceptions import ComponentCollapseError
 __all__ = ["collapse_error", "factorise"]
 
 SHARED = -1
+EPS = float(np.finfo(np.float64).eps)
 
 
 def factorise(covariances: np.ndarray, kernel: str, counts: np.ndarray | None = None) -> np.ndarray:
@@ -43,8 +44,8 @@ def factorise(covariances: np.ndarray, kernel: str, counts: np.ndarray | None = 
         if failed >= 0:
             raise collapse_error(SHARED if kernel == "tied" else failed, counts, n_features)
         return factor.reshape(covariances.shape)
-    valid = np.isfinite(covariances) & (covariances > 0)
-    if not valid.all():
+    if not (covariances.min() > 0 and covariances.max() < np.inf):
+        valid = np.isfinite(covariances) & (covariances > 0)
         failed = int(np.flatnonzero(~(valid if valid.ndim == 1 else valid.all(axis=1)))[0])
         raise collapse_error(failed, counts)
     return 1.0 / np.sqrt(covariances)
@@ -55,7 +56,7 @@ def _first_without_rank(covariances, factor):
     # given those before it) is then within n_features roundings of that feature's variance.
     variances = np.einsum("kdd->kd", covariances)
     ratio = variances * np.einsum("kdd->kd", factor) ** 2
-    limit = 1.0 / (covariances.shape[-1] * np.finfo(np.float64).eps)
+    limit = 1.0 / (covariances.shape[-1] * EPS)
     if ratio.max() <= limit:
         return -1
     return int((ratio > limit).any(axis=1).argmax())

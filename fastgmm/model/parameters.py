@@ -49,7 +49,7 @@ class MixtureParameters:
         """Half the log-determinant of each precision matrix, shape (n_components,), in nats."""
         factor = self.precisions_cholesky
         if self.structure == "full":
-            return np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+            return np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
         if self.structure == "tied":
             return np.full(self.n_components, np.log(np.diagonal(factor)).sum())
         if self.structure == "diag":
@@ -62,6 +62,10 @@ class MixtureParameters:
 
         The log of the weighted density at ``x`` is ``log_offset - 0.5 |(x - mean) U|^2``.
         """
-        with np.errstate(divide="ignore"):
+        if self.weights.min() > 0:
             log_weights = np.log(self.weights)
+        else:
+            # Entering errstate costs more than the logarithms.
+            with np.errstate(divide="ignore"):
+                log_weights = np.log(self.weights)
         return log_weights + self.log_det_precision_factor - 0.5 * self.n_features * LOG_2PI

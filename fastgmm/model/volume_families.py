@@ -113,7 +113,7 @@ def _volumes_and_variances(variances, counts, previous):
     start = _start(scaled.sum(axis=1), counts, n_features, previous)
     log_volumes = None
     if previous is not None:
-        log_volumes = _alternate(lambda u: (scaled @ (1.0 / (np.exp(-u) @ scaled))), start, counts, n_features)
+        log_volumes = _alternate(lambda u: scaled @ (1.0 / (np.exp(-u) @ scaled)), start, counts, n_features)
     if log_volumes is None:
         log_volumes = _minimise(parts, start, counts, n_features)
     volumes = np.exp(log_volumes)[:, None]

@@ -52,7 +52,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         Candidates fitted at a time, in threads; None is one at a time, whose passes use all cores.
     random_state : int, RandomState or None
     verbose : int, default=0
-    tol : float, default=1e-5
+    tol : float, default=5e-5
         Change of the mean log-likelihood that ends EM, in nats per sample. Candidates close to the best are
         continued to a thousandth of it.
     reg_covar : float, default=0.0
@@ -115,7 +115,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         n_jobs=None,
         random_state=None,
         verbose=0,
-        tol=1e-5,
+        tol=5e-5,
         reg_covar=0.0,
         max_iter=1000,
         prior=None,

@@ -6,9 +6,21 @@ import argparse
 
 from fastgmm.model import STRUCTURES
 
-__all__ = ["components", "non_negative", "positive_int", "structures"]
+__all__ = ["BASIC_STRUCTURES", "add_data_options", "components", "non_negative", "positive_int", "structures"]
 
 BASIC_STRUCTURES = ("spherical", "diag", "tied", "full")
+
+
+def add_data_options(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    """Add what says which data to read: the file, its columns, the names of its rows."""
+    parser.add_argument(
+        "data",
+        nargs="?" if optional else None,
+        metavar="DATA",
+        help="CSV, TSV, Parquet, Arrow IPC or .npy file, with or without a header; - for standard input",
+    )
+    parser.add_argument("--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all)")
+    parser.add_argument("--id", metavar="COL", help="column of row names, which is not modelled")
 
 
 def components(text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""A fitted mixture in tables: weights, means, covariances."""
+"""A fitted mixture in tables: weights, means, covariances. Components are numbered from 0, as by `predict`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastgmm.cli.screen import Screen, number
 
 __all__ = ["as_json", "describe"]
 
-# A matrix of more columns is not read on a screen; standard deviations are.
+# A matrix of more columns is not read on a screen; variances are.
 MOST_COLUMNS = 8
 
 
@@ -27,63 +27,58 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
     sizes : ndarray of shape (n_components,), optional
         Rows that each component is the most probable one of.
     """
-    kernel = model._structure.kernel
     shown = list(range(min(len(names), MOST_COLUMNS)))
     heads = [names[j] for j in shown]
-    screen.line("Weights and means")
-    extra = ["rows"] if sizes is not None else []
-    screen.table(
-        ["component", "weight", *extra, *heads],
+    counted = sizes is not None
+    rows = [
         [
-            [
-                str(k + 1),
-                f"{weight:.4f}",
-                *([str(int(sizes[k]))] if sizes is not None else []),
-                *(number(model.means_[k, j]) for j in shown),
-            ]
-            for k, weight in enumerate(model.weights_)
-        ],
-    )
-    screen.line()
+            str(k),
+            f"{weight:.4f}",
+            *([str(int(sizes[k]))] if sizes is not None else []),
+            *(number(model.means_[k, j]) for j in shown),
+        ]
+        for k, weight in enumerate(model.weights_)
+    ]
+    if hasattr(model, "noise_weight_"):
+        rows.append(["noise", f"{model.noise_weight_:.4f}", *([""] if counted else []), *[""] * len(shown)])
+    screen.table(["component", "weight", *(["rows"] if counted else []), *heads], rows, title="Weights and means")
     if len(names) > MOST_COLUMNS:
         screen.line(f"Shown: the first {MOST_COLUMNS} of {len(names)} columns; the model file holds all.")
         screen.line()
-    if kernel in ("diag", "spherical") or len(names) > MOST_COLUMNS:
-        _variances(screen, model, kernel, heads)
-        return
-    titles = ["Covariance of every component"] if kernel == "tied" else []
-    matrices = [model.covariances_] if kernel == "tied" else model.covariances_
-    for k, matrix in enumerate(matrices):
-        screen.line(titles[0] if titles else f"Covariance of component {k + 1}")
-        screen.table(["", *heads], [[names[i], *(number(matrix[i, j]) for j in shown)] for i in shown])
-        screen.line()
-
-
-def _variances(screen: Screen, model: Any, kernel: str, heads: list[str]) -> None:
+    kernel = model._structure.kernel
     if kernel == "spherical":
-        screen.line("Variance of each component, the same for every column; no covariance")
-        screen.table(["component", "variance"], [[str(k + 1), number(v)] for k, v in enumerate(model.covariances_)])
+        screen.table(
+            ["component", "variance"],
+            [[str(k), number(value)] for k, value in enumerate(model.covariances_)],
+            title="Variance of each component, the same for every column; no covariance",
+        )
     elif kernel == "diag":
-        screen.line("Variances; no covariance")
-        _rows(screen, heads, model.covariances_)
+        _variances(screen, heads, model.covariances_, "Variances; no covariance")
+    elif len(names) > MOST_COLUMNS:
+        diagonals = np.atleast_2d(np.diagonal(model.covariances_, axis1=-2, axis2=-1))
+        _variances(screen, heads, diagonals, "Variances; covariances are in the model file")
     else:
-        screen.line("Variances; covariances are in the model file")
-        diagonals = np.diagonal(model.covariances_, axis1=-2, axis2=-1)
-        _rows(screen, heads, np.atleast_2d(diagonals))
-    screen.line()
+        matrices = [model.covariances_] if kernel == "tied" else model.covariances_
+        for k, matrix in enumerate(matrices):
+            screen.table(
+                ["", *heads],
+                [[names[i], *(number(matrix[i, j]) for j in shown)] for i in shown],
+                title="Covariance of every component" if kernel == "tied" else f"Covariance of component {k}",
+            )
 
 
-def _rows(screen: Screen, heads: list[str], values: np.ndarray) -> None:
-    labels = [str(k + 1) for k in range(len(values))] if len(values) > 1 else ["every"]
+def _variances(screen: Screen, heads: list[str], values: np.ndarray, title: str) -> None:
+    labels = [str(k) for k in range(len(values))] if len(values) > 1 else ["every"]
     screen.table(
         ["component", *heads],
         [[label, *(number(v) for v in row[: len(heads)])] for label, row in zip(labels, values, strict=True)],
+        title=title,
     )
 
 
 def as_json(model: Any, names: Sequence[str]) -> dict[str, Any]:
     """Return the parameters of `model` as JSON takes them."""
-    return {
+    parameters = {
         "n_components": int(model.means_.shape[0]),
         "covariance_type": model.covariance_type,
         "columns": list(names),
@@ -93,3 +88,6 @@ def as_json(model: Any, names: Sequence[str]) -> dict[str, Any]:
         "converged": bool(model.converged_),
         "n_iter": int(model.n_iter_),
     }
+    if hasattr(model, "noise_weight_"):
+        parameters["noise_weight"] = float(model.noise_weight_)
+    return parameters

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.arguments import BASIC_STRUCTURES, components, non_negative, positive_int, structures
+from fastgmm.cli.arguments import BASIC_STRUCTURES, add_data_options, components, non_negative, positive_int, structures
 from fastgmm.cli.describe import as_json, describe
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
-from fastgmm.cli.grid import Candidate, best_candidate, fit_grid
 from fastgmm.cli.outputs import check_output, whole_file
 from fastgmm.cli.screen import Screen
+from fastgmm.cli.search import Outcome, search
 from fastgmm.cli.tables import Table, read_table
-from fastgmm.cli.units import Scaling, in_data_units
+from fastgmm.cli.units import Projection, Scaling, in_data_units
 from fastgmm.datasets import FAITHFUL_CSV
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.persistence import save
@@ -27,15 +27,18 @@ DESCRIPTION = """\
 Fit mixtures of every number of components and covariance structure asked for, print the criterion of each, describe
 the best, write it to a file and draw it. Without DATA: the bundled Old Faithful data, 272 eruptions of a geyser."""
 
+STARTS = ("hc", "kmeans", "k-means++", "random", "random_from_data")
+
 
 def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "fit", parents=[shared], help="choose, fit, describe and draw a mixture", description=DESCRIPTION
     )
-    parser.add_argument("data", nargs="?", metavar="DATA", help="CSV file of numbers, with or without a header")
-    parser.add_argument("--columns", nargs="+", metavar="NAME", help="columns to use, in this order (default: all)")
+    add_data_options(parser, optional=True)
+    parser.add_argument("--weights", metavar="COL", help="column of row weights; a weight of 2 is a row given twice")
     parser.add_argument("--standardize", action="store_true", help="fit columns of mean 0 and variance 1")
+    parser.add_argument("--pca", type=positive_int, metavar="N", help="fit the first N principal components")
     parser.add_argument(
         "--components", type=components, default="1..9", metavar="K", help="as in 3, 1..12 or 2,4,8 (default: 1..9)"
     )
@@ -47,12 +50,14 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="all (default: spherical,diag,tied,full) or some of these and of mclust's, as in full,VEV",
     )
     parser.add_argument("--criterion", choices=("bic", "icl", "aic"), default="bic", help="lower is better")
-    parser.add_argument("--seed", type=int, default=0, help="of the random starts (default: 0)")
-    parser.add_argument("--n-init", type=positive_int, default=1, metavar="N", help="starts per fit (default: 1)")
-    parser.add_argument("--tol", type=non_negative, default=1e-5, help="stop below this gain, in nats per row")
-    parser.add_argument("--max-iter", type=positive_int, default=1000, metavar="N", help="iterations per start")
+    parser.add_argument("--seed", type=int, default=0, help="of the starts (default: 0)")
     parser.add_argument(
-        "--reg-covar", type=non_negative, default=1e-6, metavar="R", help="added to variances (default: 1e-6)"
+        "--init", choices=STARTS, default="hc", help="how EM starts (default: hc, hierarchical clustering)"
+    )
+    parser.add_argument("--tol", type=non_negative, default=1e-5, help="stop below this gain, in nats per row")
+    parser.add_argument("--max-iter", type=positive_int, default=1000, metavar="N", help="iterations at most")
+    parser.add_argument(
+        "--reg-covar", type=non_negative, default=0.0, metavar="R", help="added to variances (default: 0)"
     )
     parser.add_argument("--out", default="fastgmm_model.npz", metavar="FILE", help="the model (default: %(default)s)")
     parser.add_argument(
@@ -71,37 +76,49 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     if draw:
         check_output(arguments.plot, "--plot")
         draw = _can_draw(arguments.plot, screen)
-    table = read_table(arguments.data or FAITHFUL_CSV, arguments.columns)
+    table = read_table(
+        arguments.data or FAITHFUL_CSV,
+        arguments.columns,
+        id_column=arguments.id,
+        weight_column=arguments.weights,
+    )
     if arguments.data is None:
         table.source = "Old Faithful eruptions (bundled)"
     if table.X.shape[0] < 2:
         raise CommandError(f"{table.source}: has 1 row; expected at least 2")
-    scaling = Scaling.of(table.X, table.columns, table.source) if arguments.standardize else None
     screen.line(f"{table.source}: {table.X.shape[0]} rows of {', '.join(table.columns)}")
-    candidates = _candidates(arguments, table, scaling, screen)
+    columns, projection, scaling = table.columns, None, None
+    if arguments.pca is not None:
+        projection = Projection.of(table, arguments.pca, arguments.standardize)
+        table.X, table.columns = projection.apply(table.X), projection.names
+        screen.line(f"{arguments.pca} principal components, {projection.share:.1%} of the variance")
+    elif arguments.standardize:
+        scaling = Scaling.of(table)
+    outcome = _search(arguments, table, scaling, screen)
     name = arguments.criterion.upper()
-    best = best_candidate(candidates)
-    _write_table(screen, candidates, best, name)
-    if best is None or best.model is None:
-        raise CommandError(f"no candidate could be fitted; the first {candidates[0].reason}", EXIT_FAILED)
-    model = best.model if scaling is None else in_data_units(best.model, scaling)
-    _write_winner(screen, best, model, table, name)
-    training = {
-        "source": os.path.basename(table.source),
-        "n_samples": table.X.shape[0],
-        "columns": table.columns,
-        "standardized": arguments.standardize,
-        "structure": best.structure,
-        "criterion": arguments.criterion,
-        "value": best.criterion,
-    }
+    _write_table(screen, outcome, name)
+    if outcome.best is None or outcome.model is None:
+        first = next(iter(outcome.results.values()))["reason"]
+        raise CommandError(f"no candidate could be fitted; the first {first}", EXIT_FAILED)
+    model = outcome.model if scaling is None else in_data_units(outcome.model, scaling)
+    _write_winner(screen, outcome, model, table, name)
     if draw:
-        _draw(arguments.plot, candidates, best, model, table, name)
+        _draw(arguments.plot, outcome, model, table, name)
     if table.named:
         # From here on the model is for frames with these columns; above, it was given plain arrays.
         model.feature_names_in_ = np.array(table.columns, dtype=object)
+    training = {
+        "source": os.path.basename(table.source),
+        "n_samples": table.X.shape[0],
+        "columns": columns,
+        "named": table.named,
+        "standardized": arguments.standardize,
+        "structure": outcome.best[1],
+        "criterion": arguments.criterion,
+        "value": outcome.results[outcome.best]["value"],
+    }
     try:
-        save(model, arguments.out, training=training)
+        save(model, arguments.out, training={**training, "projection": projection and projection.to_dict()})
     except OSError as error:
         raise CommandError(f"--out: {arguments.out} cannot be written: {error.strerror or error}") from error
     screen.line(f"Model: {arguments.out}")
@@ -110,7 +127,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     screen.json(
         {
             **training,
-            "candidates": [_candidate_json(candidate) for candidate in candidates],
+            "candidates": [
+                {"n_components": size, "structure": structure, **result}
+                for (size, structure), result in sorted(outcome.results.items())
+            ],
             "best": as_json(model, table.columns),
             "model": arguments.out,
             "picture": arguments.plot if draw else None,
@@ -133,118 +153,98 @@ def _can_draw(path: str, screen: Screen) -> bool:
     return True
 
 
-def _candidates(
-    arguments: argparse.Namespace, table: Table, scaling: Scaling | None, screen: Screen
-) -> list[Candidate]:
+def _search(arguments: argparse.Namespace, table: Table, scaling: Scaling | None, screen: Screen) -> Outcome:
     # In one feature, spheres and diagonals are full matrices.
     structures = arguments.structure or (BASIC_STRUCTURES if table.X.shape[1] > 1 else ("tied", "full"))
     with screen.progress(len(arguments.components) * len(structures)) as step:
-        candidates = fit_grid(
+        outcome = search(
             table.X if scaling is None else scaling.apply(table.X),
             arguments.components,
             structures,
             criterion=arguments.criterion,
-            report=lambda candidate: step(f"{candidate.n_components} components, {candidate.structure}"),
+            sample_weight=table.weights,
+            watch=step,
+            init_params=arguments.init,
             random_state=arguments.seed,
-            n_init=arguments.n_init,
             tol=arguments.tol,
             max_iter=arguments.max_iter,
             reg_covar=arguments.reg_covar,
         )
     if scaling is not None:
         # The criterion of the same density of the data as they are, so that it can be compared with other fits.
-        for candidate in candidates:
-            candidate.criterion += 2.0 * table.X.shape[0] * scaling.log_jacobian
-    return candidates
+        total = table.X.shape[0] if table.weights is None else table.weights.sum()
+        for result in outcome.results.values():
+            if result["value"] is not None:
+                result["value"] += float(2.0 * total * scaling.log_jacobian)
+    return outcome
 
 
-def _write_table(screen: Screen, candidates: list[Candidate], best: Candidate | None, name: str) -> None:
-    structures = list(dict.fromkeys(candidate.structure for candidate in candidates))
-    ks = list(dict.fromkeys(candidate.n_components for candidate in candidates))
-    cells = {(c.n_components, c.structure): _cell(c) for c in candidates}
+def _write_table(screen: Screen, outcome: Outcome, name: str) -> None:
+    sizes, structures, best = outcome.sizes, outcome.structures, outcome.best
     screen.line()
-    screen.line(f"{name}, lower is better")
     screen.table(
         ["components", *structures],
-        [[str(k), *(cells[k, structure] for structure in structures)] for k in ks],
-        marked=None if best is None else (ks.index(best.n_components), 1 + structures.index(best.structure)),
+        [[str(size), *(_cell(outcome.results[size, structure]) for structure in structures)] for size in sizes],
+        title=f"{name}, lower is better" + ("; > the best" if best else ""),
+        marked=None if best is None else (sizes.index(best[0]), 1 + structures.index(best[1])),
     )
-    if best is not None:
-        screen.line(">  the best")
-    if any(c.model is not None and not c.converged for c in candidates):
-        screen.line("~  EM did not converge: raise --max-iter")
-    if any(c.at_floor for c in candidates):
-        screen.line("!  a component shrank onto a few rows, where --reg-covar decides the value: chosen last")
-    for reason, which in _by_reason(candidates).items():
-        screen.line(f"{which}: {reason}")
-    screen.line()
+    notes = [f"{which}: {reason}" for reason, which in _by_reason(outcome).items()]
+    if any(result["value"] is not None and not result["converged"] for result in outcome.results.values()):
+        notes.append("~  EM did not converge: raise --max-iter")
+    for note in notes:
+        screen.line(note)
+    if notes:
+        screen.line()
 
 
-def _by_reason(candidates: list[Candidate]) -> dict[str, str]:
+def _cell(result: dict[str, Any]) -> str:
+    if result["value"] is None:
+        return str(result["reason"]).split(":")[0]
+    return f"{result['value']:.1f}{'' if result['converged'] else '~'}"
+
+
+def _by_reason(outcome: Outcome) -> dict[str, str]:
     """Return which candidates have no model, by the reason; a whole row of the table is named by its components."""
-    columns = len({candidate.structure for candidate in candidates})
-    rows: dict[str, dict[int, list[str]]] = {}
-    for c in candidates:
-        if c.reason:
-            rows.setdefault(c.reason, {}).setdefault(c.n_components, []).append(c.structure)
+    reasons: dict[str, dict[int, list[str]]] = {}
+    for (size, structure), result in sorted(outcome.results.items()):
+        if result["reason"]:
+            reasons.setdefault(result["reason"], {}).setdefault(size, []).append(structure)
     return {
-        reason: "; ".join(str(k) if len(names) == columns else f"{k} {', '.join(names)}" for k, names in by_k.items())
-        for reason, by_k in rows.items()
+        reason: "; ".join(
+            str(size) if len(names) == len(outcome.structures) else f"{size} {', '.join(names)}"
+            for size, names in by_size.items()
+        )
+        for reason, by_size in reasons.items()
     }
 
 
-def _cell(candidate: Candidate) -> str:
-    if candidate.model is None:
-        return "skipped" if candidate.reason.startswith("skipped") else "failed"
-    flag = "!" if candidate.at_floor else "" if candidate.converged else "~"
-    return f"{candidate.criterion:.1f}{flag}"
-
-
-def _write_winner(screen: Screen, best: Candidate, model: GaussianMixture, table: Table, name: str) -> None:
-    assert best.model is not None
-    noun = "component" if best.n_components == 1 else "components"
+def _write_winner(screen: Screen, outcome: Outcome, model: GaussianMixture, table: Table, name: str) -> None:
+    assert outcome.best is not None
+    (size, structure), result = outcome.best, outcome.results[outcome.best]
     screen.line(
-        f"Best: {best.n_components} {noun}, {best.structure} covariance; {name} {best.criterion:.1f}, "
-        f"{best.model._n_parameters()} parameters"
+        f"Best: {size} component{'' if size == 1 else 's'}, {structure} covariance; {name} {result['value']:.1f}, "
+        f"{result['n_parameters']} parameters"
     )
-    if best.at_floor:
-        screen.warn(
-            "every candidate has a variance at the floor that --reg-covar sets; use --standardize, or a smaller "
-            "--reg-covar"
-        )
     screen.line()
-    describe(screen, model, table.columns, np.bincount(model.predict(table.X), minlength=best.n_components))
+    describe(screen, model, table.columns, np.bincount(model.predict(table.X), minlength=size))
 
 
-def _draw(
-    path: str, candidates: list[Candidate], best: Candidate, model: GaussianMixture, table: Table, name: str
-) -> None:
+def _draw(path: str, outcome: Outcome, model: GaussianMixture, table: Table, name: str) -> None:
     from fastgmm.plotting import report_figure
 
-    curves: dict[str, dict[int, float]] = {}
-    for candidate in candidates:
-        curves.setdefault(candidate.structure, {})[candidate.n_components] = (
-            float("nan") if candidate.at_floor and not best.at_floor else candidate.criterion
-        )
+    assert outcome.best is not None
+    values = {key: result["value"] for key, result in outcome.results.items() if result["value"] is not None}
     figure = report_figure(
         model,
         table.X,
-        curves,
+        {
+            structure: {size: values.get((size, structure), float("nan")) for size in outcome.sizes}
+            for structure in outcome.structures
+        },
         criterion=name,
-        best=(best.structure, best.n_components),
+        best=(outcome.best[1], outcome.best[0]),
         names=table.columns,
         title=f"{os.path.basename(table.source)}: {table.X.shape[0]} rows",
     )
     with whole_file(path, "--plot") as partial:
         figure.savefig(partial)
-
-
-def _candidate_json(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "n_components": candidate.n_components,
-        "structure": candidate.structure,
-        "value": candidate.criterion if candidate.model is not None else None,
-        "converged": candidate.converged and candidate.model is not None,
-        "at_floor": candidate.at_floor,
-        "reason": candidate.reason,
-    }

@@ -21,7 +21,7 @@ not valid; 130 interrupted."""
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     import fastgmm
-    from fastgmm.cli import fit
+    from fastgmm.cli import bench, fit, outliers, predict, sample, score, show
 
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="write one JSON object instead of text")
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fastgmm {fastgmm.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (fit,):
+    for command in (fit, predict, score, outliers, sample, show, bench):
         command.add_parser(commands, shared)
     return parser
 

@@ -1,4 +1,7 @@
-"""What the user sees: lines and tables on standard output, progress and faults on standard error."""
+"""What the user sees: lines and tables on standard output, progress and faults on standard error.
+
+Tables and progress are drawn by rich where it is installed and the stream is a terminal, and are plain text otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 __all__ = ["Screen", "number"]
+
+Step = Callable[[str], None]
 
 
 def number(value: float, digits: int = 5) -> str:
@@ -26,7 +31,7 @@ class Screen:
     Parameters
     ----------
     quiet : bool
-        Whether to write nothing but faults and, if asked for, JSON.
+        Whether to write nothing but faults and what was asked for as data.
     as_json : bool
         Whether to write one JSON object in place of text.
     """
@@ -41,28 +46,35 @@ class Screen:
             print(text)
 
     def table(
-        self, header: Sequence[str], rows: Sequence[Sequence[str]], *, marked: tuple[int, int] | None = None
+        self,
+        header: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        title: str = "",
+        marked: tuple[int, int] | None = None,
     ) -> None:
-        """Write a table, every column but the first aligned to the right.
+        """Write a table and an empty line; every column but the first is aligned to the right.
 
         Parameters
         ----------
         header : sequence of str
         rows : sequence of sequence of str
+        title : str, optional
         marked : (row, column), optional
             A cell to set off.
         """
         if self.silent:
             return
-        cells = [list(header), *(list(row) for row in rows)]
+        if title:
+            print(title)
+        cells = [list(row) for row in rows]
         if marked:
-            cells[marked[0] + 1][marked[1]] = "> " + cells[marked[0] + 1][marked[1]]
-        widths = [max(len(row[j]) for row in cells) for j in range(len(header))]
-        for i, row in enumerate(cells):
-            first = row[0].ljust(widths[0])
-            print("  ".join([first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]))
-            if i == 0:
-                print("  ".join("-" * width for width in widths))
+            cells[marked[0]][marked[1]] = "> " + cells[marked[0]][marked[1]]
+        if _has_rich(sys.stdout):
+            _rich_table(header, cells, marked)
+        else:
+            _plain_table(header, cells)
+        print()
 
     def json(self, content: dict[str, Any]) -> None:
         """Write `content` where JSON was asked for."""
@@ -75,23 +87,84 @@ class Screen:
         print(f"fastgmm: {text}", file=sys.stderr)
 
     @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[str], None]]:
+    def progress(self, total: int, title: str = "fitting") -> Iterator[Step]:
         """Give a function to call, with a few words, after each of `total` steps; a terminal shows how far it is."""
-        shown = not self.silent and sys.stderr.isatty()
-        begin = time.monotonic()
-        done = 0
+        if self.silent or not sys.stderr.isatty():
+            yield lambda words: None
+        elif _has_rich(sys.stderr):
+            with _rich_progress(total, title) as step:
+                yield step
+        else:
+            with _plain_progress(total, title) as step:
+                yield step
 
-        def step(words: str) -> None:
-            nonlocal done
-            done += 1
-            if shown:
-                left = (time.monotonic() - begin) / done * (total - done)
-                sys.stderr.write(f"\r\x1b[K{done}/{total}  {words}  {left:.0f} s left")
-                sys.stderr.flush()
 
-        try:
-            yield step
-        finally:
-            if shown:
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
+def _has_rich(stream: TextIO) -> bool:
+    if not stream.isatty():
+        return False
+    try:
+        import rich  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _plain_table(header: Sequence[str], cells: list[list[str]]) -> None:
+    widths = [max(len(row[j]) for row in [list(header), *cells]) for j in range(len(header))]
+    for row in [list(header), ["-" * width for width in widths], *cells]:
+        padded = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        print("  ".join(padded).rstrip())
+
+
+def _rich_table(header: Sequence[str], cells: list[list[str]], marked: tuple[int, int] | None) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for j, head in enumerate(header):
+        # Text, not markup: a column may be called "[b]".
+        table.add_column(Text(head), justify="right" if j else "left", no_wrap=True)
+    for i, row in enumerate(cells):
+        table.add_row(*(Text(cell, style="bold green" if (i, j) == marked else "") for j, cell in enumerate(row)))
+    Console(file=sys.stdout).print(table)
+
+
+@contextmanager
+def _plain_progress(total: int, title: str) -> Iterator[Step]:
+    begin = time.monotonic()
+    done = 0
+
+    def step(words: str) -> None:
+        nonlocal done
+        done += 1
+        left = (time.monotonic() - begin) / done * (total - done)
+        sys.stderr.write(f"\r\x1b[K{title} {done}/{total}  {words}  {left:.0f} s left")
+        sys.stderr.flush()
+
+    try:
+        yield step
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+@contextmanager
+def _rich_progress(total: int, title: str) -> Iterator[Step]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}", markup=False),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(title, total=total, words="")
+        yield lambda words: bar.update(task, advance=1, words=words)

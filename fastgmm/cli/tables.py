@@ -1,18 +1,26 @@
-"""Reading a table of numbers from a file, with errors that name the line and the column."""
+"""A table of numbers to model, from a file or standard input of any format that is read here.
+
+The format is told by the first bytes, not by the name, so that standard input works too: `delimited` reads CSV and TSV,
+`columnar` Parquet, Arrow and NumPy files.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from fastgmm.cli.columnar import is_columnar, read_columnar
+from fastgmm.cli.columns import RawTable
+from fastgmm.cli.delimited import read_delimited
 from fastgmm.cli.errors import CommandError
 
-__all__ = ["Table", "read_table"]
+__all__ = ["STDIN", "Table", "read_table"]
+
+STDIN = "-"
 
 
 @dataclass
@@ -26,24 +34,43 @@ class Table:
     columns : list of str
         Names of the columns of `X`; ``x1, x2, ...`` where the file has none.
     X : ndarray of shape (n_samples, n_features)
+        Finite, C-contiguous, float32 or float64.
     named : bool
         Whether the names are the file's own.
+    ids : list of str, optional
+        What to call the rows.
+    id_name : str, optional
+    weights : ndarray of shape (n_samples,), optional
     """
 
     source: str
     columns: list[str]
     X: np.ndarray
     named: bool = True
+    ids: list[str] | None = None
+    id_name: str | None = None
+    weights: np.ndarray | None = None
 
 
-def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Table:
-    """Read the numeric columns of a CSV file.
+def read_table(
+    path: str | os.PathLike[str],
+    columns: Sequence[str] | None = None,
+    *,
+    id_column: str | None = None,
+    weight_column: str | None = None,
+    known_columns: Sequence[str] | None = None,
+) -> Table:
+    """Read numeric columns, and the names and weights of rows.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or path-like
+        '-' for standard input.
     columns : sequence of str, optional
-        Which columns, in this order; all unless given.
+        Which columns, in this order; all that are not the next two unless given.
+    id_column, weight_column : str, optional
+    known_columns : sequence of str, optional
+        What a model's columns are called: chosen where `columns` is not given and the file has names.
 
     Returns
     -------
@@ -54,91 +81,54 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Table:
     CommandError
         If the file is missing, empty, or holds something else than finite numbers.
     """
-    source = str(path)
+    raw = _open(path)
+    for option, name in (("--id", id_column), ("--weights", weight_column)):
+        if name is not None:
+            raw.position(name, option)
+    if columns is None and known_columns is not None and raw.named:
+        missing = [name for name in known_columns if name not in raw.names]
+        if missing:
+            raise CommandError(
+                f"{raw.source}: has no column {', '.join(map(repr, missing))}, which the model was fitted to; the "
+                f"columns are {', '.join(raw.names)}. Name their counterparts with --columns"
+            )
+        columns = known_columns
+    if columns is None:
+        columns = [name for name in raw.names if name not in (id_column, weight_column)]
+    for name in columns:
+        raw.position(name, "--columns")
+    if not columns:
+        raise CommandError(f"{raw.source}: no column is left to model")
+    wanted = [*columns, weight_column] if weight_column is not None else list(columns)
+    values = raw.numbers([raw.position(name, "--columns") for name in wanted])
+    if not len(values):
+        raise CommandError(f"{raw.source}: has no rows; expected at least one row of numbers")
+    weights = None
+    if weight_column is not None:
+        weights = np.array(values[:, -1], dtype=np.float64)
+        values = values[:, :-1]
+        if weights.min() < 0 or not weights.max() > 0:
+            raise CommandError(
+                f"--weights: column {weight_column!r} of {raw.source} goes from {weights.min():g} to "
+                f"{weights.max():g}; expected weights of at least 0, some above it"
+            )
+    ids = None if id_column is None else raw.texts(raw.position(id_column, "--id"))
+    return Table(raw.source, list(columns), np.ascontiguousarray(values), raw.named, ids, id_column, weights)
+
+
+def _open(path: str | os.PathLike[str]) -> RawTable:
+    name = os.fspath(path)
+    source = "standard input" if name == STDIN else name
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        if name == STDIN:
+            content = sys.stdin.buffer.read()
+            return read_columnar(content, source) if is_columnar(content[:8]) else read_delimited(content, source)
+        with open(name, "rb") as file:
+            head = file.read(8)
+            if not is_columnar(head):
+                return read_delimited(head + file.read(), source)
+        return read_columnar(name, source)
     except FileNotFoundError:
         raise CommandError(f"{source}: no such file") from None
     except OSError as error:
-        raise CommandError(f"{source}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CommandError(f"{source}: not a text file; expected comma-separated values in UTF-8") from None
-    return parse_csv(text, source, columns)
-
-
-def parse_csv(text: str, source: str, columns: Sequence[str] | None = None) -> Table:
-    """Return the table that comma-, semicolon- or tab-separated text holds."""
-    first_line = next((line for line in text.splitlines() if line.strip()), None)
-    if first_line is None:
-        raise CommandError(f"{source}: the file is empty; expected comma-separated values")
-    delimiter = max(",;\t", key=first_line.count)
-    first = [cell.strip() for cell in next(csv.reader([first_line], delimiter=delimiter))]
-    named = not all(_is_number(cell) for cell in first)
-    names = first if named else [f"x{j + 1}" for j in range(len(first))]
-    chosen = _positions(names, columns, source)
-    values = _numbers(text, source, delimiter, names, chosen, named)
-    if not len(values):
-        raise CommandError(f"{source}: has a header and no rows; expected at least 2 rows of numbers")
-    return Table(source, [names[j] for j in chosen], values, named)
-
-
-def _positions(names: list[str], columns: Sequence[str] | None, source: str) -> list[int]:
-    if columns is None:
-        return list(range(len(names)))
-    for column in columns:
-        if column not in names:
-            raise CommandError(f"{source}: no column {column!r}; the columns are {', '.join(names)}")
-    return [names.index(column) for column in columns]
-
-
-def _numbers(
-    text: str, source: str, delimiter: str, names: list[str], chosen: list[int], skip_header: bool
-) -> np.ndarray:
-    # NumPy's parser is compiled; what it refuses is read again, slowly, to say where the fault is.
-    body = text.lstrip().split("\n", 1)
-    if skip_header:
-        text = body[1] if len(body) > 1 else ""
-        if not text.strip():
-            return np.empty((0, len(chosen)))
-    try:
-        values = np.loadtxt(
-            io.StringIO(text), delimiter=delimiter, usecols=chosen, ndmin=2, quotechar='"', comments=None
-        )
-    except ValueError:
-        values = None
-    if values is None or not np.isfinite(values).all():
-        raise _first_fault(text, source, delimiter, names, chosen, skip_header)
-    return values
-
-
-def _first_fault(
-    text: str, source: str, delimiter: str, names: list[str], chosen: list[int], skip_header: bool
-) -> CommandError:
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    for row in reader:
-        if not row:
-            continue
-        line = reader.line_num + int(skip_header)
-        if len(row) != len(names):
-            return CommandError(f"{source}, line {line}: {len(row)} cells; expected {len(names)}, as in the first line")
-        for j in chosen:
-            cell = row[j].strip()
-            if not _is_number(cell):
-                what = f"{cell!r} is not a number" if cell else "the cell is empty"
-            elif not np.isfinite(float(cell)):
-                what = f"{cell!r} is not a finite number"
-            else:
-                continue
-            return CommandError(
-                f"{source}, line {line}, column {names[j]!r}: {what}; mend or remove the row, or choose numeric "
-                f"columns with --columns"
-            )
-    return CommandError(f"{source}: cannot be read as comma-separated numbers")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+        raise CommandError(f"{source}: cannot be read: {error.strerror or error}") from None

@@ -1,15 +1,23 @@
-"""Back from standardised columns to the units of the data."""
+"""Changes of coordinates before a fit: standardised columns, principal components, and the way back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastgmm.cli.errors import CommandError
+from fastgmm.cli.tables import Table
 from fastgmm.gaussian_mixture import GaussianMixture
 
-__all__ = ["Scaling", "in_data_units"]
+__all__ = ["Projection", "Scaling", "in_data_units"]
+
+
+def _moments(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and (population) covariance of the columns, with the weights of the rows."""
+    mean = np.average(table.X, axis=0, weights=table.weights)
+    return mean, np.cov(table.X.T, aweights=table.weights, bias=True).reshape(len(mean), len(mean))
 
 
 @dataclass(frozen=True)
@@ -26,14 +34,15 @@ class Scaling:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, X: np.ndarray, names: list[str], source: str) -> Scaling:
+    def of(cls, table: Table) -> Scaling:
         """Return the scaling that gives every column mean 0 and variance 1."""
-        shift, scale = X.mean(axis=0), X.std(axis=0)
-        for j, name in enumerate(names):
-            if not scale[j] > 0.0:
+        shift, covariance = _moments(table)
+        scale = np.sqrt(np.diagonal(covariance))
+        for j, name in enumerate(table.columns):
+            if not scale[j] > 1e-15 * abs(shift[j]):
                 raise CommandError(
-                    f"{source}: column {name!r} has the same value in every row and cannot be standardised; leave it "
-                    f"out with --columns"
+                    f"{table.source}: column {name!r} has the same value in every row and cannot be standardised; "
+                    f"leave it out with --columns"
                 )
         return cls(shift, scale)
 
@@ -45,6 +54,57 @@ class Scaling:
     def log_jacobian(self) -> float:
         """What the log density of a row gains by standardising, in nats: ``sum_j log scale_j``."""
         return float(np.log(self.scale).sum())
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Principal components, ``(x - shift) @ forward``, and the way back, ``shift + z @ backward``.
+
+    Attributes
+    ----------
+    shift : ndarray of shape (n_features,)
+    forward : ndarray of shape (n_features, n_axes)
+    backward : ndarray of shape (n_axes, n_features)
+    share : float
+        Of the variance, kept.
+    """
+
+    shift: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+    share: float
+
+    @classmethod
+    def of(cls, table: Table, n_axes: int, standardize: bool) -> Projection:
+        """Return the `n_axes` principal components, of standardised columns if asked for."""
+        n_features = table.X.shape[1]
+        if n_axes > n_features:
+            raise CommandError(f"--pca: {n_axes} components of {n_features} columns; expected at most {n_features}")
+        shift, covariance = _moments(table)
+        scale = Scaling.of(table).scale if standardize else np.ones(n_features)
+        values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+        vectors = vectors[:, ::-1][:, :n_axes]
+        largest = np.abs(vectors).argmax(axis=0)
+        vectors = vectors * np.where(vectors[largest, np.arange(n_axes)] < 0, -1.0, 1.0)
+        share = float(values[::-1][:n_axes].sum() / values.sum())
+        return cls(shift, vectors / scale[:, None], vectors.T * scale, share)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the axes."""
+        return [f"pc{j + 1}" for j in range(self.forward.shape[1])]
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows along the axes."""
+        return np.ascontiguousarray((X - self.shift) @ self.forward)
+
+    def back(self, rows: np.ndarray) -> np.ndarray:
+        """Return points of the data's space from rows along the axes."""
+        return self.shift + rows @ self.backward
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a model file remembers."""
+        return {"shift": self.shift, "forward": self.forward, "backward": self.backward, "share": self.share}
 
 
 def in_data_units(model: GaussianMixture, scaling: Scaling) -> GaussianMixture:

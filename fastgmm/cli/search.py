@@ -1,0 +1,115 @@
+"""The search that `fastgmm fit` makes: `GaussianMixtureSearch`, watched, with what it cannot try told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.selection import GaussianMixtureSearch
+
+__all__ = ["Outcome", "search"]
+
+
+@dataclass
+class Outcome:
+    """What a search came to.
+
+    Attributes
+    ----------
+    sizes : list of int
+        Numbers of components.
+    structures : list of str
+    results : dict of (n_components, structure) to dict
+        Of each: value (the criterion, None without a model), converged, n_parameters, reason (None or why there is no
+        model).
+    best : (n_components, structure) or None
+    model : GaussianMixture or None
+        The best one.
+    """
+
+    sizes: list[int]
+    structures: list[str]
+    results: dict[tuple[int, str], dict[str, Any]]
+    best: tuple[int, str] | None = None
+    model: GaussianMixture | None = None
+
+
+class _Watched(GaussianMixtureSearch):
+    watch: Callable[[str], None]
+
+    def _report(self, candidate: Any) -> None:
+        self.watch(f"{candidate.n_components} components, {candidate.covariance_type}")
+
+
+def search(
+    X: np.ndarray,
+    sizes: Sequence[int],
+    structures: Sequence[str],
+    *,
+    criterion: str,
+    sample_weight: np.ndarray | None,
+    watch: Callable[[str], None],
+    **parameters: Any,
+) -> Outcome:
+    """Fit every combination; one that cannot be fitted says why and stops nothing.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    sizes : sequence of int
+    structures : sequence of str
+    criterion : {'bic', 'icl', 'aic'}
+    sample_weight : ndarray of shape (n_samples,), optional
+    watch : callable
+        Called with a few words after each candidate.
+    **parameters
+        Of `GaussianMixtureSearch`.
+
+    Returns
+    -------
+    Outcome
+    """
+    n_rows = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))
+    outcome = Outcome(list(sizes), list(structures), {})
+    for size in sizes:
+        for structure in structures:
+            if size > n_rows:
+                outcome.results[size, structure] = _without(f"skipped: more components than rows ({n_rows})")
+    possible = [size for size in sizes if size <= n_rows]
+    if not possible:
+        return outcome
+    found = _Watched(possible, list(structures), criterion=criterion, **parameters)
+    found.watch = watch
+    failure = ""
+    try:
+        found.fit(X, sample_weight=sample_weight)
+    except ValueError as error:
+        # Every candidate failed: the table says why. Otherwise the arguments are at fault.
+        if not getattr(found, "results_", {}).get("n_components"):
+            raise
+        failure = str(error)
+    table = found.results_
+    for i, (size, structure) in enumerate(zip(table["n_components"], table["covariance_type"], strict=True)):
+        value = float(table["score"][i])
+        outcome.results[size, structure] = (
+            {
+                "value": value,
+                "converged": bool(table["converged"][i]),
+                "n_parameters": int(table["n_parameters"][i]),
+                "reason": None,
+            }
+            if np.isfinite(value)
+            else _without(f"failed: {table['failure'][i] or failure or 'no finite likelihood'}")
+        )
+    if hasattr(found, "best_estimator_"):
+        outcome.model = found.best_estimator_
+        outcome.best = found.best_params_["n_components"], found.best_params_["covariance_type"]
+    return outcome
+
+
+def _without(reason: str) -> dict[str, Any]:
+    return {"value": None, "converged": False, "n_parameters": None, "reason": reason}

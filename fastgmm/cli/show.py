@@ -1,0 +1,48 @@
+"""``fastgmm show``: what a model file holds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fastgmm.cli.describe import as_json, describe
+from fastgmm.cli.errors import EXIT_OK
+from fastgmm.cli.screen import Screen
+from fastgmm.cli.stored import open_model
+from fastgmm.summary import facts_of
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "show", parents=[shared], help="describe a model file", description="Describe the model in a file."
+    )
+    parser.add_argument("model", metavar="MODEL", help="file that fastgmm fit wrote")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Run the command and return the exit status."""
+    stored = open_model(arguments.model)
+    training = stored.training
+    facts = facts_of(stored.model)
+    screen.line(f"{arguments.model}: {facts.title}")
+    if training:
+        how = " of standardised columns" if training.get("standardized") else ""
+        if stored.projection is not None:
+            how = f" of {len(stored.names)} principal components{how}"
+        screen.line(
+            f"fitted to {training.get('n_samples')} rows{how} of {training.get('source')}: "
+            f"{', '.join(map(str, training.get('columns', [])))}"
+        )
+        if training.get("criterion"):
+            screen.line(f"chosen by {str(training['criterion']).upper()} {training['value']:.1f}")
+    for line in facts.lines:
+        screen.line(line)
+    screen.line()
+    describe(screen, stored.model, stored.names)
+    told = {name: value for name, value in training.items() if name != "projection"}
+    screen.json({**told, "best": as_json(stored.model, stored.names), "summary": [facts.title, *facts.lines]})
+    return EXIT_OK

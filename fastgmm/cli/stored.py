@@ -1,0 +1,96 @@
+"""A stored model and the data it is asked about."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastgmm.cli.errors import CommandError
+from fastgmm.cli.tables import Table, read_table
+from fastgmm.cli.units import Projection
+from fastgmm.persistence import load, read_training
+
+__all__ = ["Stored", "open_model", "read_rows", "row_names", "row_numbers"]
+
+
+@dataclass
+class Stored:
+    """A model file.
+
+    Attributes
+    ----------
+    path : str
+    model : estimator
+        It takes arrays: the names of its features are in `names`.
+    names : list of str
+        Of the model's features.
+    columns : list of str, optional
+        Of the data that it was fitted to, where they had names.
+    projection : Projection, optional
+        From the data to the model's features.
+    training : dict
+    """
+
+    path: str
+    model: Any
+    names: list[str]
+    columns: list[str] | None
+    projection: Projection | None
+    training: dict[str, Any]
+
+
+def open_model(path: str) -> Stored:
+    """Return the model in a file; CommandError if it is not one, or not fitted."""
+    try:
+        model, training = load(path), read_training(path)
+    except FileNotFoundError:
+        raise CommandError(f"{path}: no such file; fastgmm fit writes one") from None
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    model = getattr(model, "best_estimator_", model)
+    if not hasattr(model, "means_"):
+        raise CommandError(f"{path}: holds a {type(model).__name__} that is not a fitted mixture; fit it first")
+    known = getattr(model, "feature_names_in_", None)
+    if known is not None:
+        del model.feature_names_in_
+    names = [f"x{j + 1}" for j in range(model.means_.shape[1])] if known is None else [str(name) for name in known]
+    kept = training.get("projection")
+    projection = Projection(**kept) if kept else None
+    columns = list(training["columns"]) if training.get("named") else names if known is not None else None
+    return Stored(path, model, names, columns, projection, training)
+
+
+def read_rows(stored: Stored, arguments: argparse.Namespace, weight_column: str | None = None) -> Table:
+    """Return the data as the model takes them; columns are found by their names where both have names."""
+    table = read_table(
+        arguments.data,
+        arguments.columns,
+        id_column=arguments.id,
+        weight_column=weight_column,
+        known_columns=stored.columns,
+    )
+    n_features = len(stored.names) if stored.projection is None else len(stored.projection.shift)
+    if table.X.shape[1] != n_features:
+        raise CommandError(
+            f"{table.source}: has {table.X.shape[1]} columns; {os.path.basename(stored.path)} was fitted to "
+            f"{n_features}: choose them with --columns"
+        )
+    if stored.projection is not None:
+        table.X = stored.projection.apply(table.X)
+    return table
+
+
+def row_names(table: Table) -> dict[str, Any]:
+    """Return the column that names rows, if there is one."""
+    return {} if table.ids is None else {str(table.id_name): table.ids}
+
+
+def row_numbers(table: Table) -> np.ndarray:
+    """Return numbers of the rows, from 1."""
+    return np.arange(1, table.X.shape[0] + 1)

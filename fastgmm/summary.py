@@ -1,0 +1,210 @@
+"""A fitted mixture in words: size, weights, overlap, convergence, and what to beware of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["Facts", "facts_of", "overlap_bound", "summary"]
+
+# Pairs cost K^2 factorisations of D x D.
+MOST_COMPONENTS = 64
+# Beyond this, a component's density and its inverse have lost most of their digits.
+LARGEST_CONDITION = 1e12
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to say about a model.
+
+    Attributes
+    ----------
+    title : str
+    lines : list of str
+    warnings : list of str
+        Included in `lines`.
+    """
+
+    title: str
+    lines: list[str]
+    warnings: list[str]
+
+
+def summary(model: Any, X: Any = None) -> str:
+    """Describe a fitted mixture in a few lines of text.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features), optional
+        Rows to count by component.
+
+    Returns
+    -------
+    str
+        Title, parameters, convergence, overlap, warnings, and a table of components, numbered as by `predict`.
+    """
+    facts = facts_of(model, X)
+    return "\n".join([facts.title, *facts.lines, "", *_components(model, X)])
+
+
+def facts_of(model: Any, X: Any = None) -> Facts:
+    """Return the same without the table."""
+    check_is_fitted(model)
+    n_components, n_features = model.means_.shape
+    kind = model._structure.kernel
+    family = "" if model.covariance_type == kind else f" ({model.covariance_type})"
+    title = (
+        f"{type(model).__name__}: {_count(n_components, 'component')}, {kind} covariance{family}, "
+        f"{_count(n_features, 'feature')}"
+    )
+    warnings = _warnings(model, X)
+    lines = [_line("parameters", _parameters(model)), _line("convergence", _convergence(model))]
+    if hasattr(model, "noise_weight_"):
+        lines.append(_line("noise", f"{model.noise_weight_:.1%} of the rows"))
+    if 1 < n_components <= MOST_COMPONENTS:
+        lines.append(_line("overlap", _overlap(model)))
+    lines += [_line("warning", text) for text in warnings]
+    return Facts(title, lines, warnings)
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:12} {text}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _parameters(model: Any) -> str:
+    weights = np.asarray(model.weights_, dtype=np.float64)
+    weights = weights[weights > 0] / weights.sum()
+    effective = float(np.exp(-(weights * np.log(weights)).sum()))
+    words = f"{effective:.2f} effective components (exponential of the entropy of the weights)"
+    if hasattr(model, "_n_parameters"):
+        return f"{model._n_parameters()} free; {words}"
+    return words
+
+
+def _convergence(model: Any) -> str:
+    if model.n_iter_ == 0:
+        return "no iteration was made"
+    end = "converged after" if model.converged_ else "did not converge in"
+    return f"{end} {_count(model.n_iter_, 'iteration')}; lower bound {float(model.lower_bound_):.6g}"
+
+
+def full_covariances(model: Any) -> np.ndarray:
+    """Return a covariance matrix per component, shape (n_components, n_features, n_features)."""
+    n_components, n_features = model.means_.shape
+    covariances, kernel = np.asarray(model.covariances_, dtype=np.float64), model._structure.kernel
+    if kernel == "tied":
+        return np.broadcast_to(covariances, (n_components, n_features, n_features))
+    if kernel == "diag":
+        return covariances[:, :, None] * np.eye(n_features)
+    if kernel == "spherical":
+        return covariances[:, None, None] * np.eye(n_features)
+    return covariances
+
+
+def overlap_bound(model: Any) -> np.ndarray:
+    """Return an upper bound on how often rows of two components are taken for each other.
+
+    Parameters
+    ----------
+    model : fitted mixture
+
+    Returns
+    -------
+    bound : ndarray of shape (n_components, n_components)
+        For rows drawn from the components i and j alone, in the proportion of their weights, an upper bound on the
+        share that the better choice between the two gets wrong; at most one half. Zero on the diagonal.
+
+    References
+    ----------
+    Kailath, "The divergence and Bhattacharyya distance measures in signal selection", IEEE Transactions on
+    Communication Technology 15 (1967): the error is at most ``sqrt(p q) exp(-distance)``.
+    """
+    weights, means = np.asarray(model.weights_, dtype=np.float64), np.asarray(model.means_, dtype=np.float64)
+    covariances = full_covariances(model)
+    n_components = len(weights)
+    log_det = np.linalg.slogdet(covariances)[1]
+    bound = np.zeros((n_components, n_components))
+    for i in range(n_components):
+        for j in range(i):
+            pair = weights[i] + weights[j]
+            if not pair > 0:
+                continue
+            middle = linalg.cholesky((covariances[i] + covariances[j]) / 2.0, lower=True)
+            shift = linalg.solve_triangular(middle, means[i] - means[j], lower=True)
+            middle_log_det = 2.0 * np.log(np.diagonal(middle)).sum()
+            distance = shift @ shift / 8.0 + (middle_log_det - (log_det[i] + log_det[j]) / 2.0) / 2.0
+            share = np.sqrt(weights[i] * weights[j]) / pair * np.exp(-distance)
+            bound[i, j] = bound[j, i] = share
+    return bound
+
+
+def _overlap(model: Any) -> str:
+    bound = overlap_bound(model)
+    i, j = sorted(np.unravel_index(bound.argmax(), bound.shape))
+    return f"most between components {i} and {j}: at most {bound[i, j]:.2g} of their rows are taken for each other"
+
+
+def _warnings(model: Any, X: Any) -> list[str]:
+    found = []
+    n_features = model.means_.shape[1]
+    if model.n_iter_ and not model.converged_:
+        found.append("EM did not converge: increase max_iter, or tol")
+    eigenvalues = np.linalg.eigvalsh(full_covariances(model))
+    smallest, condition = eigenvalues[:, 0], eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], 1e-300)
+    reg_covar = getattr(model, "reg_covar", 0.0)
+    at_floor = np.flatnonzero(smallest <= 2.0 * reg_covar)
+    if len(at_floor):
+        found.append(
+            f"components {_listed(at_floor)}: a variance is what reg_covar = {reg_covar:g} makes it; reduce "
+            f"n_components, or scale the data"
+        )
+    ill = np.flatnonzero(condition > LARGEST_CONDITION)
+    if len(ill):
+        found.append(f"components {_listed(ill)}: condition number {condition[ill].max():.0e}; scale or drop features")
+    if X is not None:
+        counts = _sizes(model, X)
+        few = np.flatnonzero(counts <= n_features)
+        if len(few):
+            found.append(f"components {_listed(few)}: no more rows than features; reduce n_components")
+    return found
+
+
+def _listed(components: np.ndarray, most: int = 5) -> str:
+    words = ", ".join(map(str, components[:most]))
+    return words if len(components) <= most else f"{words}, ... ({len(components)})"
+
+
+def _sizes(model: Any, X: Any) -> np.ndarray:
+    labels = np.asarray(model.predict(X))
+    return np.bincount(labels[labels >= 0], minlength=model.means_.shape[0])
+
+
+def _components(model: Any, X: Any, most_features: int = 6) -> list[str]:
+    n_components, n_features = model.means_.shape
+    names = [f"x{j}" for j in range(n_features)]
+    names = [str(name) for name in getattr(model, "feature_names_in_", names)][:most_features]
+    sizes = None if X is None else _sizes(model, X)
+    head = ["component", "weight", *([] if sizes is None else ["rows"]), *(f"mean {name}" for name in names)]
+    rows = [
+        [
+            str(k),
+            f"{model.weights_[k]:.4f}",
+            *([] if sizes is None else [str(sizes[k])]),
+            *(f"{float(model.means_[k, j]):.5g}" for j in range(len(names))),
+        ]
+        for k in range(n_components)
+    ]
+    widths = [max(len(row[j]) for row in [head, *rows]) for j in range(len(head))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+    if n_features > most_features:
+        lines.append(f"(the first {most_features} of {n_features} features)")
+    return lines

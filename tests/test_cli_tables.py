@@ -1,0 +1,189 @@
+"""Tables: every format gives the same numbers, and every fault names its place."""
+
+import builtins
+import io
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from fastgmm.cli.errors import CommandError
+from fastgmm.cli.tables import read_table
+
+X = np.array([[1.0, 2.5], [-3.0, 1e-7], [4.0, 1e20]])
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name, content):
+    with open(name, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+    return name
+
+
+def write_arrow(name, **columns):
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table(columns)
+    if name.endswith(".parquet"):
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(table, name)
+    else:
+        make = pa.ipc.new_stream if name.endswith(".arrows") else pa.ipc.new_file
+        with pa.OSFile(name, "wb") as sink, make(sink, table.schema) as writer:
+            writer.write_table(table)
+    return name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2.5\n-3,1e-7\n4,1e20\n",
+        "a,b\r\n1,2.5\r\n-3,1e-7\r\n4,1e20\r\n",
+        "a,b\n1,2.5\n-3,1e-7\n4,1e20",
+        "\n\na,b\n1,2.5\n\n-3,1e-7\n4,1e20\n\n",
+        "a;b\n1;2.5\n-3;1e-7\n4;1e20\n",
+        "a\tb\n1\t2.5\n-3\t1e-7\n4\t1e20\n",
+        '"a","b"\n"1","2.5"\n-3, 1e-7\n 4 ,1e20\n',
+        "\ufeffa,b\n1,2.5\n-3,1e-7\n4,1e20\n",
+        "b,a\n2.5,1\n1e-7,-3\n1e20,4\n",
+    ],
+    ids=[
+        "plain",
+        "crlf",
+        "no last newline",
+        "blank lines",
+        "semicolons",
+        "tabs",
+        "quotes",
+        "byte order mark",
+        "turned",
+    ],
+)
+def test_text_is_read_whatever_its_dress(text):
+    table = read_table(write("data.csv", text), ["a", "b"])
+    assert table.columns == ["a", "b"]
+    assert_array_equal(table.X, X)
+
+
+def test_without_a_header_columns_are_numbered():
+    table = read_table(write("data.csv", "1,2.5\n-3,1e-7\n4,1e20\n"))
+    assert (table.columns, table.named) == (["x1", "x2"], False)
+    assert_array_equal(table.X, X)
+
+
+@pytest.mark.parametrize("name", ["data.parquet", "data.arrow", "data.arrows", "data.npy"])
+@pytest.mark.parametrize("through", ["file", "stdin", "another name"])
+def test_columnar_formats_hold_the_same(name, through, monkeypatch):
+    if name.endswith(".npy"):
+        np.save(name, X)
+    else:
+        write_arrow(name, a=X[:, 0], b=X[:, 1])
+    with open(name, "rb") as file:
+        content = file.read()
+    if through == "stdin":
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        name = "-"
+    elif through == "another name":
+        name = write("data.bin", content)
+    assert_array_equal(read_table(name).X, X)
+
+
+def test_single_precision_stays_single():
+    np.save("data.npy", X.astype(np.float32))
+    assert read_table("data.npy").X.dtype == np.float32
+    write_arrow("data.parquet", a=X[:, 0].astype(np.float32), b=X[:, 1].astype(np.float32))
+    assert read_table("data.parquet").X.dtype == np.float32
+
+
+def test_names_and_weights_of_rows_are_no_features():
+    write("data.csv", 'id,a,w,b\none,1,2,2.5\n"two, too",-3,0,1e-7\nthree,4,1,1e20\n')
+    write_arrow("data.parquet", id=["one", "two, too", "three"], a=X[:, 0], w=[2, 0, 1], b=X[:, 1])
+    for name in ("data.csv", "data.parquet"):
+        table = read_table(name, id_column="id", weight_column="w")
+        assert table.columns == ["a", "b"]
+        assert_array_equal(table.X, X)
+        assert table.X.flags.c_contiguous
+        assert table.ids == ["one", "two, too", "three"]
+        assert_array_equal(table.weights, [2.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        ("", {}, "the file is empty"),
+        ("\n \n", {}, "the file is empty"),
+        ("a,b\n", {}, "has no rows"),
+        ("a,b\n1,2\n\n3,x\n", {}, "line 4, column 'b': 'x' is not a number"),
+        ("a,b\n1,2\n3,\n", {}, "line 3, column 'b': the cell is empty"),
+        ("1,2\n3,inf\n", {}, "line 2, column 'x2': 'inf' is not a finite number"),
+        ("a,b\n1,2\n3\n", {}, "line 3: has 1 cells; expected 2"),
+        ("a,a\n1,2\n", {}, "two columns are called 'a'"),
+        ("id,a\nx,1\n", {}, "line 2, column 'id': 'x' is not a number"),
+        ("a,b\n1,2\n", {"columns": ["c"]}, "--columns: data.csv has no column 'c'; the columns are a, b"),
+        ("a,b\n1,2\n", {"id_column": "c"}, "--id: data.csv has no column 'c'"),
+        ("a,w\n1,-2\n", {"weight_column": "w"}, "--weights: column 'w' of data.csv goes from -2 to -2"),
+        ("a,w\n1,0\n", {"weight_column": "w"}, "expected weights of at least 0, some above it"),
+        ("w\n1\n", {"weight_column": "w"}, "no column is left"),
+        (b"\x00\x01\x02", {}, "not a text file"),
+        (b"a,b\n1,\xff\xfe\n", {}, "not a text file in UTF-8"),
+        (b"PAR1 and nothing", {}, "cannot be read"),
+        (b"ARROW1\x00\x00 and nothing", {}, "cannot be read"),
+        (b"\x93NUMPY and nothing", {}, "cannot be read as .npy"),
+    ],
+)
+def test_every_fault_names_its_place(content, options, expected):
+    if isinstance(content, bytes) and content[:1] in b"PA":
+        pytest.importorskip("pyarrow")
+    with pytest.raises(CommandError) as error:
+        read_table(write("data.csv", content), **options)
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.zeros((2, 2, 2)), r"shape (2, 2, 2)"),
+        (np.array(["a"]), "dtype <U1"),
+        (np.array([[1.0, np.nan]]), "row 1, column 'x2': nan is not a finite number"),
+        (np.zeros((0, 2)), "has no rows"),
+    ],
+)
+def test_arrays_that_are_no_tables_are_refused(array, expected):
+    np.save("data.npy", array)
+    with pytest.raises(CommandError) as error:
+        read_table("data.npy")
+    assert expected in str(error.value)
+
+
+def test_a_pickled_array_is_not_unpickled():
+    np.save("data.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(CommandError, match="cannot be read"):
+        read_table("data.npy")
+
+
+def test_parquet_says_which_column_is_text_and_which_row_is_missing():
+    write_arrow("data.parquet", a=["x", "y"], b=[1.0, None])
+    with pytest.raises(CommandError, match="column 'a' is of type string"):
+        read_table("data.parquet")
+    with pytest.raises(CommandError, match="row 2, column 'b': the value is missing"):
+        read_table("data.parquet", ["b"])
+
+
+def test_without_pyarrow_parquet_says_how_to_get_it(monkeypatch):
+    write("data.parquet", b"PAR1....")
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name.split(".")[0] == "pyarrow":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(CommandError, match=r"pip install 'fastgmm\[parquet\]'"):
+        read_table("data.parquet")

@@ -1,0 +1,141 @@
+"""Medians of interleaved runs, the machine's own rates, and memory above what was there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import numpy as np
+
+__all__ = ["clock_hz", "extra_peak_bytes", "gemm_flops", "interleaved_medians", "machine", "read_bandwidth"]
+
+
+def interleaved_medians(
+    calls: Mapping[str, Callable[[], object]], repeats: int = 5, least_seconds: float = 0.0
+) -> dict[str, float]:
+    """Return the median seconds of each call, run in turn so that whatever slows the machine slows all of them.
+
+    Parameters
+    ----------
+    calls : mapping of str to callable
+        Each is run once beforehand, untimed.
+    repeats : int
+        Rounds.
+    least_seconds : float
+        A call shorter than this is repeated within a round until it has taken that long.
+    """
+    number = {}
+    for name, call in calls.items():
+        call()
+        start = time.perf_counter()
+        call()
+        taken = time.perf_counter() - start
+        number[name] = max(1, int(np.ceil(least_seconds / max(taken, 1e-7)))) if least_seconds else 1
+    taken = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(number[name]):
+                call()
+            taken[name].append((time.perf_counter() - start) / number[name])
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def gemm_call(dtype: str, size: int = 2000) -> Callable[[], object]:
+    """Return a call that multiplies two square matrices with NumPy's BLAS: ``2 size^3`` flops."""
+    rng = np.random.default_rng(0)
+    left, right = (rng.normal(size=(size, size)).astype(dtype) for _ in range(2))
+    out = np.empty_like(left)
+    return lambda: np.matmul(left, right, out=out)
+
+
+def gemm_flops(dtype: str, size: int = 2000, repeats: int = 5) -> float:
+    """Return the flops per second of NumPy's matrix product, all threads: the best of several."""
+    call = gemm_call(dtype, size)
+    call()
+    best = np.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best
+
+
+def read_bandwidth() -> float:
+    """Return the bytes per second at which one core reads an array that no cache holds."""
+    values = np.ones(16_000_000)
+    values.sum()
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        values.max()
+        best = min(best, time.perf_counter() - start)
+    return values.nbytes / best
+
+
+def clock_hz() -> float:
+    """Return the clock of a busy core, from a chain of instructions that each wait for the one before.
+
+    What /proc/cpuinfo says is often the nominal clock; it is the answer only where Numba is not installed.
+    """
+    try:
+        import numba
+    except ImportError:
+        with suppress(OSError), open("/proc/cpuinfo") as lines:
+            return max(float(line.split(":")[1]) * 1e6 for line in lines if line.startswith("cpu MHz"))
+        return float("nan")
+
+    @numba.njit
+    def shifted(value, count):
+        for _ in range(count):
+            value ^= value << np.uint64(13)
+            value ^= value >> np.uint64(7)
+            value ^= value << np.uint64(17)
+        return value
+
+    count, cycles_each = 20_000_000, 6
+    shifted(np.uint64(1), 10)
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        shifted(np.uint64(1), count)
+        best = min(best, time.perf_counter() - start)
+    return count * cycles_each / best
+
+
+def extra_peak_bytes(call: Callable[[], object]) -> int:
+    """Return how far `call` raised the resident set of this process above what it was, its result included.
+
+    Raises
+    ------
+    NotImplementedError
+        Where Linux's /proc does not let the peak be reset.
+    """
+    try:
+        with open("/proc/self/clear_refs", "w") as handle:
+            handle.write("5")
+    except OSError as error:
+        raise NotImplementedError("the peak of the resident set cannot be reset here") from error
+    before = _status_bytes("VmRSS")
+    kept = call()
+    after = _status_bytes("VmHWM")
+    del kept
+    return max(0, after - before)
+
+
+def _status_bytes(field: str) -> int:
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
+
+
+def machine() -> str:
+    """Return processor, cores, system and Python in a line."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as lines:
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"

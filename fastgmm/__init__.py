@@ -5,6 +5,7 @@
 """
 
 from fastgmm.bayesian_mixture import BayesianGaussianMixture
+from fastgmm.classifier import GaussianMixtureClassifier
 from fastgmm.config import config_context, get_config, set_config
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.persistence import load, save
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BayesianGaussianMixture",
     "GaussianMixture",
+    "GaussianMixtureClassifier",
     "GaussianMixtureSearch",
     "__version__",
     "config_context",

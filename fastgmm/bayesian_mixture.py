@@ -227,11 +227,9 @@ class BayesianGaussianMixture(BaseMixture):
             )
         return n_features if given is None else given
 
-    def _first_state(
-        self, rows: ArrayRows, checked: _Checked, count_floor: float, random_state
-    ) -> VariationalPosterior:
+    def _first_state(self, source, checked: _Checked, count_floor: float, random_state) -> VariationalPosterior:
         statistics = initial_statistics(
-            rows, self.n_components, self._structure.statistics, checked.start, random_state
+            source, self.n_components, self._structure.statistics, checked.start, random_state
         )
         return update_posterior(statistics, checked.priors, self.reg_covar, count_floor)
 

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn import get_config
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import inference
 from fastgmm.data import ArrayRows
-from fastgmm.em import Start, initial_parameters
+from fastgmm.data.partly_labelled import PartlyLabelledRows
+from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Start, initial_parameters
+from fastgmm.em.seeding import MAX_ITER, seeded_memberships
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import BaseMixture
 from fastgmm.model import MixtureParameters, SufficientStatistics
@@ -80,6 +83,12 @@ class GaussianMixture(BaseMixture):
         A background component, uniform over the volume of the data. A fraction in (0, 1), of the rows that start as
         noise (those furthest from their neighbours), or a mask of them. `predict` labels noise -1;
         `predict_proba` has a last column for it.
+    acceleration : {'quasi-newton'} or None, default='quasi-newton'
+        What shortens a slow convergence. Proposals are made only while plain EM is at least 10 passes from `tol`, and
+        kept only if the log-likelihood does not fall. None is plain EM, which a model with `noise` always takes.
+    stop_on : {'change', 'gap'}, default='change'
+        What `tol` bounds: the change of the mean log-likelihood in an iteration, or the estimated distance to where
+        it converges, `log_likelihood_gap_`.
 
     Attributes
     ----------
@@ -90,7 +99,12 @@ class GaussianMixture(BaseMixture):
         triangular with ``precision = U @ U.T``; ``1 / sd`` for diag and spherical.
     converged_ : bool
     n_iter_ : int
-        Iterations of the best run.
+        Iterations of the best run: passes over the data, one spent on a proposal that failed included.
+    n_passes_ : int
+        Passes over the data of all runs, beside those of the start.
+    log_likelihood_gap_ : float
+        Estimate of what `lower_bound_` lacks of its limit, in nats per sample: half the Newton decrement where the run
+        was accelerated, otherwise Aitken's. Infinite while changes grow; NaN before the third iteration.
     lower_bound_ : float
         Mean log-likelihood before the last M-step of the best run, in nats per sample.
     lower_bounds_ : list of float
@@ -124,6 +138,8 @@ class GaussianMixture(BaseMixture):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
+        "acceleration": [StrOptions(set(ACCELERATIONS)), None],
+        "stop_on": [StrOptions(set(STOP_ON))],
         "prior": [StrOptions({"default"}), dict, None],
         "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
     }
@@ -147,6 +163,8 @@ class GaussianMixture(BaseMixture):
         verbose_interval=10,
         prior=None,
         noise=None,
+        acceleration="quasi-newton",
+        stop_on="change",
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -164,6 +182,8 @@ class GaussianMixture(BaseMixture):
         self.verbose_interval = verbose_interval
         self.prior = prior
         self.noise = noise
+        self.acceleration = acceleration
+        self.stop_on = stop_on
 
     # What BaseMixture asks for.
 
@@ -195,8 +215,46 @@ class GaussianMixture(BaseMixture):
                 f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."
             )
 
-    def _first_state(self, rows: ArrayRows, checked: _Checked, count_floor: float, random_state) -> State:
-        start, noise = checked.start, checked.noise
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None, labels=None):
+        """Estimate the parameters from `n_init` starts and keep the best run.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
+            array or memory map is read in place.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
+        labels : array-like of shape (n_samples,), optional
+            Known components, 0 to ``n_components - 1``, -1 where unknown: seeded clustering. A labelled row stays in
+            its component; bounds are then the mean log-likelihood of rows and known components together. The start
+            is k-means with those rows held in place; unknown components may have no labelled row.
+
+        Returns
+        -------
+        self
+            Left as it was if the fit fails or is interrupted.
+
+        Raises
+        ------
+        ValueError
+            If X, a weight, a label or a parameter is not valid, or a component collapses in every run
+            (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        with self._unchanged_on_failure():
+            self._fit(X, sample_weight, labels)
+        return self
+
+    def _first_state(self, source, checked: _Checked, count_floor: float, random_state) -> State:
+        rows, start, noise = source, checked.start, checked.noise
+        if isinstance(source, PartlyLabelledRows):
+            if noise is not None:
+                raise ValueError(
+                    "labels and noise are both given; expected one of them. Drop the rows that are noise, or use noise=None"
+                )
+            rows, start = source.rows, self._seeded_start(source, start, random_state)
         if noise is not None:
             rows = noise.without(rows)
             if not isinstance(start.init_params, str):
@@ -205,6 +263,18 @@ class GaussianMixture(BaseMixture):
             rows, self.n_components, self._structure, start, self.reg_covar, count_floor, random_state, checked.prior
         )
         return gaussian if noise is None else noise.beside(gaussian)
+
+    def _seeded_start(self, source: PartlyLabelledRows, start: Start, random_state) -> Start:
+        if not isinstance(start.init_params, str):
+            return start
+        if start.init_params not in ("kmeans", "k-means++"):
+            raise ValueError(
+                f"init_params is {start.init_params!r} and labels are given; expected 'kmeans' or 'k-means++', which "
+                "keep labelled rows in their components, or an array of memberships"
+            )
+        max_iter = MAX_ITER if start.init_params == "kmeans" else 0
+        memberships = seeded_memberships(source.rows, source.labels, self.n_components, random_state, max_iter)
+        return replace(start, init_params=memberships)
 
     def _next_state(
         self, checked: _Checked, count_floor: float, statistics: SufficientStatistics, state: State
@@ -215,6 +285,13 @@ class GaussianMixture(BaseMixture):
         if isinstance(state, MixtureWithNoise):
             return maximise_with_noise(statistics, state, maximise_gaussian)
         return maximise_gaussian(statistics, state)
+
+    def _run_options(self, checked: _Checked) -> dict:
+        if self.acceleration is None or checked.noise is not None:
+            return {"stop_on": self.stop_on}
+        # A gap is best known to the accelerator, so it begins as soon as it can.
+        options = {"worthwhile": 0.0} if self.stop_on == "gap" else {}
+        return {"stop_on": self.stop_on, "accelerator": QuasiNewton(self._structure, self.tol, **options)}
 
     def _fitted_state(self) -> State:
         parts = (self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)

@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["check_memberships", "check_sample_weight", "is_finite"]
+__all__ = ["check_component_labels", "check_memberships", "check_sample_weight", "is_finite"]
 
 
 def is_finite(X: np.ndarray) -> bool:
@@ -84,3 +84,28 @@ def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:
             "some, or reduce n_components"
         )
     return labels
+
+
+def check_component_labels(labels, n_samples: int, n_components: int) -> np.ndarray | None:
+    """Return known components as int64 of shape (n_samples,), -1 for unknown; None where none is known.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a label is not a whole number from -1 to ``n_components - 1``.
+    """
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.shape != (n_samples,):
+        raise ValueError(f"labels has shape {array.shape}; expected one label per row, (n_samples,) = ({n_samples},)")
+    if array.dtype.kind not in "iuf" or not np.array_equal(array, np.trunc(array)):
+        raise ValueError(f"labels have dtype {array.dtype}; expected whole numbers, -1 for rows of unknown component")
+    checked = array.astype(np.int64)
+    wrong = (checked < -1) | (checked >= n_components)
+    if wrong.any():
+        raise ValueError(
+            f"labels has the value {checked[wrong][0]}; expected -1 for unknown or a component from 0 to "
+            f"n_components - 1 = {n_components - 1}. Renumber the labels or raise n_components"
+        )
+    return checked if (checked >= 0).any() else None

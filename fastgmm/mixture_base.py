@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.data import ArrayRows
-from fastgmm.em import INIT_PARAMS, Reporter, Run, best_run, run_em
-from fastgmm.input_validation import check_memberships, check_sample_weight, is_finite
+from fastgmm.data.partly_labelled import PartlyLabelledRows
+from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
+from fastgmm.input_validation import check_component_labels, check_memberships, check_sample_weight, is_finite
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
 from fastgmm.model.precisions import precisions_of
@@ -58,7 +59,11 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
     @abstractmethod
     def _first_state(
-        self, rows: ArrayRows, checked: Any, count_floor: float, random_state: np.random.RandomState
+        self,
+        source: ArrayRows | PartlyLabelledRows,
+        checked: Any,
+        count_floor: float,
+        random_state: np.random.RandomState,
     ) -> Any:
         """Return the state a run starts from; `count_floor` is added to every count, as in every M-step."""
 
@@ -76,6 +81,10 @@ class BaseMixture(DensityMixin, BaseEstimator):
 
     # ``(statistics, state) -> bound`` of the state an M-step made of the statistics; None is the mean log-likelihood.
     _bound: Any = None
+
+    def _run_options(self, checked: Any) -> dict[str, Any]:
+        """Return further arguments of `run_em` for one run."""
+        return {}
 
     def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
         """Return the dtype of the fitted attributes."""
@@ -148,30 +157,37 @@ class BaseMixture(DensityMixin, BaseEstimator):
             self.__dict__.update(before)
             raise
 
-    def _fit(self, X, sample_weight) -> np.ndarray:
+    def _fit(self, X, sample_weight, labels=None) -> np.ndarray:
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         self._check_enough_rows(X, sample_weight)
         rows = ArrayRows(X, sample_weight)
         checked = self._check_parameters(rows)
+        labels = check_component_labels(labels, X.shape[0], self.n_components)
+        source: ArrayRows | PartlyLabelledRows = rows
+        if labels is not None:
+            components = [slice(k, k + 1) for k in range(self.n_components)]
+            source = PartlyLabelledRows(rows, labels, components, self._structure.statistics)
         random_state = check_random_state(self.random_state)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
             self._check_continuation()
         count_floor = 10.0 * float(np.finfo(X.dtype).eps)
         reporter = Reporter(self.verbose, self.verbose_interval)
+        counted = CountedSource(source)
 
         def one_run(number: int) -> Run:
             reporter.start(number)
             return run_em(
-                rows,
-                self._fitted_state() if continued else self._first_state(rows, checked, count_floor, random_state),
+                counted,
+                self._fitted_state() if continued else self._first_state(source, checked, count_floor, random_state),
                 partial(self._next_state, checked, count_floor),
                 tol=self.tol,
                 max_iter=self.max_iter,
                 bound=self._bound,
                 previous_bound=float(self.lower_bound_) if continued else -np.inf,
                 reporter=reporter,
+                **self._run_options(checked),
             )
 
         run = best_run(partial(one_run, number) for number in range(1 if continued else self.n_init))
@@ -186,6 +202,8 @@ class BaseMixture(DensityMixin, BaseEstimator):
         self._set_state(run.parameters, checked, dtype)
         self.converged_ = run.converged
         self.n_iter_ = run.n_iter
+        self.n_passes_ = counted.n_passes
+        self.log_likelihood_gap_ = run.gap
         self.lower_bound_ = dtype.type(run.lower_bound)
         self.lower_bounds_ = [dtype.type(value) for value in run.lower_bounds]
         return X

@@ -11,6 +11,7 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.data import blocks_of
 from fastgmm.model import MixtureParameters
+from fastgmm.model.moments import Components
 
 __all__ = ["assign", "log_density", "mean_log_density", "most_probable_log_responsibility", "responsibilities"]
 
@@ -18,7 +19,7 @@ __all__ = ["assign", "log_density", "mean_log_density", "most_probable_log_respo
 BLOCK_VALUES = 1 << 18
 
 
-def log_density(X: np.ndarray, parameters: MixtureParameters, dtype: np.dtype) -> np.ndarray:
+def log_density(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype) -> np.ndarray:
     """Return the log density of each row, shape (n_samples,), in nats."""
     out = np.empty(X.shape[0], dtype=dtype)
     for part, rows in blocks_of(X, dtype):
@@ -26,7 +27,7 @@ def log_density(X: np.ndarray, parameters: MixtureParameters, dtype: np.dtype) -
     return out
 
 
-def responsibilities(X: np.ndarray, parameters: MixtureParameters, dtype: np.dtype) -> np.ndarray:
+def responsibilities(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype) -> np.ndarray:
     """Return the posterior probabilities of the components, shape (n_samples, n_components)."""
     out = np.empty((X.shape[0], parameters.n_components), dtype=dtype)
     for part, rows in blocks_of(X, dtype):
@@ -34,7 +35,7 @@ def responsibilities(X: np.ndarray, parameters: MixtureParameters, dtype: np.dty
     return out
 
 
-def assign(X: np.ndarray, parameters: MixtureParameters, dtype: np.dtype) -> np.ndarray:
+def assign(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype) -> np.ndarray:
     """Return the most probable component of each row, shape (n_samples,), int64."""
     out = np.empty(X.shape[0], dtype=np.int64)
     for part, rows in blocks_of(X, dtype):
@@ -50,7 +51,7 @@ def _small_blocks(X: np.ndarray, dtype: np.dtype, width: int):
 
 
 def mean_log_density(
-    X: np.ndarray, parameters: MixtureParameters, dtype: np.dtype, sample_weight: np.ndarray | None = None
+    X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype, sample_weight: np.ndarray | None = None
 ) -> float:
     """Return the weighted mean over rows of the log density, in nats, summed in float64."""
     total = 0.0
@@ -61,7 +62,7 @@ def mean_log_density(
 
 
 def most_probable_log_responsibility(
-    X: np.ndarray, parameters: MixtureParameters, dtype: np.dtype, sample_weight: np.ndarray | None = None
+    X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype, sample_weight: np.ndarray | None = None
 ) -> float:
     """Return the weighted sum over rows of the log of their largest posterior probability, in nats.
 

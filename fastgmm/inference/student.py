@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from fastgmm.inference.distances import Components, squared_distances
+from fastgmm.inference.distances import squared_distances
+from fastgmm.model.moments import Components
 from fastgmm.model.variational import VariationalPosterior
 
 __all__ = ["StudentMixture", "predictive_mixture"]

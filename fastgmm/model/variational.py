@@ -28,6 +28,7 @@ import numpy as np
 from scipy.special import digamma
 
 from fastgmm.model.covariance import add_to_diagonal, centred_scatter, factorise
+from fastgmm.model.moments import expected_log_joint
 from fastgmm.model.parameters import LOG_2PI, MixtureParameters
 from fastgmm.model.statistics import SufficientStatistics
 
@@ -143,14 +144,7 @@ def entropy_of_memberships(statistics: SufficientStatistics, parameters: Mixture
     ``-sum r log r`` is the log-likelihood less the expected log joint density, and that one the statistics hold:
     they are taken about the means that the responsibilities were computed with.
     """
-    factor, scatter = parameters.precisions_cholesky, statistics.scatter
-    if parameters.structure in ("full", "tied"):
-        distances = float(np.sum((scatter @ factor) * factor))
-    else:
-        distances = float(np.sum((scatter * factor) * factor))
-    present = statistics.counts > 0
-    offsets = float(statistics.counts[present] @ parameters.log_offset[present])
-    return statistics.log_likelihood - (offsets - 0.5 * distances)
+    return statistics.log_likelihood - expected_log_joint(statistics, parameters)
 
 
 def update_posterior(

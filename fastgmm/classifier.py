@@ -1,0 +1,467 @@
+"""A classifier with a Gaussian mixture per class, from labelled and unlabelled rows."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from fastgmm import inference
+from fastgmm.data import ArrayRows
+from fastgmm.data.partly_labelled import PartlyLabelledRows, statistics_of_labels
+from fastgmm.em import Reporter, kmeans, run_em
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.input_validation import check_sample_weight
+from fastgmm.mixture_base import DTYPES
+from fastgmm.model import MixtureParameters, get_structure
+from fastgmm.model.class_mixtures import ClassMixtures
+from fastgmm.model.covariance import STRUCTURES
+from fastgmm.model.moments import components_of
+
+__all__ = ["GaussianMixtureClassifier"]
+
+
+class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
+    """Classify by one Gaussian mixture per class, fitted to labelled and unlabelled rows by EM.
+
+    A labelled row belongs to the components of its class; an unlabelled one is shared among the components of all.
+    With every row labelled and one component per class this is discriminant analysis: linear for 'tied' (EEE),
+    quadratic for 'full' (VVV), and R's mclust EDDA for its other structures; with several components, MclustDA.
+
+    Parameters
+    ----------
+    n_components : int, list of int or 'bic', default=1
+        Components per class; a list in the order of `classes_`; 'bic' chooses each class's by the Bayesian
+        information criterion of its labelled rows, up to `max_components`.
+    covariance_type : str or list of str, default='full'
+        As in `GaussianMixture`. Of a list, the one with the lowest BIC for all rows and labels is taken.
+    shared_covariance : bool, default=True
+        Whether `covariance_type` ties the covariances of all classes together, or those of each class apart:
+        'tied' is one matrix, or one matrix per class.
+    priors : array-like of shape (n_classes,), optional
+        Class probabilities in the order of `classes_`. Learnt unless given, from labelled and unlabelled rows.
+    unlabelled_weight : float, default=1.0
+        What an unlabelled row counts for beside a labelled one. 0 ignores unlabelled rows.
+    unlabelled_label : object, optional
+        What stands for "unlabelled" in y. Unless given: -1 where y holds numbers, as elsewhere in scikit-learn; the
+        empty string where it holds strings; and None or NaN in an array of objects beside them.
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood changes by less, in nats per unit of weight.
+    reg_covar : float, default=1e-6
+        Added to every variance in every M-step, in squared units of the data.
+    shrinkage : float, default=0.0
+        Rows of the covariance within components, pooled over all classes, that each component's covariance is given
+        besides its own. A few times n_features helps where labels are few and covariances are not tied. The
+        log-likelihood itself may then fall by a little between iterations.
+    max_iter : int, default=100
+    max_components : int, default=5
+        For ``n_components='bic'``.
+    random_state : int, RandomState or None
+    verbose : int, default=0
+    verbose_interval : int, default=10
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted.
+    priors_ : ndarray of shape (n_classes,), float64
+    component_classes_ : ndarray of shape (n_components,), int64
+        Index in `classes_` of the class of each component.
+    weights_ : ndarray of shape (n_components,), float64
+        Weights of all classes' components; sum to one.
+    means_ : ndarray of shape (n_components, n_features), float64
+    covariances_, precisions_cholesky_ : ndarray, float64
+        As those of `GaussianMixture` with all classes' components. With covariances not shared, 'tied' is stored as
+        'full'.
+    covariance_type_ : str
+        The one chosen.
+    bic_ : float
+        Of all rows and labels, in nats; lower is better.
+    converged_ : bool
+    n_iter_ : int
+    lower_bound_ : float
+        Mean log-likelihood of rows and known labels before the last M-step, in nats per unit of weight.
+    lower_bounds_ : list of float
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        When X had column names.
+
+    References
+    ----------
+    Hastie and Tibshirani, "Discriminant analysis by Gaussian mixtures", JRSS B 58 (1996); Nigam, McCallum, Thrun and
+    Mitchell, "Text classification from labeled and unlabeled documents using EM", Machine Learning 39 (2000), section
+    5.1 (the weight of the unlabelled rows); Scrucca et al., "mclust 5", R Journal 8 (2016), EDDA and MclustDA.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import GaussianMixtureClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-3, 1, (100, 2)), rng.normal(3, 1, (100, 2))])
+    >>> y = np.full(200, -1)
+    >>> y[:2], y[-2:] = 0, 1
+    >>> model = GaussianMixtureClassifier().fit(X, y)
+    >>> model.predict([[-3, -2], [2, 3]])
+    array([0, 1])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"}), "array-like"],
+        "covariance_type": [StrOptions(set(STRUCTURES)), list, tuple],
+        "shared_covariance": ["boolean"],
+        "priors": [None, "array-like"],
+        "unlabelled_weight": [Interval(Real, 0.0, None, closed="left")],
+        "unlabelled_label": "no_validation",
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "shrinkage": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_components": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        covariance_type="full",
+        shared_covariance=True,
+        priors=None,
+        unlabelled_weight=1.0,
+        unlabelled_label=None,
+        tol=1e-3,
+        reg_covar=1e-6,
+        shrinkage=0.0,
+        max_iter=100,
+        max_components=5,
+        random_state=None,
+        verbose=0,
+        verbose_interval=10,
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.shared_covariance = shared_covariance
+        self.priors = priors
+        self.unlabelled_weight = unlabelled_weight
+        self.unlabelled_label = unlabelled_label
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.shrinkage = shrinkage
+        self.max_iter = max_iter
+        self.max_components = max_components
+        self.random_state = random_state
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    # Fitting.
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the mixtures of all classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Classes; unlabelled rows as `unlabelled_label` says.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If fewer than two classes are known, a class has fewer labelled rows than components, priors do not fit,
+            or a component collapses (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+        rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
+        classes, labels = self._check_labels(y, X.shape[0])
+        if rows.sample_weight is not None:
+            # A row of no weight is absent: it neither founds a class nor counts towards one.
+            labels = np.where(rows.sample_weight > 0, labels, -1)
+        priors = self._check_priors(classes)
+        random_state = check_random_state(self.random_state)
+        sizes = self._check_sizes(rows, labels, classes, random_state)
+        stops = np.cumsum(sizes)
+        blocks = [slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True)]
+        names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
+        best = None
+        for name in names:
+            structure = get_structure(name)
+            structure.check_n_features(X.shape[1])
+            model = ClassMixtures(structure, blocks, self.shared_covariance, priors, float(self.shrinkage))
+            candidate = self._run(rows, labels, model, np.random.RandomState(random_state.randint(2**31 - 1)))
+            if best is None or candidate[1] < best[1]:
+                best = (*candidate, name, model)
+        if best is None:
+            raise ValueError("covariance_type is an empty list; expected at least one name")
+        run, self.bic_, self.covariance_type_, model = best
+        if not run.converged:
+            warnings.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        state: MixtureParameters = run.parameters
+        self.classes_ = classes
+        self.component_classes_ = np.repeat(np.arange(len(classes)), sizes)
+        self.priors_ = np.array([state.weights[block].sum() for block in blocks])
+        self.weights_, self.means_ = state.weights, state.means
+        self.covariances_, self.precisions_cholesky_ = state.covariances, state.precisions_cholesky
+        self._kernel = model.kernel
+        self.converged_, self.n_iter_ = run.converged, run.n_iter
+        self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
+        return self
+
+    def _check_labels(self, y, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None; give a "
+                "class per row, with -1 for unlabelled rows"
+            )
+        y = column_or_1d(y, warn=True)
+        if len(y) != n_samples:
+            raise ValueError(f"y has length {len(y)}; expected one class for each of the {n_samples} rows of X")
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        unknown = self._is_unlabelled(y)
+        known = y[~unknown]
+        if known.dtype.kind == "O":
+            known = np.array(known.tolist())
+        if len(known):
+            check_classification_targets(known)
+        classes, index = np.unique(known, return_inverse=True)
+        if len(classes) < 2:
+            named = f"one class ({classes[0]!r})" if len(classes) else "no class"
+            raise ValueError(
+                f"y holds {named} beside unlabelled rows; expected at least two classes. Label rows of another class, "
+                "or fit a GaussianMixture or a GaussianMixtureOutlierDetector"
+            )
+        labels = np.full(n_samples, -1, dtype=np.int64)
+        labels[~unknown] = index
+        return classes, labels
+
+    def _is_unlabelled(self, y: np.ndarray) -> np.ndarray:
+        if self.unlabelled_label is not None:
+            return np.asarray(y == self.unlabelled_label)
+        if y.dtype.kind in "iuf":
+            return y == -1
+        if y.dtype.kind in "US":
+            return y == y.dtype.type()
+        if y.dtype.kind == "O":
+            # -1 too, where the objects are numbers; NaN is what is not equal to itself.
+            return np.array([v is None or v != v or (v == "" if isinstance(v, str) else v == -1) for v in y])
+        return np.zeros(len(y), dtype=bool)
+
+    def _check_priors(self, classes: np.ndarray) -> np.ndarray | None:
+        if self.priors is None:
+            return None
+        priors = np.asarray(self.priors, dtype=np.float64)
+        if priors.shape != classes.shape:
+            raise ValueError(
+                f"priors has shape {priors.shape}; expected (n_classes,) = {classes.shape}, in the order of {classes}"
+            )
+        if not (priors > 0).all() or abs(priors.sum() - 1.0) > 1e-8:
+            raise ValueError(
+                f"priors are {priors}; expected positive numbers that sum to one. Divide them by their sum"
+            )
+        return priors
+
+    def _check_sizes(self, rows: ArrayRows, labels, classes, random_state) -> np.ndarray:
+        n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
+        if not n_rows.all():
+            empty = classes[int(np.argmin(n_rows > 0))]
+            raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
+        if isinstance(self.n_components, str):
+            return np.array([self._size_by_bic(rows, labels == c, random_state) for c in range(len(classes))])
+        sizes = np.asarray(self.n_components)
+        if sizes.ndim == 0:
+            sizes = np.full(len(classes), sizes)
+        if sizes.shape != classes.shape or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+            raise ValueError(
+                f"n_components is {self.n_components!r}; expected a positive int, one positive int for each of the "
+                f"{len(classes)} classes, or 'bic'"
+            )
+        short = np.flatnonzero(n_rows < sizes)
+        if len(short):
+            c = int(short[0])
+            raise ValueError(
+                f"class {classes[c]!r} has {n_rows[c]} labelled rows and n_components asks for {sizes[c]} components; "
+                "label more rows or reduce n_components"
+            )
+        return sizes
+
+    def _size_by_bic(self, rows: ArrayRows, mask: np.ndarray, random_state) -> int:
+        X = rows.X[mask]
+        weight = None if rows.sample_weight is None else rows.sample_weight[mask]
+        covariance_type = self.covariance_type if isinstance(self.covariance_type, str) else self.covariance_type[0]
+        best = (np.inf, 1)
+        for size in range(1, self.max_components + 1):
+            candidate = GaussianMixture(
+                size, covariance_type=covariance_type, reg_covar=self.reg_covar, random_state=random_state
+            )
+            # More parameters than numbers: nothing to choose by.
+            if (
+                size > 1
+                and ClassMixtures(candidate._structure, [slice(0, size)], True, None).n_parameters(X.shape[1])
+                > X.size / 2
+            ):
+                break
+            if len(X) < max(2, size):
+                break
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    candidate.fit(X, sample_weight=weight)
+                    best = min(best, (candidate.bic(X, sample_weight=weight), size))
+            except ValueError:
+                break
+        return best[1]
+
+    def _run(self, rows: ArrayRows, labels: np.ndarray, model: ClassMixtures, random_state):
+        """Return the EM run for one covariance structure and its BIC."""
+        source = PartlyLabelledRows(rows, labels, model.blocks, model.kernel, float(self.unlabelled_weight))
+        count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
+        reporter = Reporter(self.verbose, self.verbose_interval)
+        reporter.start(0)
+        run = run_em(
+            source,
+            self._first_state(source, model, count_floor, random_state),
+            lambda statistics, state: model.maximise(statistics, self.reg_covar, count_floor, state),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            reporter=reporter,
+        )
+        total = source.total_weight
+        bic = -2.0 * run.lower_bound * total + model.n_parameters(rows.n_features) * np.log(total)
+        return run, bic
+
+    def _first_state(self, source, model: ClassMixtures, count_floor, random_state) -> MixtureParameters:
+        """Return the parameters of the labelled rows, their covariances shrunk to those of all rows."""
+        rows = source.rows
+        chosen = np.full(rows.n_samples, -1, dtype=np.int64)
+        for c, block in enumerate(model.blocks):
+            members = source.labels == c
+            size = block.stop - block.start
+            chosen[members] = block.start
+            if size > 1:
+                chosen[members] += kmeans(source.class_rows(c), size, random_state)[1]
+        known = statistics_of_labels(rows, chosen, model.kernel, model.n_components)
+        everything = statistics_of_labels(rows, np.zeros(rows.n_samples, dtype=np.int64), model.kernel, 1)
+        # As many pseudo-rows as make a matrix invertible, of the covariance within components, which is itself
+        # shrunk to that of all rows: a class of one row gets the shape of the others.
+        pseudo = rows.n_features + 1.0
+        total = everything.scatter if model.kernel == "tied" else everything.scatter[0]
+        within = known.scatter if model.kernel == "tied" else known.scatter.sum(axis=0)
+        within = (within + pseudo * total / everything.counts[0]) / (known.counts.sum() + pseudo)
+        known.scatter += within * (pseudo * model.n_components if model.kernel == "tied" else pseudo)
+        known.counts += pseudo
+        return model.maximise(known, self.reg_covar, count_floor)
+
+    # Predicting.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
+
+    def _check_rows(self, X) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def _state(self) -> MixtureParameters:
+        return MixtureParameters(self._kernel, self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""
+        state = self._state()
+        out = np.empty((X.shape[0], len(self.classes_)))
+        for c in range(len(self.classes_)):
+            part = components_of(state, self.component_classes_ == c)
+            out[:, c] = inference.log_density(X, part, np.dtype(np.float64))
+        return out
+
+    def predict_log_proba(self, X):
+        """Return the log posterior probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            In nats, in the order of `classes_`.
+        """
+        joint = self._log_joint(self._check_rows(X))
+        return joint - logsumexp(joint, axis=1, keepdims=True)
+
+    def predict_proba(self, X):
+        """Return the posterior probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Rows sum to one; in the order of `classes_`.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def decision_function(self, X):
+        """Return the log density of each row and class together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
+            In nats; for two classes, that of the second less that of the first.
+        """
+        joint = self._log_joint(self._check_rows(X))
+        return joint[:, 1] - joint[:, 0] if joint.shape[1] == 2 else joint
+
+    def predict(self, X):
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        classes : ndarray of shape (n_samples,)
+            Of the dtype of `classes_`.
+        """
+        X = self._check_rows(X)
+        return self.classes_[self._log_joint(X).argmax(axis=1)]
+
+    def score_samples(self, X):
+        """Return the log density of each row, whatever its class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64
+            In nats. Low for rows unlike any class.
+        """
+        return inference.log_density(self._check_rows(X), self._state(), np.dtype(np.float64))

@@ -1,4 +1,9 @@
-"""The EM loop: pass, M-step, convergence check; and the choice among runs."""
+"""The EM loop: pass, M-step, convergence check; and the choice among runs.
+
+An accelerator may propose another state in place of the one the M-step made. The driver disposes: it keeps a proposal
+only if the bound has not fallen, and otherwise takes the M-step's state with the next pass. So no proposal can lower
+the bound, and a failed one costs one pass.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from fastgmm.em.acceleration import QuasiNewton
+from fastgmm.em.convergence import StoppingRule
 from fastgmm.em.reporter import Reporter
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.model import MixtureParameters, SufficientStatistics
 
-__all__ = ["Run", "Source", "best_run", "run_em"]
+__all__ = ["CountedSource", "Run", "Source", "best_run", "run_em"]
 
 
 class Source(Protocol):
@@ -22,6 +29,25 @@ class Source(Protocol):
         """Return the statistics of one pass under `parameters`."""
 
 
+class CountedSource:
+    """A source that counts its passes, those of runs that fail included.
+
+    Attributes
+    ----------
+    n_passes : int
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.total_weight = source.total_weight
+        self.n_passes = 0
+
+    def accumulate(self, parameters: MixtureParameters) -> SufficientStatistics:
+        """Return the statistics of one pass under `parameters`."""
+        self.n_passes += 1
+        return self.source.accumulate(parameters)
+
+
 @dataclass
 class Run:
     """What one run of EM came to.
@@ -31,17 +57,21 @@ class Run:
     parameters : MixtureParameters
         After the last M-step.
     lower_bounds : list of float
-        Mean log-likelihood in nats per unit of weight, of the parameters before each M-step; or the bound after it.
+        One per pass: mean log-likelihood in nats per unit of weight, of the parameters before each M-step; or the bound
+        after it. A pass spent on a proposal that failed repeats the bound before it.
     converged : bool
+    gap : float
+        Estimate of what the last bound lacks of its limit, in the same unit; NaN where nothing is known.
     """
 
     parameters: Any
     lower_bounds: list[float] = field(default_factory=list)
     converged: bool = False
+    gap: float = float("nan")
 
     @property
     def n_iter(self) -> int:
-        """Number of iterations made."""
+        """Number of iterations made, which is that of passes over the source."""
         return len(self.lower_bounds)
 
     @property
@@ -60,6 +90,8 @@ def run_em(
     bound: Callable[[SufficientStatistics, Any], float] | None = None,
     previous_bound: float = -float("inf"),
     reporter: Reporter | None = None,
+    accelerator: QuasiNewton | None = None,
+    stop_on: str = "change",
 ) -> Run:
     """Iterate pass and M-step until the bound changes by less than `tol`.
 
@@ -71,14 +103,19 @@ def run_em(
     maximise : callable
         ``maximise(statistics, parameters) -> parameters``, the M-step.
     tol : float
-        In nats, on the change of the bound.
+        In nats, on the change of the bound or on the distance still to go.
     max_iter : int
+        Most passes.
     bound : callable, optional
         ``bound(statistics, parameters) -> float``, with the parameters that the M-step made of the statistics, as
         a variational bound takes them; without it, the mean log-likelihood of those before the M-step.
     previous_bound : float
         Bound of a run that is being continued.
     reporter : Reporter, optional
+    accelerator : QuasiNewton, optional
+        New, of this run. Not with `bound`, which it knows nothing of.
+    stop_on : {'change', 'gap'}
+        See `StoppingRule`.
 
     Returns
     -------
@@ -87,18 +124,32 @@ def run_em(
     Raises
     ------
     ComponentCollapseError
-        If an M-step fails before the last iteration. In the last one, unless `bound` needs its outcome, the run ends
-        with the parameters it had, not converged: the pass asked for has been made, and its log-likelihood is theirs.
+        If a plain M-step fails before the last iteration. In the last one, unless `bound` needs its outcome, the run
+        ends with the parameters it had, not converged: the pass asked for has been made, and its log-likelihood is
+        theirs.
     """
+    assert accelerator is None or bound is None, "proposals are compared by their log-likelihood"
     run = Run(parameters)
+    rule = StoppingRule(stop_on, tol, accelerator)
+    proposal = None
     for n_iter in range(1, max_iter + 1):
-        statistics = source.accumulate(run.parameters)
+        state = run.parameters if proposal is None else proposal
+        statistics = source.accumulate(state)
         if bound is None:
             value = statistics.log_likelihood / source.total_weight
+            if proposal is not None and not value >= previous_bound:
+                _refuse(run, accelerator, reporter)
+                proposal = None
+                continue
             run.lower_bounds.append(value)
         try:
-            run.parameters = maximise(statistics, run.parameters)
+            run.parameters = maximise(statistics, state)
         except ComponentCollapseError:
+            if proposal is not None:
+                run.lower_bounds.pop()
+                _refuse(run, accelerator, reporter)
+                proposal = None
+                continue
             if n_iter < max_iter or bound is not None:
                 raise
             break
@@ -107,14 +158,26 @@ def run_em(
             run.lower_bounds.append(value)
         change = value - previous_bound
         previous_bound = value
+        if accelerator is not None:
+            accelerator.observe(state, run.parameters, value)
         if reporter:
             reporter.iteration(n_iter, change)
-        if abs(change) < tol:
+        if rule.is_met(change):
             run.converged = True
             break
+        proposal = None if accelerator is None else accelerator.propose()
+    run.gap = rule.gap
     if reporter and max_iter:
         reporter.end(run.lower_bound, run.converged)
     return run
+
+
+def _refuse(run: Run, accelerator: QuasiNewton | None, reporter: Reporter | None) -> None:
+    assert accelerator is not None, "who else proposed it"
+    accelerator.refuse()
+    run.lower_bounds.append(run.lower_bound)
+    if reporter:
+        reporter.iteration(run.n_iter, 0.0)
 
 
 def best_run(runs: Iterable[Callable[[], Run]]) -> Run:

@@ -365,3 +365,43 @@ class BaseMixture(DensityMixin, BaseEstimator):
         return inference.sample(
             n_samples, self.weights_, self.means_, self.covariances_, self._structure.kernel, random_state
         )
+
+    # Showing.
+
+    def plot(self, X, *, kind=None, ax=None, **options):
+        """Draw the fitted mixture and rows; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+            'histogram' for one feature, otherwise 'clusters', unless given.
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of the function of `fastgmm.plotting` for that kind.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_model
+
+        return plot_model(self, X, kind=kind, ax=ax, **options)
+
+    def summary(self, X=None):
+        """Describe the fitted mixture in a few lines of text.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), optional
+            Rows to count by component.
+
+        Returns
+        -------
+        summary : str
+            Parameters, convergence, overlap, warnings, and a table of components.
+        """
+        from fastgmm.summary import summary
+
+        return summary(self, X)

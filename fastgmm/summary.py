@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["Facts", "facts_of", "overlap_bound", "summary"]
+__all__ = ["Facts", "facts_of", "full_covariances", "overlap_bound", "summary"]
 
 # Pairs cost K^2 factorisations of D x D.
 MOST_COMPONENTS = 64
@@ -100,7 +100,8 @@ def _convergence(model: Any) -> str:
 def full_covariances(model: Any) -> np.ndarray:
     """Return a covariance matrix per component, shape (n_components, n_features, n_features)."""
     n_components, n_features = model.means_.shape
-    covariances, kernel = np.asarray(model.covariances_, dtype=np.float64), model._structure.kernel
+    covariances = np.asarray(model.covariances_, dtype=np.float64)
+    kernel = model._structure.kernel if hasattr(model, "_structure") else model.covariance_type  # scikit-learn's
     if kernel == "tied":
         return np.broadcast_to(covariances, (n_components, n_features, n_features))
     if kernel == "diag":
@@ -164,23 +165,24 @@ def _warnings(model: Any, X: Any) -> list[str]:
     at_floor = np.flatnonzero(smallest <= 2.0 * reg_covar)
     if len(at_floor):
         found.append(
-            f"components {_listed(at_floor)}: a variance is what reg_covar = {reg_covar:g} makes it; reduce "
+            f"{_listed(at_floor)}: a variance is what reg_covar = {reg_covar:g} makes it; reduce "
             f"n_components, or scale the data"
         )
     ill = np.flatnonzero(condition > LARGEST_CONDITION)
     if len(ill):
-        found.append(f"components {_listed(ill)}: condition number {condition[ill].max():.0e}; scale or drop features")
+        found.append(f"{_listed(ill)}: condition number {condition[ill].max():.0e}; scale or drop features")
     if X is not None:
         counts = _sizes(model, X)
         few = np.flatnonzero(counts <= n_features)
         if len(few):
-            found.append(f"components {_listed(few)}: no more rows than features; reduce n_components")
+            found.append(f"{_listed(few)}: no more rows than features; reduce n_components")
     return found
 
 
 def _listed(components: np.ndarray, most: int = 5) -> str:
     words = ", ".join(map(str, components[:most]))
-    return words if len(components) <= most else f"{words}, ... ({len(components)})"
+    more = "" if len(components) <= most else f", ... ({len(components)})"
+    return f"component{'' if len(components) == 1 else 's'} {words}{more}"
 
 
 def _sizes(model: Any, X: Any) -> np.ndarray:

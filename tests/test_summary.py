@@ -1,0 +1,74 @@
+"""Summaries: what they say is true of the model."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm.datasets import load_faithful
+from fastgmm.summary import overlap_bound
+
+
+def test_a_summary_says_what_the_model_is():
+    X = load_faithful()
+    model = GaussianMixture(2, covariance_type="VEV", random_state=0).fit(X)
+    text = model.summary(X)
+    assert text.startswith("GaussianMixture: 2 components, full covariance (VEV), 2 features\n")
+    assert f"{model._n_parameters()} free" in text
+    assert f"converged after {model.n_iter_} iterations" in text
+    for k, row in enumerate(text.splitlines()[-2:]):
+        assert row.split()[:3] == [str(k), f"{model.weights_[k]:.4f}", str(np.sum(model.predict(X) == k))]
+
+
+@pytest.mark.parametrize("gap", [0.0, 1.0, 2.0, 4.0])
+def test_the_overlap_bounds_the_error_of_the_best_choice(gap):
+    """Two components with one variance: the error of the best choice is known."""
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [gap]], [1.0, 1.0], covariance_type="spherical")
+    error = stats.norm.sf(gap / 2.0)
+    bound = overlap_bound(model)[0, 1]
+    assert error <= bound <= 0.5 + 1e-15
+    assert bound <= np.sqrt(error * (1 - error)) + 1e-12  # what the same paper says from the other side
+
+
+def test_the_overlap_does_not_depend_on_units():
+    X = load_faithful()
+    model = GaussianMixture(3, random_state=0).fit(X)
+    scale = np.array([1e3, 1e-3])
+    other = GaussianMixture.from_parameters(
+        model.weights_, model.means_ * scale + 5.0, model.covariances_ * np.outer(scale, scale)
+    )
+    bound = overlap_bound(model)
+    assert_allclose(overlap_bound(other), bound, rtol=1e-7)
+    assert_array_equal(bound, bound.T)
+
+
+def test_effective_components_count_equal_ones():
+    means = np.arange(4.0)[:, None]
+    model = GaussianMixture.from_parameters(np.full(4, 0.25), means, np.ones(4), covariance_type="spherical")
+    assert "4.00 effective components" in model.summary()
+
+
+def test_what_to_beware_of_is_said():
+    X = load_faithful()
+    model = GaussianMixture(2, random_state=0, max_iter=1, tol=0.0)
+    with pytest.warns(UserWarning, match="did not converge"):
+        model.fit(X)
+    assert "EM did not converge: increase max_iter" in model.summary()
+    collapsed = GaussianMixture(2, init_params="k-means++", random_state=0).fit(
+        np.concatenate([np.zeros((5, 2)), np.ones((5, 2))])
+    )
+    assert "is what reg_covar = 1e-06 makes it" in collapsed.summary()
+    few = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 3)), [np.eye(3)] * 2)
+    assert "component 1: no more rows than features" in few.summary(np.zeros((4, 3)))
+    narrow = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.diag([1.0, 1e-14])])
+    assert "condition number" in narrow.summary()
+
+
+def test_every_mixture_has_one():
+    X = load_faithful()
+    variational = BayesianGaussianMixture(n_components=2, random_state=0, max_iter=500).fit(X)
+    assert variational.summary().startswith("BayesianGaussianMixture: 2 components")
+    assert "noise" in GaussianMixture(2, noise=0.1, random_state=0).fit(X).summary()
+    with pytest.raises(ValueError, match="not fitted"):
+        GaussianMixture().summary()

@@ -10,8 +10,8 @@ import numpy as np
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.ellipses import add_ellipse
 from fastgmm.plotting.moments import mixture_of, moments_of
-from fastgmm.plotting.palette import colour, marker
-from fastgmm.plotting.rows import feature_names, rows_of, some_rows
+from fastgmm.plotting.palette import NOISE, colour, marker
+from fastgmm.plotting.rows import feature_names, labels_of, rows_of, some_rows
 from fastgmm.plotting.views import View, view_of
 
 if TYPE_CHECKING:
@@ -80,17 +80,18 @@ def plot_clusters(
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
     if legend:
-        add_component_legend(ax, seen.weights)
+        add_component_legend(ax, model.weights_, getattr(model, "noise_weight_", None))
     return ax
 
 
 def add_points(ax: Axes, model: Any, X: np.ndarray, plane: View) -> None:
-    """Draw rows in a plane: one collection per component that is the most probable of any row."""
-    responsibilities = model.predict_proba(X)
-    labels = responsibilities.argmax(axis=1)
-    uncertainty = 1.0 - responsibilities.max(axis=1)
+    """Draw rows in a plane: one collection per component that is the most probable of any row, and one of noise."""
+    labels, uncertainty = labels_of(model, X)
     seen = plane.rows(X)
-    for k in np.unique(labels):
+    noise = labels < 0
+    if noise.any():
+        ax.scatter(seen[noise, 0], seen[noise, 1], s=2 * SMALLEST, c=NOISE, marker="x", linewidths=0.8, label="noise")
+    for k in np.unique(labels[~noise]):
         mine = labels == k
         ax.scatter(
             seen[mine, 0],
@@ -100,18 +101,20 @@ def add_points(ax: Axes, model: Any, X: np.ndarray, plane: View) -> None:
             marker=marker(k),
             alpha=0.55,
             linewidths=0,
-            label=f"component {k + 1}",
+            label=f"component {k}",
         )
 
 
-def add_component_legend(ax: Axes, weights: np.ndarray, most: int = 12) -> None:
+def add_component_legend(ax: Axes, weights: np.ndarray, noise_weight: float | None = None, most: int = 12) -> None:
     """Name the components, with their weights, and what sizes mean; nothing for one component or very many."""
     if not 1 < weights.shape[0] <= most:
         return
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], ls="none", marker=marker(k), color=colour(k), label=f"{k + 1}  ({weight:.0%})")
+        Line2D([], [], ls="none", marker=marker(k), color=colour(k), label=f"{k}  ({weight:.0%})")
         for k, weight in enumerate(weights)
     ]
+    if noise_weight is not None:
+        handles.append(Line2D([], [], ls="none", marker="x", color=NOISE, label=f"noise  ({noise_weight:.0%})"))
     ax.legend(handles=handles, title="component (weight)\nlarger: less certain", fontsize=8, title_fontsize=8)

@@ -59,17 +59,18 @@ def plot_histogram(
     moments = moments_of(model)
     means, variances = moments.means[:, feature], moments.covariances[:, feature, feature]
     at = _grid(column, means, np.sqrt(variances))
-    densities = moments.weights * np.exp(-0.5 * (at[:, None] - means) ** 2 / variances) / np.sqrt(2 * np.pi * variances)
+    weights = np.asarray(model.weights_, dtype=np.float64)  # what noise leaves
+    densities = weights * np.exp(-0.5 * (at[:, None] - means) ** 2 / variances) / np.sqrt(2 * np.pi * variances)
     ax.plot(at, densities.sum(axis=1), color="black", lw=2.0, label="mixture")
     if moments.weights.shape[0] > 1:
-        for k, weight in enumerate(moments.weights):
+        for k, weight in enumerate(weights):
             ax.plot(
                 at,
                 densities[:, k],
                 color=colour(k),
                 ls=LINE_STYLES[k % len(LINE_STYLES)],
                 lw=1.6,
-                label=f"component {k + 1} ({weight:.0%})",
+                label=f"component {k} ({weight:.0%})",
             )
     ax.set(xlabel=names[feature], ylabel="density")
     if moments.weights.shape[0] <= 12:

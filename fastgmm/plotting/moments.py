@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.summary import full_covariances
+
 __all__ = ["Moments", "mixture_of", "moments_of"]
 
 
@@ -18,6 +20,7 @@ class Moments:
     Attributes
     ----------
     weights : ndarray of shape (n_components,)
+        They sum to one; a background component is left out.
     means : ndarray of shape (n_components, n_features)
     covariances : ndarray of shape (n_components, n_features, n_features)
     """
@@ -61,15 +64,5 @@ def mixture_of(model: Any) -> Any:
 def moments_of(model: Any) -> Moments:
     """Return weights, means and full covariances of a fitted mixture, in float64."""
     model = mixture_of(model)
-    kernel = model._structure.kernel if hasattr(model, "_structure") else model.covariance_type
-    weights, means, covariances = (
-        np.asarray(part, dtype=np.float64) for part in (model.weights_, model.means_, model.covariances_)
-    )
-    n_components, n_features = means.shape
-    if kernel == "tied":
-        covariances = np.broadcast_to(covariances, (n_components, n_features, n_features))
-    elif kernel == "diag":
-        covariances = covariances[:, :, None] * np.eye(n_features)
-    elif kernel == "spherical":
-        covariances = covariances[:, None, None] * np.eye(n_features)
-    return Moments(weights / weights.sum(), means, covariances)
+    weights, means = np.asarray(model.weights_, dtype=np.float64), np.asarray(model.means_, dtype=np.float64)
+    return Moments(weights / weights.sum(), means, full_covariances(model))

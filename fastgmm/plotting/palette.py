@@ -6,9 +6,10 @@ After seven components the colours begin again with another marker.
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "DENSITY_MAP", "MARKERS", "SCORE_MAP", "colour", "marker"]
+__all__ = ["COLOURS", "DENSITY_MAP", "MARKERS", "NOISE", "SCORE_MAP", "colour", "marker"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+NOISE = "0.45"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 # Perceptually even, and read the same without colour.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-__all__ = ["feature_names", "rows_of", "some_rows"]
+__all__ = ["feature_names", "labels_of", "quietly", "rows_of", "some_rows"]
 
 
 def rows_of(model: Any, X: Any) -> np.ndarray:
@@ -18,13 +19,13 @@ def rows_of(model: Any, X: Any) -> np.ndarray:
 
 
 def feature_names(model: Any, X: Any, names: Any = None) -> list[str]:
-    """Return names of the features: those given, or the frame's, or the model's, or ``x1, x2, ...``."""
+    """Return names of the features: those given, or the frame's, or the model's, or ``x0, x1, ...``."""
     n_features = model.means_.shape[1]
     if names is None:
         names = getattr(X, "columns", None)
     if names is None:
         names = getattr(model, "feature_names_in_", None)
-    names = [f"x{j + 1}" for j in range(n_features)] if names is None else [str(name) for name in names]
+    names = [f"x{j}" for j in range(n_features)] if names is None else [str(name) for name in names]
     if len(names) != n_features:
         raise ValueError(f"names has {len(names)} entries; expected n_features = {n_features}")
     return names
@@ -35,3 +36,18 @@ def some_rows(n_samples: int, max_points: int) -> np.ndarray:
     if n_samples <= max_points:
         return np.arange(n_samples)
     return np.sort(np.random.RandomState(0).permutation(n_samples)[:max_points])
+
+
+def labels_of(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most probable component of each row, -1 for noise, and one minus its probability."""
+    responsibilities = quietly(model, "predict_proba", X)
+    labels = responsibilities.argmax(axis=1)
+    labels[labels == model.means_.shape[0]] = -1
+    return labels, 1.0 - responsibilities.max(axis=1)
+
+
+def quietly(model: Any, method: str, X: np.ndarray) -> Any:
+    """Call a method with an array, for a model that was fitted to a frame and would miss its names."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        return getattr(model, method)(X)

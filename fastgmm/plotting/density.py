@@ -1,0 +1,91 @@
+"""Density contours: the mixture's density in a plane, exactly, with the rows above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import linalg
+
+from fastgmm.plotting.backend import new_axes
+from fastgmm.plotting.moments import Moments, mixture_of, moments_of
+from fastgmm.plotting.palette import DENSITY_MAP
+from fastgmm.plotting.rows import feature_names, rows_of, some_rows
+from fastgmm.plotting.views import View, view_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plane_density", "plot_density"]
+
+
+def plane_density(seen: Moments, points: np.ndarray) -> np.ndarray:
+    """Return the density of a plane mixture at points of shape (n, 2)."""
+    total = np.zeros(len(points))
+    for weight, mean, covariance in zip(seen.weights, seen.means, seen.covariances, strict=True):
+        factor = linalg.cholesky(covariance, lower=True)
+        squares = np.square(linalg.solve_triangular(factor, (points - mean).T, lower=True)).sum(axis=0)
+        total += weight * np.exp(-0.5 * squares) / (2.0 * np.pi * factor[0, 0] * factor[1, 1])
+    return total
+
+
+def plot_density(
+    model: Any,
+    X: Any,
+    *,
+    view: str | View | Sequence[int] = "auto",
+    shares: Sequence[float] = (0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1),
+    resolution: int = 200,
+    names: Sequence[str] | None = None,
+    max_points: int = 5000,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the regions of highest density that hold given shares of the rows, and the rows.
+
+    The density is the marginal one of the plane: a projected Gaussian mixture is a Gaussian mixture.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    view : {'auto', 'pca', 'between'}, View or pair of int, default='auto'
+        As in `plot_clusters`.
+    shares : sequence of float
+        Of the rows, that the regions hold.
+    resolution : int, default=200
+        Points per axis.
+    names : sequence of str, optional
+        Of the features.
+    max_points : int, default=5000
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = new_axes(ax)
+    model = mixture_of(model)
+    names = feature_names(model, X, names)
+    X = rows_of(model, X)
+    moments = moments_of(model)
+    plane = view_of(moments, view, names)
+    seen, rows = plane.mixture(moments), plane.rows(X)
+    # Over the rows, and as far as a component holds 95% of its own.
+    reach = 2.5 * np.sqrt(np.diagonal(seen.covariances, axis1=1, axis2=2))
+    low = np.minimum(rows.min(axis=0), (seen.means - reach).min(axis=0))
+    high = np.maximum(rows.max(axis=0), (seen.means + reach).max(axis=0))
+    margin = 0.03 * np.where(high > low, high - low, 1.0)
+    axes = [np.linspace(low[j] - margin[j], high[j] + margin[j], resolution) for j in (0, 1)]
+    grid = np.stack(np.meshgrid(*axes), axis=-1)
+    density = plane_density(seen, grid.reshape(-1, 2)).reshape(grid.shape[:2])
+    # The level above which a share of the rows lies is a quantile of their own densities.
+    levels = np.unique(np.quantile(plane_density(seen, rows), [1.0 - share for share in sorted(shares, reverse=True)]))
+    levels = levels[levels < density.max()]
+    if len(levels):
+        ax.contourf(*axes, density, [*levels, density.max()], cmap=DENSITY_MAP, alpha=0.75)
+        ax.contour(*axes, density, levels, colors="white", linewidths=0.6)
+    kept = rows[some_rows(len(rows), max_points)]
+    ax.scatter(kept[:, 0], kept[:, 1], s=4.0, c="black", alpha=0.45, linewidths=0)
+    ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
+    return ax

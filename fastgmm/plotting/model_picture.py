@@ -1,0 +1,52 @@
+"""The short way, ``model.plot(X)``: the picture that is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastgmm.plotting.clusters import plot_clusters
+from fastgmm.plotting.density import plot_density
+from fastgmm.plotting.histogram import plot_histogram
+from fastgmm.plotting.moments import mixture_of
+from fastgmm.plotting.outliers import plot_outlier_scores
+from fastgmm.plotting.pairs import plot_pairs
+from fastgmm.plotting.posterior import plot_posterior
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_model"]
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "clusters": plot_clusters,
+    "density": plot_density,
+    "histogram": plot_histogram,
+    "outliers": plot_outlier_scores,
+    "pairs": plot_pairs,
+    "posterior": plot_posterior,
+}
+
+
+def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None = None, **options: Any) -> Any:
+    """Draw a fitted mixture and rows.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+        'histogram' for one feature, otherwise 'clusters', unless given.
+    ax : Axes, optional
+    **options
+        Of the function for that kind, as in `plot_clusters`.
+
+    Returns
+    -------
+    Axes
+    """
+    if kind is None:
+        kind = "histogram" if mixture_of(model).means_.shape[1] == 1 else "clusters"
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    return KINDS[kind](model, X, ax=ax, **options)

@@ -1,0 +1,72 @@
+"""Every pair of features: clusters off the diagonal, histograms on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgmm.plotting.backend import require_matplotlib
+from fastgmm.plotting.clusters import plot_clusters
+from fastgmm.plotting.histogram import plot_histogram
+from fastgmm.plotting.moments import mixture_of
+from fastgmm.plotting.rows import feature_names, rows_of
+
+__all__ = ["plot_pairs"]
+
+
+def plot_pairs(
+    model: Any,
+    X: Any,
+    *,
+    features: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    max_points: int = 2000,
+    ax: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draw the clusters in every pair of features.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    features : sequence of int, optional
+        Which; all, or the first six, unless given.
+    names : sequence of str, optional
+        Of all features.
+    max_points : int, default=2000
+        Per panel.
+    ax : ndarray of Axes of shape (n, n), optional
+        For n features.
+
+    Returns
+    -------
+    ndarray of Axes of shape (n, n)
+    """
+    require_matplotlib()
+    model = mixture_of(model)
+    names = feature_names(model, X, names)
+    X = rows_of(model, X)
+    features = list(range(min(X.shape[1], 6)) if features is None else features)
+    n = len(features)
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(n, n, figsize=(2.4 * n, 2.4 * n), layout="constrained", squeeze=False)[1]
+    if np.shape(ax) != (n, n):
+        raise ValueError(f"ax has shape {np.shape(ax)}; expected a matrix of axes, {(n, n)}")
+    for i, row in enumerate(features):
+        for j, column in enumerate(features):
+            panel = ax[i, j]
+            if i == j:
+                plot_histogram(model, X, feature=row, names=names, ax=panel)
+                legend = panel.get_legend()
+                if legend:
+                    legend.remove()
+                panel.set_yticks([])
+            else:
+                plot_clusters(model, X, view=(column, row), names=names, legend=False, max_points=max_points, ax=panel)
+            panel.set_xlabel(names[column] if i == n - 1 else "")
+            panel.set_ylabel(names[row] if j == 0 else "")
+    return ax

@@ -1,0 +1,374 @@
+"""Pictures: what is drawn has the geometry of the model."""
+
+import sys
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate, stats
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch
+from fastgmm.datasets import load_faithful
+from fastgmm.plotting import (
+    plot_clusters,
+    plot_convergence,
+    plot_criteria,
+    plot_density,
+    plot_histogram,
+    plot_outlier_scores,
+    plot_pairs,
+    plot_posterior,
+    plot_segmentation,
+    report_figure,
+)
+from fastgmm.plotting.density import plane_density
+from fastgmm.plotting.ellipses import radius_of
+from fastgmm.plotting.moments import moments_of
+from fastgmm.plotting.palette import COLOURS, colour, marker
+from fastgmm.plotting.segmentation import segment
+from fastgmm.plotting.views import between_view, pca_view
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def X():
+    return load_faithful()
+
+
+@pytest.fixture(scope="module")
+def model(X):
+    return GaussianMixture(3, covariance_type="full", random_state=0).fit(X)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Five features, three components of different shapes."""
+    rng = np.random.RandomState(0)
+    parts = [rng.normal(size=(n, 5)) @ rng.normal(size=(5, 5)) + shift for n, shift in ((80, 0), (120, 60), (60, -70))]
+    X = np.concatenate(parts)
+    return GaussianMixture(3, random_state=0).fit(X), X
+
+
+@pytest.fixture
+def axes():
+    """Axes of a figure that no window has."""
+    return Figure().subplots()
+
+
+def ellipses(ax):
+    return [patch for patch in ax.patches if isinstance(patch, Ellipse)]
+
+
+def covariance_of(ellipse, probability):
+    """Return the covariance whose `probability` ellipse this is."""
+    angle = np.deg2rad(ellipse.angle)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    half = np.array([ellipse.width, ellipse.height]) / 2.0 / np.sqrt(stats.chi2(2).ppf(probability))
+    return rotation @ np.diag(half**2) @ rotation.T
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEV"])
+def test_ellipses_are_those_of_the_covariances(covariance_type, X, axes):
+    model = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
+    plot_clusters(model, X, probabilities=(0.5, 0.95), ax=axes)
+    moments, drawn = moments_of(model), ellipses(axes)
+    assert len(drawn) == 6
+    for k in range(3):
+        for ellipse, probability in zip(drawn[2 * k : 2 * k + 2], (0.5, 0.95), strict=True):
+            assert_allclose(ellipse.center, model.means_[k])
+            assert_allclose(covariance_of(ellipse, probability), moments.covariances[k], rtol=1e-9, atol=1e-9)
+
+
+def test_an_ellipse_holds_the_share_that_it_names():
+    rng = np.random.RandomState(0)
+    distance = np.linalg.norm(rng.normal(size=(100_000, 2)), axis=1)
+    for probability in (0.1, 0.5, 0.95):
+        # Four standard errors of a share of 100,000.
+        assert_allclose(np.mean(distance < radius_of(probability)), probability, atol=4 * 0.5 / np.sqrt(100_000))
+    with pytest.raises(ValueError, match=r"probability is 1\.0"):
+        radius_of(1.0)
+
+
+def test_every_row_is_drawn_once_by_its_component_and_larger_the_less_certain(model, X, axes):
+    plot_clusters(model, X, ax=axes)
+    labels, uncertainty = model.predict(X), 1.0 - model.predict_proba(X).max(axis=1)
+    assert len(axes.collections) == 3
+    for k, points in enumerate(axes.collections):
+        assert_array_equal(points.get_offsets(), X[labels == k])
+        assert_allclose(points.get_facecolors()[0][:3], to_rgb(colour(k)))
+        sizes = points.get_sizes()
+        assert_array_equal(np.argsort(sizes, kind="stable"), np.argsort(uncertainty[labels == k], kind="stable"))
+    low, high = np.array(axes.axis()).reshape(2, 2).T
+    assert (low <= X.min(axis=0)).all()
+    assert (high >= X.max(axis=0)).all()
+
+
+def test_noise_is_drawn_apart(X, axes):
+    model = GaussianMixture(2, noise=0.1, random_state=0).fit(X)
+    plot_clusters(model, X, ax=axes)
+    by_label = {points.get_label(): points.get_offsets() for points in axes.collections}
+    assert_array_equal(by_label["noise"], X[model.predict(X) == -1])
+    assert sum(map(len, by_label.values())) == len(X)
+    assert "noise" in axes.get_legend().get_texts()[-1].get_text()
+
+
+def test_many_rows_are_drawn_by_a_sample_always_the_same(model, X):
+    big = np.tile(X, (10, 1))
+    drawn = []
+    for _ in range(2):
+        axes = Figure().subplots()
+        plot_clusters(model, big, max_points=500, ax=axes)
+        drawn.append(np.concatenate([points.get_offsets() for points in axes.collections]))
+    assert len(drawn[0]) == 500
+    assert_array_equal(drawn[0], drawn[1])
+
+
+@pytest.mark.parametrize("view", ["pca", "between", (1, 3)])
+def test_a_view_of_a_mixture_is_the_distribution_of_the_view_of_its_rows(view, wide, axes):
+    """Ellipses of drawn rows, viewed, are the ellipses of the viewed mixture."""
+    model, X = wide
+    plot_clusters(model, X, view=view, probabilities=(0.5,), ax=axes)
+    for points, ellipse in zip(axes.collections, ellipses(axes), strict=True):
+        seen = np.asarray(points.get_offsets())
+        # Components are far apart: each one's rows give its mean and covariance, up to reg_covar.
+        assert_allclose(ellipse.center, seen.mean(axis=0), atol=1e-6)
+        assert_allclose(covariance_of(ellipse, 0.5), np.cov(seen.T, bias=True), rtol=1e-3, atol=1e-4)
+
+
+def test_the_principal_view_has_the_largest_variance_and_no_correlation(wide):
+    model, X = wide
+    seen = pca_view(moments_of(model)).rows(X)
+    values = np.linalg.eigvalsh(np.cov(X.T, bias=True))[::-1][:2]
+    assert_allclose(np.cov(seen.T, bias=True), np.diag(values), rtol=1e-3, atol=1e-2)
+
+
+def test_the_between_view_finds_the_plane_in_which_components_differ():
+    """Three equal spheres in six dimensions differ in the plane of their means, and nowhere else."""
+    rng = np.random.RandomState(3)
+    means = rng.normal(size=(3, 2)) @ rng.normal(size=(2, 6)) * 4.0
+    model = GaussianMixture.from_parameters([0.3, 0.3, 0.4], means, np.ones(3), covariance_type="spherical")
+    axes = between_view(moments_of(model)).axes
+    span = np.linalg.qr((means - means.mean(axis=0)).T)[0][:, :2]
+    assert_allclose(span @ (span.T @ axes), axes, atol=1e-8)
+
+
+def test_the_between_view_finds_differences_of_covariance_alone():
+    covariances = np.stack([np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 25, 1])])
+    model = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 4)), covariances)
+    first = between_view(moments_of(model)).axes[:, 0]
+    assert_allclose(np.abs(first) / np.abs(first).max(), [0, 0, 1, 0], atol=1e-10)
+
+
+def test_a_view_does_not_depend_on_units_between_components(wide):
+    """Directions between components are invariant under scaling a feature."""
+    model, X = wide
+    scale = np.array([1.0, 100.0, 0.01, 3.0, 7.0])
+    other = GaussianMixture.from_parameters(
+        model.weights_, model.means_ * scale, model.covariances_ * np.outer(scale, scale)
+    )
+    seen = between_view(moments_of(model)).rows(X)
+    scaled = between_view(moments_of(other)).rows(X * scale)
+    assert_allclose(np.abs(scaled), np.abs(seen), rtol=1e-6, atol=1e-8)
+
+
+def test_density_contours_hold_the_shares_of_rows(model, X, axes):
+    plot_density(model, X, shares=(0.9, 0.5), ax=axes)
+    levels = axes.collections[0].levels
+    density = np.exp(model.score_samples(X))
+    for level, share in zip(levels, (0.9, 0.5), strict=False):
+        assert_allclose(np.mean(density >= level), share, atol=1.5 / len(X))
+
+
+def test_the_density_in_the_plane_is_the_models(model, X):
+    assert_allclose(np.log(plane_density(moments_of(model), X)), model.score_samples(X), rtol=1e-10)
+
+
+def test_histogram_densities_integrate_to_the_weights(model, X, axes):
+    plot_histogram(model, X, feature=1, ax=axes)
+    whole, *parts = axes.lines
+    assert len(parts) == 3
+    for line, weight in zip([whole, *parts], [1.0, *model.weights_], strict=True):
+        # The margins of the picture cut off tails of a few per mille.
+        assert_allclose(integrate.trapezoid(line.get_ydata(), line.get_xdata()), weight, atol=0.01)
+    assert_allclose(sum(line.get_ydata() for line in parts), whole.get_ydata())
+    bars = sum(patch.get_width() * patch.get_height() for patch in axes.patches)
+    assert_allclose(bars, 1.0)
+
+
+def test_a_narrow_component_is_not_missed_by_the_grid(axes):
+    X = np.linspace(0, 1000, 50)[:, None]
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[500.0], [400.0]], [1e4, 1e-4], covariance_type="spherical")
+    plot_histogram(model, X, ax=axes)
+    assert_allclose(axes.lines[2].get_ydata().max(), 0.5 / np.sqrt(2 * np.pi * 1e-4), rtol=1e-6)
+
+
+def test_criteria_draw_each_value_and_ring_the_lowest(axes):
+    curves = {"full": {1: 30.0, 2: 10.0, 3: 12.0}, "diag": {1: 31.0, 2: np.nan, 3: 9.5}}
+    plot_criteria(curves, ax=axes)
+    assert_array_equal(axes.lines[0].get_ydata(), [30.0, 10.0, 12.0])
+    assert_array_equal(axes.lines[1].get_ydata(), [31.0, np.nan, 9.5])
+    assert axes.lines[2].get_xydata().tolist() == [[3.0, 9.5]]
+    low, high = axes.get_ylim()
+    assert low < 9.5 < high
+
+
+def test_a_hopeless_structure_does_not_flatten_the_others(axes):
+    plot_criteria({"a": {k: 100.0 + k for k in range(1, 6)}, "b": {1: 1e6, 2: 104.0}}, ax=axes)
+    low, high = axes.get_ylim()
+    assert low < 101.0
+    assert high < 1000.0
+
+
+def test_criteria_without_a_value_are_refused(axes):
+    with pytest.raises(ValueError, match="no finite value"):
+        plot_criteria({"a": {1: np.nan}}, ax=axes)
+
+
+def test_convergence_draws_the_bounds_and_never_descends(model, axes):
+    plot_convergence(model, ax=axes)
+    assert_array_equal(axes.lines[0].get_ydata(), model.lower_bounds_)
+    assert axes.lines[0].get_xdata()[0] == 1
+    gap = plot_convergence({"a": model, "b": model}, gap=True, ax=Figure().subplots())
+    assert len(gap.lines) == 2
+    assert np.nanmin(gap.lines[0].get_ydata()) > 0
+    assert gap.get_yscale() == "log"
+
+
+def test_outlier_scores_mark_the_fraction(model, X, axes):
+    plot_outlier_scores(model, X, fraction=0.05, names=[f"row {i}" for i in range(len(X))], ax=axes)
+    rest, outliers = (points.get_offsets() for points in axes.collections)
+    density = np.sort(model.score_samples(X))
+    assert len(rest) + len(outliers) == len(X)
+    assert_array_equal(outliers[:, 1], density[: len(outliers)])
+    assert abs(len(outliers) - 0.05 * len(X)) <= 1
+    lowest = f"row {model.score_samples(X).argmin()}"
+    assert axes.texts[0].get_text() == lowest
+
+
+def test_the_posterior_shows_every_row_in_blocks(model, X, axes):
+    plot_posterior(model, X, ax=axes)
+    shown = np.asarray(axes.images[0].get_array())
+    assert shown.shape == (len(X), 3)
+    assert_allclose(shown.sum(axis=1), 1.0)
+    assert (np.diff(shown.argmax(axis=1)) >= 0).all()
+    assert_array_equal(np.sort(shown.max(axis=1)), np.sort(model.predict_proba(X).max(axis=1)))
+
+
+def test_a_segmentation_has_the_colours_of_the_components():
+    image = np.zeros((6, 8, 3))
+    image[:, 4:] = [0.9, 0.5, 0.1]
+    model = GaussianMixture.from_parameters(
+        [0.5, 0.5], [[0, 0, 0], [0.9, 0.5, 0.1]], [1e-3, 1e-3], covariance_type="spherical"
+    )
+    shown = segment(model, image)
+    assert_allclose(shown[:, :4], np.broadcast_to(to_rgb(COLOURS[0]), (6, 4, 3)), atol=1e-12)
+    assert_allclose(shown[:, 4:], np.broadcast_to(to_rgb(COLOURS[1]), (6, 4, 3)), atol=1e-12)
+    axes = plot_segmentation(model, image, colours="means", ax=Figure().subplots())
+    assert_allclose(axes.images[0].get_array(), image, atol=1e-12)
+    with pytest.raises(ValueError, match=r"image has shape \(6, 8\); expected \(height, width, n_features\)"):
+        segment(model, image[..., 0])
+
+
+def test_pairs_are_a_matrix_of_pictures(wide):
+    model, X = wide
+    grid = plot_pairs(model, X, features=[0, 2, 4])
+    assert grid.shape == (3, 3)
+    assert len(ellipses(grid[0, 1])) == 6
+    seen = np.concatenate([points.get_offsets() for points in grid[2, 0].collections])
+    assert_array_equal(np.sort(seen, axis=0), np.sort(X[:, [0, 4]], axis=0))
+    with pytest.raises(ValueError, match=r"ax has shape \(2, 2\); expected a matrix of axes, \(3, 3\)"):
+        plot_pairs(model, X, features=[0, 2, 4], ax=Figure().subplots(2, 2))
+
+
+def test_the_report_has_a_panel_for_the_search_and_one_for_the_winner(model, X):
+    figure = report_figure(model, X, {"full": {2: 5.0, 3: 4.0}}, title="title")
+    left, right = figure.axes
+    assert "BIC" in left.get_ylabel()
+    assert len(ellipses(right)) == 6
+    one = GaussianMixture(2, random_state=0).fit(X[:, :1])
+    figure = report_figure(one, X[:, :1], {"full": {2: 5.0}}, names=["minutes"])
+    assert figure.axes[1].get_xlabel() == "minutes"
+
+
+PICTURES = [plot_clusters, plot_density, plot_histogram, plot_outlier_scores, plot_posterior]
+
+
+@pytest.mark.parametrize("plot", PICTURES, ids=lambda plot: plot.__name__)
+def test_each_takes_axes_and_returns_them_and_renders(plot, model, X, axes):
+    assert plot(model, X, ax=axes) is axes
+    assert len(plt.get_fignums()) == 0
+    axes.figure.canvas.draw()
+    fresh = plot(model, X)
+    assert plt.get_fignums() == [fresh.figure.number]
+
+
+@pytest.mark.parametrize("plot", PICTURES, ids=lambda plot: plot.__name__)
+def test_each_names_what_is_wrong(plot, model, X, axes):
+    with pytest.raises(ValueError, match=r"X has shape \(272, 1\); expected \(n_samples, n_features\) = \(n, 2\)"):
+        plot(model, X[:, :1], ax=axes)
+    with pytest.raises(ValueError, match="not fitted"):
+        plot(GaussianMixture(), X, ax=axes)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: BayesianGaussianMixture(n_components=3, random_state=0, max_iter=500),
+        lambda: GaussianMixtureSearch(range(1, 4), ["EEE"]),
+        lambda: SklearnGaussianMixture(3, random_state=0),
+    ],
+    ids=["bayesian", "search", "scikit-learn"],
+)
+def test_other_mixtures_are_drawn_too(make, X, axes):
+    plot_clusters(make().fit(X), X, ax=axes)
+    assert len(ellipses(axes)) == 6
+
+
+def test_a_frame_gives_its_names(X, axes):
+    frame = pd.DataFrame(X, columns=["eruptions", "waiting"])
+    plot_clusters(GaussianMixture(2, random_state=0).fit(frame), frame, ax=axes)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("eruptions", "waiting")
+
+
+def test_the_short_way_chooses_the_picture(model, X):
+    one = GaussianMixture(2, random_state=0).fit(X[:, :1])
+    assert one.plot(X[:, :1]).get_ylabel() == "density"
+    assert len(ellipses(model.plot(X))) == 6
+    assert model.plot(X, kind="posterior").images
+    with pytest.raises(ValueError, match="kind is 'cake'; expected one of clusters"):
+        model.plot(X, kind="cake")
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [("cake", "view is 'cake'"), ((0, 9), "features is"), ((0, 1, 2), "expected a pair")],
+)
+def test_views_that_are_none_are_refused(view, expected, wide, axes):
+    model, X = wide
+    with pytest.raises(ValueError, match=expected):
+        plot_clusters(model, X, view=view, ax=axes)
+
+
+def test_no_two_of_49_components_look_alike():
+    assert len({(colour(k), marker(k)) for k in range(49)}) == 49
+
+
+def test_without_matplotlib_the_remedy_is_named(model, X, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastgmm\[plot\]'"):
+        model.plot(X)

@@ -72,7 +72,7 @@ def test_text_is_read_whatever_its_dress(text):
 
 def test_without_a_header_columns_are_numbered():
     table = read_table(write("data.csv", "1,2.5\n-3,1e-7\n4,1e20\n"))
-    assert (table.columns, table.named) == (["x1", "x2"], False)
+    assert (table.columns, table.named) == (["x0", "x1"], False)
     assert_array_equal(table.X, X)
 
 
@@ -120,7 +120,7 @@ def test_names_and_weights_of_rows_are_no_features():
         ("a,b\n", {}, "has no rows"),
         ("a,b\n1,2\n\n3,x\n", {}, "line 4, column 'b': 'x' is not a number"),
         ("a,b\n1,2\n3,\n", {}, "line 3, column 'b': the cell is empty"),
-        ("1,2\n3,inf\n", {}, "line 2, column 'x2': 'inf' is not a finite number"),
+        ("1,2\n3,inf\n", {}, "line 2, column 'x1': 'inf' is not a finite number"),
         ("a,b\n1,2\n3\n", {}, "line 3: has 1 cells; expected 2"),
         ("a,a\n1,2\n", {}, "two columns are called 'a'"),
         ("id,a\nx,1\n", {}, "line 2, column 'id': 'x' is not a number"),
@@ -150,7 +150,7 @@ def test_every_fault_names_its_place(content, options, expected):
     [
         (np.zeros((2, 2, 2)), r"shape (2, 2, 2)"),
         (np.array(["a"]), "dtype <U1"),
-        (np.array([[1.0, np.nan]]), "row 1, column 'x2': nan is not a finite number"),
+        (np.array([[1.0, np.nan]]), "row 1, column 'x1': nan is not a finite number"),
         (np.zeros((0, 2)), "has no rows"),
     ],
 )

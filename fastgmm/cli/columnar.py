@@ -114,7 +114,7 @@ def _npy(content: bytes | str, source: str) -> RawTable:
 
 class _Matrix(RawTable):
     def __init__(self, values: np.ndarray, source: str) -> None:
-        super().__init__(source, [f"x{j + 1}" for j in range(values.shape[1])], False)
+        super().__init__(source, [f"x{j}" for j in range(values.shape[1])], False)
         self._values = values
 
     def numbers(self, positions: Sequence[int]) -> np.ndarray:

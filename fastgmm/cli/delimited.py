@@ -39,7 +39,7 @@ class _Delimited(RawTable):
         self._delimiter = max(",;\t", key=first_line.count)
         first = [cell.strip() for cell in next(csv.reader([first_line], delimiter=self._delimiter))]
         named = not all(_is_number(cell) for cell in first)
-        super().__init__(source, first if named else [f"x{j + 1}" for j in range(len(first))], named)
+        super().__init__(source, first if named else [f"x{j}" for j in range(len(first))], named)
         self._body = text[start + len(first_line) + 1 :] if named else text[start:]
         self._lines_before = text.count("\n", 0, start) + int(named)
 

@@ -59,7 +59,7 @@ def open_model(path: str) -> Stored:
     known = getattr(model, "feature_names_in_", None)
     if known is not None:
         del model.feature_names_in_
-    names = [f"x{j + 1}" for j in range(model.means_.shape[1])] if known is None else [str(name) for name in known]
+    names = [f"x{j}" for j in range(model.means_.shape[1])] if known is None else [str(name) for name in known]
     kept = training.get("projection")
     projection = Projection(**kept) if kept else None
     columns = list(training["columns"]) if training.get("named") else names if known is not None else None

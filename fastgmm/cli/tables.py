@@ -32,7 +32,7 @@ class Table:
     source : str
         Where they came from, for messages.
     columns : list of str
-        Names of the columns of `X`; ``x1, x2, ...`` where the file has none.
+        Names of the columns of `X`; ``x0, x1, ...`` where the file has none.
     X : ndarray of shape (n_samples, n_features)
         Finite, C-contiguous, float32 or float64.
     named : bool

@@ -31,6 +31,8 @@ HEADER = "header.json"
 ESTIMATORS: dict[str, str] = {
     "BayesianGaussianMixture": "fastgmm.bayesian_mixture",
     "GaussianMixture": "fastgmm.gaussian_mixture",
+    "GaussianMixtureClassifier": "fastgmm.classifier",
+    "GaussianMixtureOutlierDetector": "fastgmm.outlier_detector",
     "GaussianMixtureSearch": "fastgmm.selection",
 }
 # Data classes that estimators hold.
@@ -459,9 +461,7 @@ class _Reader:
 
 def _check_mixture(model: Any) -> None:
     """Raise ModelFileError unless the parts of a fitted mixture fit together: kernels trust shapes."""
-    from fastgmm.mixture_base import BaseMixture
-
-    if not isinstance(model, BaseMixture) or not hasattr(model, "means_"):
+    if not hasattr(model, "means_"):
         return
     means = model.means_
     if not isinstance(means, np.ndarray) or means.ndim != 2:
@@ -473,8 +473,11 @@ def _check_mixture(model: Any) -> None:
         "diag": (n_components, n_features),
         "spherical": (n_components,),
     }
+    kernel = model._structure.kernel if hasattr(model, "_structure") else model._kernel
     expected = {"weights_": (n_components,), "means_": means.shape}
-    expected |= dict.fromkeys(("covariances_", "precisions_", "precisions_cholesky_"), shapes[model._structure.kernel])
+    expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), shapes[kernel])
+    if hasattr(model, "precisions_"):
+        expected["precisions_"] = shapes[kernel]
     for name, shape in expected.items():
         part = getattr(model, name, None)
         if not isinstance(part, np.ndarray) or part.dtype.kind != "f" or part.shape != shape:

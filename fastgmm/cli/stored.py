@@ -53,8 +53,9 @@ def open_model(path: str) -> Stored:
         raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise CommandError(str(error)) from error
-    model = getattr(model, "best_estimator_", model)
-    if not hasattr(model, "means_"):
+    for name in ("best_estimator_", "mixture_"):  # of a search, of an outlier detector
+        model = getattr(model, name, model)
+    if not hasattr(model, "means_") or not hasattr(model, "score_samples"):
         raise CommandError(f"{path}: holds a {type(model).__name__} that is not a fitted mixture; fit it first")
     known = getattr(model, "feature_names_in_", None)
     if known is not None:

@@ -55,7 +55,8 @@ def mixture_of(model: Any) -> Any:
         If it is neither; `NotFittedError` if it is not fitted.
     """
     check_is_fitted(model)
-    model = getattr(model, "best_estimator_", model)
+    for name in ("best_estimator_", "mixture_"):  # of a search, of an outlier detector
+        model = getattr(model, name, model)
     if not hasattr(model, "means_") or not hasattr(model, "covariance_type"):
         raise TypeError(f"model is a {type(model).__name__}; expected a Gaussian mixture")
     return model

@@ -8,6 +8,7 @@ from fastgmm.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.classifier import GaussianMixtureClassifier
 from fastgmm.config import config_context, get_config, set_config
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
 from fastgmm.persistence import load, save
 from fastgmm.selection import GaussianMixtureSearch
 from fastgmm.show_config import show_config
@@ -18,6 +19,7 @@ __all__ = [
     "BayesianGaussianMixture",
     "GaussianMixture",
     "GaussianMixtureClassifier",
+    "GaussianMixtureOutlierDetector",
     "GaussianMixtureSearch",
     "__version__",
     "config_context",

@@ -1,0 +1,342 @@
+"""Anomalies as rows of low density under a Gaussian mixture."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.stats import chi2
+from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import inference
+from fastgmm.data import ArrayRows
+from fastgmm.data.trimmed import TrimmedRows
+from fastgmm.em import INIT_PARAMS, Run, Start, best_run, initial_parameters, run_em
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.inference.distances import squared_distances
+from fastgmm.input_validation import check_sample_weight
+from fastgmm.mixture_base import DTYPES
+from fastgmm.model import get_structure
+from fastgmm.model.covariance import STRUCTURES, maximise
+
+__all__ = ["GaussianMixtureOutlierDetector"]
+
+#: Share that the robust fits set aside when `contamination` does not say.
+DEFAULT_SHARE = 0.1
+
+
+class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
+    """Find anomalies: rows whose density under a Gaussian mixture is low.
+
+    Parameters
+    ----------
+    n_components : int or 'bic', default='bic'
+        'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`.
+    covariance_type : str, default='full'
+        As in `GaussianMixture`.
+    contamination : 'auto' or float in (0, 0.5], default='auto'
+        Share of the training rows that are anomalies, which puts the threshold `offset_` at that quantile of their
+        scores. 'auto' puts it where the model itself has rows of lower density with probability `significance`.
+    significance : float in (0, 1), default=0.01
+        For ``contamination='auto'``: the share of regular rows that are called anomalies.
+    robust : {'trimming', 'noise'} or None, default='trimming'
+        How anomalies are kept from shaping the components. 'trimming' leaves the least likely rows out of every
+        iteration; 'noise' fits an even background beside the components, which scores then leave out; None is plain
+        maximum likelihood.
+    robust_share : float in (0, 0.5], optional
+        Share of the rows trimmed, or that start as noise: `contamination` where it is a number, 0.1 otherwise.
+    max_components : int, default=9
+        For ``n_components='bic'``.
+    n_simulations : int, default=10000
+        Rows drawn from the model for p-values, where it has more than one component.
+    tol, reg_covar, max_iter, n_init, init_params
+        As in `GaussianMixture`.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    mixture_ : GaussianMixture
+        The model of the regular rows.
+    offset_ : float
+        Log density below which a row is an anomaly, in nats.
+    n_components_, n_iter_ : int
+        Components and iterations of the model chosen.
+    bic_ : float
+        Of the rows that were not trimmed, in nats; lower is better.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        When X had column names.
+
+    References
+    ----------
+    Neykov et al., "Robust fitting of mixtures using the trimmed likelihood estimator", CSDA 52 (2007), section 3;
+    Banfield and Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 49 (1993), section 4 (noise).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import GaussianMixtureOutlierDetector
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-5, 1, (100, 2)), rng.normal(5, 1, (100, 2)), [[0.0, 0.0]]])
+    >>> model = GaussianMixtureOutlierDetector(random_state=0).fit(X)
+    >>> model.predict([[0, 0], [5, 5]])
+    array([-1,  1])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0.0, 0.5, closed="right")],
+        "significance": [Interval(Real, 0.0, 1.0, closed="neither")],
+        "robust": [StrOptions({"trimming", "noise"}), None],
+        "robust_share": [None, Interval(Real, 0.0, 0.5, closed="right")],
+        "max_components": [Interval(Integral, 1, None, closed="left")],
+        "n_simulations": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(INIT_PARAMS))],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components="bic",
+        *,
+        covariance_type="full",
+        contamination="auto",
+        significance=0.01,
+        robust="trimming",
+        robust_share=None,
+        max_components=9,
+        n_simulations=10_000,
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.contamination = contamination
+        self.significance = significance
+        self.robust = robust
+        self.robust_share = robust_share
+        self.max_components = max_components
+        self.n_simulations = n_simulations
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+
+    # Fitting.
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the mixture and set the threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid, or no number of components could be fitted
+            (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+        rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
+        get_structure(self.covariance_type).check_n_features(X.shape[1])
+        random_state = check_random_state(self.random_state)
+        self.mixture_, self.bic_ = self._fit_mixture(rows, random_state)
+        self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
+        simulated = None
+        if self.n_components_ > 1:
+            drawn = self.mixture_.sample(self.n_simulations, random_state=random_state)[0]
+            simulated = np.sort(self.mixture_.score_samples(drawn))
+        self._simulated_scores = simulated
+        self.offset_ = self._threshold(X, rows.sample_weight)
+        return self
+
+    def _fit_mixture(self, rows: ArrayRows, random_state) -> tuple[GaussianMixture, float]:
+        if not isinstance(self.n_components, str):
+            return self._fit_size(rows, int(self.n_components), random_state)
+        best, failure = None, None
+        for size in range(1, min(self.max_components, rows.n_samples) + 1):
+            try:
+                candidate = self._fit_size(rows, size, random_state)
+            except ValueError as error:
+                failure = failure or error
+                continue
+            if best is None or candidate[1] < best[1]:
+                best = candidate
+        if best is None:
+            assert failure is not None, "at least one size was tried"
+            raise failure
+        return best
+
+    def _fit_size(self, rows: ArrayRows, size: int, random_state) -> tuple[GaussianMixture, float]:
+        """Return a mixture of `size` components and its BIC."""
+        model = GaussianMixture(
+            size,
+            covariance_type=self.covariance_type,
+            tol=self.tol,
+            reg_covar=self.reg_covar,
+            max_iter=self.max_iter,
+            n_init=self.n_init,
+            init_params=self.init_params,
+            random_state=random_state,
+        )
+        if self.robust == "trimming":
+            return self._trimmed(rows, model, random_state)
+        if self.robust == "noise":
+            model.set_params(noise=self._share())
+        with warnings.catch_warnings():
+            # A size that has not converged has the larger BIC it deserves.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(rows.X, sample_weight=rows.sample_weight)
+        bic = model.bic(rows.X, sample_weight=rows.sample_weight)
+        # The background, where there is one, is left behind.
+        regular = model.weights_ / model.weights_.sum()
+        return self._known(regular, model.means_, model.covariances_, model.n_iter_), bic
+
+    def _trimmed(self, rows: ArrayRows, model: GaussianMixture, random_state) -> tuple[GaussianMixture, float]:
+        if rows.n_samples * (1.0 - self._share()) < model.n_components:
+            raise ValueError(
+                f"n_components is {model.n_components} and trimming leaves {rows.n_samples * (1 - self._share()):g} "
+                "rows; reduce n_components or robust_share, or use robust=None"
+            )
+        structure, source = get_structure(self.covariance_type), TrimmedRows(rows, self._share())
+        count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
+
+        def one_run() -> Run:
+            start = initial_parameters(
+                rows, model.n_components, structure, Start(self.init_params), self.reg_covar, count_floor, random_state
+            )
+            return run_em(
+                source,
+                start,
+                lambda statistics, state: maximise(statistics, structure, self.reg_covar, count_floor, state),
+                tol=self.tol,
+                max_iter=self.max_iter,
+            )
+
+        run = best_run(one_run for _ in range(self.n_init))
+        state = run.parameters
+        mixture = self._known(state.weights, state.means, state.covariances, run.n_iter)
+        n_rows = source.total_weight
+        return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
+
+    def _known(self, weights, means, covariances, n_iter: int) -> GaussianMixture:
+        mixture = GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
+        mixture.n_iter_ = n_iter
+        return mixture
+
+    def _share(self) -> float:
+        if self.robust_share is not None:
+            return float(self.robust_share)
+        return DEFAULT_SHARE if isinstance(self.contamination, str) else float(self.contamination)
+
+    def _threshold(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+        if not isinstance(self.contamination, str):
+            scores = self.mixture_.score_samples(X)
+            if weight is None:
+                return float(np.percentile(scores, 100.0 * self.contamination))
+            order = np.argsort(scores, kind="stable")
+            cumulative = np.cumsum(weight[order])
+            return float(scores[order[np.searchsorted(cumulative, self.contamination * cumulative[-1])]])
+        if self._simulated_scores is not None:
+            return float(np.quantile(self._simulated_scores, self.significance))
+        peak = float(self.mixture_.score_samples(self.mixture_.means_)[0])
+        return peak - 0.5 * float(chi2.isf(self.significance, X.shape[1]))
+
+    # Predicting.
+
+    def _check_rows(self, X) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "offset_")
+
+    def score_samples(self, X):
+        """Return the log density of each row under the model of the regular rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64
+            In nats; the lower, the more anomalous.
+        """
+        X = self._check_rows(X)
+        return inference.log_density(X, self.mixture_._density(), np.dtype(np.float64))
+
+    def decision_function(self, X):
+        """Return the log density less the threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In nats; negative for anomalies.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Return which rows are anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            -1 for anomalies, 1 for regular rows.
+        """
+        return np.where(self.decision_function(X) < 0.0, -1, 1)
+
+    def pvalue(self, X):
+        """Return the probability that the model draws a row of no higher density than each of X.
+
+        Exact for one component, where it is the upper tail of a chi-squared distribution; otherwise from
+        `n_simulations` rows drawn at `fit`: a standard error of ``sqrt(p (1 - p) / n_simulations)``, and never below
+        ``1 / (n_simulations + 1)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples,), float64
+            In (0, 1]. Uniform for rows of the model.
+        """
+        X = self._check_rows(X)
+        if self._simulated_scores is None:
+            return chi2.sf(squared_distances(X, self.mixture_._density())[:, 0], X.shape[1])
+        lower = np.searchsorted(self._simulated_scores, self.score_samples(X), side="right")
+        return (lower + 1.0) / (len(self._simulated_scores) + 1.0)

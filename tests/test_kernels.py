@@ -96,6 +96,21 @@ def test_weight_zero_is_an_absent_row_and_weight_two_a_repeated_one(engine, stru
     assert_allclose(s.log_likelihood, t.log_likelihood, rtol=rtol)
 
 
+def test_rows_without_weight_may_overflow(engine, structure, dtype):
+    rng = np.random.default_rng(15)
+    p = random_parameters(structure, 5, 11, rng)
+    X = random_rows(p, 700, rng, dtype)
+    weight = np.ones(700)
+    weight[::7] = 0
+    reference = accumulate(X[weight > 0], None, p)
+    X[::7] = np.finfo(dtype).max / 4
+    s = accumulate(X, weight, p)
+    rtol = 1e-11 if dtype == np.float64 else 1e-4
+    assert_allclose(s.counts, reference.counts, rtol=rtol)
+    assert_allclose(s.scatter, reference.scatter, rtol=rtol, atol=rtol * np.abs(reference.scatter).max())
+    assert_allclose(s.log_likelihood, reference.log_likelihood, rtol=rtol)
+
+
 def test_all_weights_zero(engine, structure, dtype):
     rng = np.random.default_rng(2)
     p = random_parameters(structure, 3, 5, rng)

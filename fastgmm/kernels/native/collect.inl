@@ -8,8 +8,8 @@ struct StripSums {
     double* sums;            // (k, width) about the component's mean
     double* scatter;         // packed blocks per component (or one, shared); for diagonals (k, width)
     double* moment_counts;   // (k) rows taken about the common centre
-    double* moment_sums;     // (k, width)
-    double* moment_squares;  // (k, width), or (k) sums of squared length for spherical
+    double* moments;         // (k, moment_width) first and, for diagonals, second moments
+    double* moment_squares;  // (k) sums of squared length for spherical
     double* total_scatter;   // packed blocks, about the common centre
     double* total_sums;      // (width)
     double* log_likelihood;  // (1)
@@ -20,14 +20,20 @@ struct StripSums {
 template <typename Real>
 struct Queues {
     int64_t capacity;   // rows per queue
+    int64_t panel;      // size of a panel of `flushed`
+    int64_t tile_panel; // size of a panel of `tile_rows`
     int32_t* rows;      // (k, capacity + lanes) row of the strip
     Real* weights;      // (k, capacity + lanes)
     int32_t* fill;      // (k)
-    Real* flushed;      // (capacity, width) rows on their way into a scatter
-    Real* tile_rows;    // (stride, width) rows of the tile about the common centre, not transposed
+    Real* flushed;      // panels of `capacity` rows on their way into a scatter
+    Real* tile_rows;    // panels of the tile's rows about the common centre, for diagonals followed by their squares
     int32_t* dense;     // (k) components collected by matrix products in this tile
 };
 
+// Rows in panels: a panel holds one vector of features of every row, row after row, so that a block of a matrix
+// product walks through memory in order whatever the number of features. `panel` is the size of one panel, a few
+// cache lines more than its rows take, so that panels share no cache set.
+//
 // The upper triangle of a scatter as blocks of SCATTER_ROWS rows by up to 4 vectors.
 constexpr int SCATTER_ROWS = COLUMNS;
 
@@ -40,20 +46,23 @@ INLINE int64_t packed_scatter_size(int64_t width) {
 }
 
 template <typename Real, int I, int J>
-INLINE double* scatter_block(const Real* left, const Real* right, int64_t stride, int64_t count, double* to) {
+INLINE double* scatter_block(const Real* panels, int64_t panel, int64_t i0, int64_t j0, int64_t count, double* to) {
     constexpr int L = Simd<Real>::lanes;
+    const Real* left = panels + i0 / L * panel + i0 % L;
+    const Real* right = panels + j0 / L * panel;
     Vector<Real> sum[I][J];
 #pragma GCC unroll 8
     for (int i = 0; i < I; ++i)
 #pragma GCC unroll 8
         for (int j = 0; j < J; ++j) sum[i][j] = Vector<Real>{};
-    for (int64_t n = 0; n < count; ++n, left += stride, right += stride) {
+    for (int64_t n = 0; n < count; ++n, left += L, right += L) {
         Vector<Real> b[J];
 #pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) b[j] = load(right + j * L);
+        for (int j = 0; j < J; ++j) b[j] = load(right + j * panel);
 #pragma GCC unroll 8
         for (int i = 0; i < I; ++i) {
-            const Vector<Real> a = broadcast(left[i]);
+            // I and L are powers of two and i0 a multiple of I: either all I lie in one panel or each L do.
+            const Vector<Real> a = broadcast(I <= L ? left[i] : left[i / L * panel + i % L]);
 #pragma GCC unroll 8
             for (int j = 0; j < J; ++j) sum[i][j] = a * b[j] + sum[i][j];
         }
@@ -68,21 +77,21 @@ INLINE double* scatter_block(const Real* left, const Real* right, int64_t stride
 // How many of the vectors that are left the next block takes: 3, but never such that one alone remains.
 INLINE int64_t scatter_vectors(int64_t left) { return left == 4 ? 4 : left == 5 || left < 3 ? (left < 2 ? left : 2) : 3; }
 
-// to += rows^T rows over `count` rows of `width` features, `stride` apart.
+// to += rows^T rows over `count` rows of `width` features, in panels.
 template <typename Real>
-NOINLINE void add_scatter(const Real* rows, int64_t stride, int64_t width, int64_t count, double* to) {
+NOINLINE void add_scatter(const Real* rows, int64_t panel, int64_t width, int64_t count, double* to) {
     constexpr int L = Simd<Real>::lanes, I = SCATTER_ROWS;
     for (int64_t i = 0; i < width; i += I)
         for (int64_t j = i / L * L; j < width;) {
             const int64_t vectors = scatter_vectors((width - j) / L);
             switch (vectors) {
                 case 4:
-                    to = scatter_block<Real, I / 2, 4>(rows + i, rows + j, stride, count, to);
-                    to = scatter_block<Real, I / 2, 4>(rows + i + I / 2, rows + j, stride, count, to);
+                    to = scatter_block<Real, I / 2, 4>(rows, panel, i, j, count, to);
+                    to = scatter_block<Real, I / 2, 4>(rows, panel, i + I / 2, j, count, to);
                     break;
-                case 3: to = scatter_block<Real, I, 3>(rows + i, rows + j, stride, count, to); break;
-                case 2: to = scatter_block<Real, I, 2>(rows + i, rows + j, stride, count, to); break;
-                default: to = scatter_block<Real, I, 1>(rows + i, rows + j, stride, count, to);
+                case 3: to = scatter_block<Real, I, 3>(rows, panel, i, j, count, to); break;
+                case 2: to = scatter_block<Real, I, 2>(rows, panel, i, j, count, to); break;
+                default: to = scatter_block<Real, I, 1>(rows, panel, i, j, count, to);
             }
             j += vectors * L;
         }
@@ -128,7 +137,7 @@ INLINE void flush_features(const PackedMixture<Real>& p, const Real* strip_rows,
             x = x - centre[j] - mean[j];
             const Vector<Real> wx = x * w;
             if (CROSS) {
-                store<Real>(q.flushed + i * p.width + j0 + j * L, wx);
+                store<Real>(q.flushed + (j0 / L + j) * q.panel + i * L, wx);
                 sum[j] = wx * w + sum[j];
             } else {
                 sum[j] += wx;
@@ -175,7 +184,7 @@ NOINLINE void flush_queue(const PackedMixture<Real>& p, const Real* strip_rows, 
     // Row and row^T each carry the root of the weight.
     for (int64_t i = 0; i < count; ++i) weights[i] = sqrt_of(weights[i]);
     flush_rows<Real, true>(p, strip_rows, q, c, rows, weights, count, sums, nullptr);
-    add_scatter<Real>(q.flushed, p.width, p.width, count, scatter);
+    add_scatter<Real>(q.flushed, q.panel, p.width, count, scatter);
 }
 
 // Appends the rows of one vector that count.
@@ -197,11 +206,13 @@ INLINE void enqueue(Queues<Real>& q, int64_t c, int32_t first_row, Vector<Real> 
     }
     q.fill[c] += int32_t(__builtin_popcount(mask));
 #else
+    // Every lane is written, those that do not count are written over.
     int64_t to = at;
-    for (; mask; mask &= mask - 1, ++to) {
-        const int lane = __builtin_ctz(mask);
+#pragma GCC unroll 8
+    for (int lane = 0; lane < L; ++lane) {
         q.weights[to] = weight[lane];
         q.rows[to] = first_row + lane;
+        to += mask >> lane & 1;
     }
     q.fill[c] += int32_t(to - at);
 #endif
@@ -295,88 +306,85 @@ NOINLINE void collect_component_by_queue(const PackedMixture<Real>& p, TileMemor
     s.counts[c] += sum_lanes(total);
 }
 
-// First and, for diagonals, second moments of up to 4 components at once over the rows of a tile.
-template <typename Real, int K, int J, bool SQUARES>
-INLINE void moment_block(const Real* const* weights, const Real* rows, int64_t width, int64_t count,
-                         double* const* sums, double* const* squares) {
+// weights^T rows for K components and J panels of `count` rows, added to each component's moments.
+template <typename Real, int K, int J>
+INLINE void moment_block(const Real* const* weights, const Real* rows, int64_t panel, int64_t count,
+                         double* const* moments) {
     constexpr int L = Simd<Real>::lanes;
-    Vector<Real> first[K][J], second[SQUARES ? K : 1][J];
+    Vector<Real> sum[K][J];
 #pragma GCC unroll 8
     for (int k = 0; k < K; ++k)
 #pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-            first[k][j] = Vector<Real>{};
-            if (SQUARES) second[SQUARES ? k : 0][j] = Vector<Real>{};
-        }
-    for (int64_t n = 0; n < count; ++n, rows += width) {
-        Vector<Real> x[J], x2[J];
+        for (int j = 0; j < J; ++j) sum[k][j] = Vector<Real>{};
+    for (int64_t n = 0; n < count; ++n, rows += L) {
+        Vector<Real> x[J];
 #pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-            x[j] = load(rows + j * L);
-            x2[j] = x[j] * x[j];
-        }
+        for (int j = 0; j < J; ++j) x[j] = load(rows + j * panel);
 #pragma GCC unroll 8
         for (int k = 0; k < K; ++k) {
             const Vector<Real> w = broadcast(weights[k][n]);
 #pragma GCC unroll 8
-            for (int j = 0; j < J; ++j) {
-                first[k][j] = w * x[j] + first[k][j];
-                if (SQUARES) second[SQUARES ? k : 0][j] = w * x2[j] + second[SQUARES ? k : 0][j];
-            }
+            for (int j = 0; j < J; ++j) sum[k][j] = w * x[j] + sum[k][j];
         }
     }
 #pragma GCC unroll 8
     for (int k = 0; k < K; ++k)
 #pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-            add_to(sums[k] + j * L, first[k][j]);
-            if (SQUARES) add_to(squares[k] + j * L, second[SQUARES ? k : 0][j]);
-        }
+        for (int j = 0; j < J; ++j) add_to(moments[k] + j * L, sum[k][j]);
 }
 
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int MOMENT_COMPONENTS = 4;
-#else
-constexpr int MOMENT_COMPONENTS = 2;
-#endif
+// Rows of the tile that a moment block takes at once: three panels of them stay in the first-level cache.
+constexpr int64_t MOMENT_ROWS = 160;
 
-template <typename Real, bool SQUARES>
+template <typename Real>
 void add_moments(const PackedMixture<Real>& p, const TileMemory<Real>& t, const Queues<Real>& q, StripSums& s,
                  int64_t dense_count, int64_t count) {
-    constexpr int L = Simd<Real>::lanes, J = 3, G = MOMENT_COMPONENTS * (SQUARES ? 1 : 2);
-    for (int64_t g = 0; g < dense_count; g += G) {
-        const Real* weights[G];
-        double *sums[G], *squares[G];
-        double spill[3 * L * 2];  // where copies of the last component go when the group is short
-        for (int64_t j = 0; j < p.width; j += J * L) {
-            for (int m = 0; m < G; ++m) {
-                const bool real = g + m < dense_count;
-                const int64_t c = q.dense[real ? g + m : g];
-                weights[m] = t.log_weighted + c * t.stride;
-                sums[m] = real ? s.moment_sums + c * p.width + j : spill;
-                squares[m] = real ? s.moment_squares + c * p.width + j : spill + 3 * L;
+    constexpr int L = Simd<Real>::lanes, K = COLUMNS;
+    const int64_t panel = q.tile_panel, panels = p.moment_width / L;
+    for (int64_t n = 0; n < count; n += MOMENT_ROWS) {
+        const int64_t rows = count - n < MOMENT_ROWS ? count - n : MOMENT_ROWS;
+        for (int64_t j = 0; j < panels;) {
+            const int64_t block = panels - j == 4 ? 2 : panels - j < 3 ? panels - j : 3;
+            const Real* from = q.tile_rows + j * panel + n * L;
+            for (int64_t g = 0; g < dense_count; g += K) {
+                const Real* weights[K];
+                double* moments[K];
+                double spill[3 * L];  // where copies of the first component go when the group is short
+#pragma GCC unroll 8
+                for (int m = 0; m < K; ++m) {
+                    const bool real = g + m < dense_count;
+                    const int64_t c = q.dense[real ? g + m : g];
+                    weights[m] = t.log_weighted + c * t.stride + n;
+                    moments[m] = real ? s.moments + c * p.moment_width + j * L : spill;
+                }
+                switch (block) {
+                    case 3: moment_block<Real, K, 3>(weights, from, panel, rows, moments); break;
+                    case 2: moment_block<Real, K, 2>(weights, from, panel, rows, moments); break;
+                    default: moment_block<Real, K, 1>(weights, from, panel, rows, moments);
+                }
             }
-            const Real* rows = q.tile_rows + j;
-            if (j + 3 * L <= p.width)
-                moment_block<Real, G, 3, SQUARES>(weights, rows, p.width, count, sums, squares);
-            else if (j + 2 * L <= p.width)
-                moment_block<Real, G, 2, SQUARES>(weights, rows, p.width, count, sums, squares);
-            else
-                moment_block<Real, G, 1, SQUARES>(weights, rows, p.width, count, sums, squares);
+            j += block;
         }
     }
 }
 
-// Rows of the tile about the common centre, in whole vectors.
+// Rows of the tile about the common centre, in panels; for diagonals their squares in further panels. Rows that
+// count for nothing (`best` is zero) become zeros: their squares may be infinite.
 template <typename Real>
-void copy_tile_rows(const PackedMixture<Real>& p, const Real* rows, int64_t count, Real* to) {
+void copy_tile_rows(const PackedMixture<Real>& p, const Real* best, const Real* rows, int64_t count, int64_t panel,
+                    Real* to) {
     constexpr int L = Simd<Real>::lanes;
-    for (int64_t j = 0; j < p.width; j += L) {
+    const bool squares = p.moment_width > p.width;
+    for (int64_t j = 0; j < p.width; j += L, to += panel) {
         const Vector<Real> centre = load(p.centre + j);
         const bool whole = j + L <= p.d;
+        Real* square = to + p.width / L * panel;
         for (int64_t n = 0; n < count; ++n) {
             const Real* from = rows + n * p.d + j;
-            store<Real>(to + n * p.width + j, (whole ? load(from) : load_first(from, p.d - j)) - centre);
+            Vector<Real> x = (whole ? load(from) : load_first(from, p.d - j)) - centre;
+            x = broadcast(best[n]) > Vector<Real>{} ? x : Vector<Real>{};
+            store<Real>(to + n * L, x);
+            if (squares) store<Real>(square + n * L, x * x);
         }
     }
 }
@@ -390,7 +398,7 @@ void collect_moments(const PackedMixture<Real>& p, bool moments_allowed, TileMem
     const int64_t padded = round_up(count, Simd<Real>::rows);
     const bool diagonal = p.collection == MOMENTS;
     int64_t dense_count = 0;
-    if (moments_allowed) copy_tile_rows<Real>(p, strip_rows + tile_first * p.d, count, q.tile_rows);
+    if (moments_allowed) copy_tile_rows<Real>(p, t.best, strip_rows + tile_first * p.d, count, q.tile_panel, q.tile_rows);
     for (int64_t c = 0; c < p.k; ++c) {
         Real* weights = t.log_weighted + c * t.stride;
         int64_t reached = 0;
@@ -409,47 +417,39 @@ void collect_moments(const PackedMixture<Real>& p, bool moments_allowed, TileMem
             const Vector<Real> w = load(weights + n) * load(t.best + n);
             store<Real>(weights + n, w);
             total += w;
-            if (p.structure == SPHERICAL) squares = w * load(t.threshold + n) + squares;
+            const Vector<Real> none{};
+            if (p.structure == SPHERICAL) squares += w > none ? w * load(t.lengths + n) : none;
         }
         s.moment_counts[c] += sum_lanes(total);
         if (p.structure == SPHERICAL) s.moment_squares[c] += sum_lanes(squares);
     }
-    if (p.structure == DIAG)
-        add_moments<Real, true>(p, t, q, s, dense_count, count);
-    else
-        add_moments<Real, false>(p, t, q, s, dense_count, count);
-}
-
-// Squared lengths of the centred rows of a tile, into t.threshold.
-template <typename Real>
-void squared_lengths(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
-    constexpr int L = Simd<Real>::lanes;
-    for (int64_t n = 0; n < count; n += L) {
-        Vector<Real> sum{};
-        for (int64_t j = 0; j < p.d; ++j) {
-            const Vector<Real> x = load(t.rows + j * t.stride + n);
-            sum = x * x + sum;
-        }
-        store<Real>(t.threshold + n, sum);
-    }
+    add_moments<Real>(p, t, q, s, dense_count, count);
 }
 
 // The scatter of all rows about the common centre, weighted by what responsibilities they were given in all.
 template <typename Real>
 void collect_total_scatter(const PackedMixture<Real>& p, const TileMemory<Real>& t, Queues<Real>& q, StripSums& s,
                            int64_t count, bool weighted) {
-    constexpr int L = Simd<Real>::lanes;
+    // Row and row^T each carry the root of the weight; `best` is zero for a row outside every component's reach.
+    bool plain = !weighted;
+    Real* roots = t.threshold;
     for (int64_t n = 0; n < count; ++n) {
-        // `best` is weight / sum of exponentials: zero for a row outside every component's reach.
-        const Real w = t.best[n] > Real(0) ? t.row_weight[n] : Real(0);
-        if (!weighted && w == Real(1)) continue;
-        const Vector<Real> root = broadcast(sqrt_of(w));
-        for (int64_t j = 0; j < p.width; j += L) {
-            Real* x = q.tile_rows + n * p.width + j;
-            store<Real>(x, w > Real(0) ? load(x) * root : Vector<Real>{});
-        }
+        roots[n] = t.best[n] > Real(0) ? sqrt_of(t.row_weight[n]) : Real(0);
+        plain = plain && roots[n] == Real(1);
     }
-    for (int64_t n = 0; n < count; n += q.capacity)
-        add_scatter<Real>(q.tile_rows + n * p.width, p.width, p.width, count - n < q.capacity ? count - n : q.capacity,
-                          s.total_scatter);
+    constexpr int L = Simd<Real>::lanes;
+    for (int64_t first = 0; first < count; first += q.capacity) {
+        const int64_t rows = count - first < q.capacity ? count - first : q.capacity;
+        if (plain) {
+            add_scatter<Real>(q.tile_rows + first * L, q.tile_panel, p.width, rows, s.total_scatter);
+            continue;
+        }
+        for (int64_t j = 0; j < p.width; j += L)
+            for (int64_t n = 0; n < rows; ++n) {
+                const Vector<Real> x = load(q.tile_rows + j / L * q.tile_panel + (first + n) * L);
+                const Vector<Real> root = broadcast(roots[first + n]);
+                store<Real>(q.flushed + j / L * q.panel + n * L, root > Vector<Real>{} ? x * root : Vector<Real>{});
+            }
+        add_scatter<Real>(q.flushed, q.panel, p.width, rows, s.total_scatter);
+    }
 }

@@ -2,13 +2,15 @@
 
 template <typename Real>
 struct TileMemory {
-    int64_t stride;      // rows a tile can hold
+    int64_t capacity;    // rows a tile can hold
+    int64_t stride;      // from feature to feature: an odd number of cache lines, so that columns share no cache set
     Real* rows;          // (d, stride) centred rows, transposed
     Real* whitened;      // (d, stride)
     Real* log_weighted;  // (k, stride) log of weight times density, later responsibilities
     Real* best;          // (stride)
     Real* threshold;     // (stride)
     Real* row_weight;    // (stride)
+    Real* lengths;       // (stride) squared length of the rows (whitened, where they are)
     Integer<Real>* likely;  // (stride / lanes) most promising component
     int32_t* index;         // (stride + lanes)
     Real* centred;          // (d, rows of a block)
@@ -54,6 +56,83 @@ void whiten_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t coun
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) store<Real>(t.whitened + (j0 + c) * t.stride + n + r * L, y[c][r]);
         });
+}
+
+// Squared lengths of the centred, possibly whitened, rows of a tile.
+template <typename Real>
+void squared_lengths(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    constexpr int L = Simd<Real>::lanes;
+    const Real* rows = p.whiten ? t.whitened : t.rows;
+    for (int64_t n = 0; n < count; n += L) {
+        Vector<Real> sum{};
+        for (int64_t j = 0; j < p.d; ++j) {
+            const Vector<Real> x = load(rows + j * t.stride + n);
+            sum = x * x + sum;
+        }
+        store<Real>(t.lengths + n, sum);
+    }
+}
+
+// sum += features (or their squares) of a block of rows times COLUMNS coefficients each, `step` apart.
+template <typename Real, bool SQUARED>
+INLINE void add_products(const Real* rows, int64_t stride, int64_t d, const Real* coefficients, int64_t step,
+                         Vector<Real> (&sum)[COLUMNS][ROW_VECTORS]) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
+    for (int64_t j = 0; j < d; ++j, rows += stride, coefficients += step) {
+        Vector<Real> x[R];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            x[r] = load(rows + r * L);
+            if (SQUARED) x[r] = x[r] * x[r];
+        }
+#pragma GCC unroll 8
+        for (int c = 0; c < COLUMNS; ++c) {
+            const Vector<Real> coefficient = broadcast(coefficients[c]);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) sum[c][r] = x[r] * coefficient + sum[c][r];
+        }
+    }
+}
+
+// Log weighted densities as a matrix product: constant + slope . x + curvature . x^2, about the common centre.
+// SQUARES: a curvature per feature (diagonals); without, one per component, times the squared length of the row.
+template <typename Real, bool SQUARES>
+NOINLINE void evaluate_by_products(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS, rows_of_block = R * L;
+    const Real* rows = p.whiten ? t.whitened : t.rows;
+    const int64_t panel = (SQUARES ? 2 : 1) * COLUMNS * p.d;
+    // So many rows at a time that they stay in the first-level cache while all components pass by.
+    const int64_t fitting = (16 << 10) / int64_t(sizeof(Real)) / p.d / rows_of_block * rows_of_block;
+    const int64_t chunk = fitting < rows_of_block ? rows_of_block : fitting;
+    for (int64_t first_row = 0; first_row < count; first_row += chunk) {
+        const int64_t last_row = first_row + chunk < count ? first_row + chunk : count;
+        for (int64_t first = 0; first < p.k; first += COLUMNS) {
+            const int64_t members = first + COLUMNS <= p.k ? COLUMNS : p.k - first;
+            for (int64_t n = first_row; n < last_row; n += rows_of_block) {
+                Vector<Real> sum[COLUMNS][R];
+#pragma GCC unroll 8
+                for (int c = 0; c < COLUMNS; ++c) {
+                    const Vector<Real> constant = broadcast(p.constants[first + c]);
+#pragma GCC unroll 8
+                    for (int r = 0; r < R; ++r) {
+                        sum[c][r] = constant;
+                        if (!SQUARES) sum[c][r] += broadcast(p.curvatures[first + c]) * load(t.lengths + n + r * L);
+                    }
+                }
+                const Real* packed = p.factors + first / COLUMNS * panel;
+                add_products<Real, false>(rows + n, t.stride, p.d, packed, SQUARES ? 2 * COLUMNS : COLUMNS, sum);
+                // In a loop of its own: slopes, curvatures and sums would not fit the registers together.
+                if (SQUARES) add_products<Real, true>(rows + n, t.stride, p.d, packed + COLUMNS, 2 * COLUMNS, sum);
+#pragma GCC unroll 8
+                for (int c = 0; c < COLUMNS; ++c) {
+                    if (c >= members) continue;
+#pragma GCC unroll 8
+                    for (int r = 0; r < R; ++r)
+                        store<Real>(t.log_weighted + (first + c) * t.stride + n + r * L, sum[c][r]);
+                }
+            }
+        }
+    }
 }
 
 template <typename Real, bool EXACT>
@@ -189,6 +268,62 @@ void evaluate_pruned(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t 
     if (2 * finished > p.k * padded) t.prune_pause = 15;
 }
 
+// Where entry (i, j) of an upper triangular factor of d columns stands when packed by `pack_factor`.
+constexpr int64_t packed_place(int d, int i, int j) {
+    const int j0 = j / COLUMNS * COLUMNS, width = j0 + COLUMNS <= d ? COLUMNS : d - j0, above = j0 * (j0 + 1) / 2;
+    return i < j0 ? above + i * width + j - j0
+                  : above + j0 * width + (i - j0) * width - (i - j0) * (i - j0 - 1) / 2 + j - i;
+}
+
+// One component over a tile of few features, all in registers.
+template <typename Real, int D>
+INLINE void evaluate_component_of_few(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, int64_t count) {
+    constexpr int L = Simd<Real>::lanes, R = D == 1 ? 3 : D < 4 ? 2 : 1;
+    const Real* mean = p.means + c * p.width;
+    const Real* factor = p.factors + c * p.factor_stride;
+    const Vector<Real> offset = broadcast(p.offset[c]);
+    Real* out = t.log_weighted + c * t.stride;
+    for (int64_t n = 0; n < count; n += R * L) {
+        Vector<Real> x[D][R], distance[R];
+#pragma GCC unroll 8
+        for (int i = 0; i < D; ++i)
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) x[i][r] = load(t.rows + i * t.stride + n + r * L) - broadcast(mean[i]);
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j)
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+                Vector<Real> y = x[0][r] * broadcast(factor[packed_place(D, 0, j)]);
+#pragma GCC unroll 8
+                for (int i = 1; i <= j; ++i) y = x[i][r] * broadcast(factor[packed_place(D, i, j)]) + y;
+                distance[r] = j == 0 ? y * y : y * y + distance[r];
+            }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) store<Real>(out + n + r * L, offset - Real(0.5) * distance[r]);
+    }
+}
+
+template <typename Real, int D>
+NOINLINE void evaluate_few(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    for (int64_t c = 0; c < p.k; ++c) evaluate_component_of_few<Real, D>(p, t, c, count);
+}
+
+template <typename Real>
+void evaluate_few_features(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
+    const int64_t padded = round_up(count, Simd<Real>::rows);
+    switch (p.d) {
+        case 1: evaluate_few<Real, 1>(p, t, padded); break;
+        case 2: evaluate_few<Real, 2>(p, t, padded); break;
+        case 3: evaluate_few<Real, 3>(p, t, padded); break;
+        case 4: evaluate_few<Real, 4>(p, t, padded); break;
+        case 5: evaluate_few<Real, 5>(p, t, padded); break;
+        case 6: evaluate_few<Real, 6>(p, t, padded); break;
+        case 7: evaluate_few<Real, 7>(p, t, padded); break;
+        case 8: evaluate_few<Real, 8>(p, t, padded); break;
+        default: break;
+    }
+}
+
 // Columns of the factor that a bound takes.
 constexpr int64_t BOUND_COLUMNS = 8;
 
@@ -196,10 +331,19 @@ template <typename Real>
 void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
     if (!p.by_factor) {
         if (p.whiten) whiten_tile(p, t, count);
-        if (p.exact)
+        if (p.structure == SPHERICAL || p.whiten) squared_lengths(p, t, round_up(count, Simd<Real>::rows));
+        if (p.products && p.structure == DIAG)
+            evaluate_by_products<Real, true>(p, t, count);
+        else if (p.products)
+            evaluate_by_products<Real, false>(p, t, count);
+        else if (p.exact)
             evaluate_by_scales<Real, true>(p, t, count);
         else
             evaluate_by_scales<Real, false>(p, t, count);
+        return;
+    }
+    if (p.few) {
+        evaluate_few_features(p, t, count);
         return;
     }
     if (t.prune && count > Simd<Real>::rows) {
@@ -216,7 +360,7 @@ void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t co
 template <typename Real>
 bool pruning_pays(const PackedMixture<Real>& p, TileMemory<Real>& t, const Real* rows) {
     const int64_t sample = 240;
-    if (!p.by_factor || p.d <= BOUND_COLUMNS || p.k < 3 || p.n < 8 * sample || t.stride < sample) return false;
+    if (!p.by_factor || p.d <= BOUND_COLUMNS || p.k < 3 || p.n < 8 * sample || t.capacity < sample) return false;
     for (int64_t n = 0; n < sample; ++n)
         for (int64_t j = 0; j < p.d; ++j) t.rows[j * t.stride + n] = rows[p.n / sample * n * p.d + j] - p.centre[j];
     evaluate_pruned(p, t, sample, BOUND_COLUMNS);

@@ -21,13 +21,16 @@ struct MixtureWorker {
         constexpr int L = Simd<Real>::lanes, rows = Simd<Real>::rows;
         const int64_t k = p.k, d = p.d, width = p.width;
         TileMemory<Real>& t = tile;
-        t.stride = tile_rows;
-        t.rows = arena.take<Real>(d * tile_rows);
-        t.whitened = arena.take<Real>(p.whiten ? d * tile_rows : 0);
-        t.log_weighted = arena.take<Real>(k * tile_rows);
+        constexpr int64_t line = ALIGNMENT / int64_t(sizeof(Real));
+        t.capacity = tile_rows;
+        t.stride = round_up(tile_rows, 2 * line) + line;
+        t.rows = arena.take<Real>(d * t.stride);
+        t.whitened = arena.take<Real>(p.whiten ? d * t.stride : 0);
+        t.log_weighted = arena.take<Real>(k * t.stride);
         t.best = arena.take<Real>(tile_rows);
         t.threshold = arena.take<Real>(tile_rows);
         t.row_weight = arena.take<Real>(tile_rows);
+        t.lengths = arena.take<Real>(tile_rows);
         t.likely = arena.take<Integer<Real>>(tile_rows / L);
         t.index = arena.take<int32_t>(tile_rows + L + k + 1);
         t.centred = arena.take<Real>(d * rows);
@@ -44,12 +47,14 @@ struct MixtureWorker {
         if (capacity > (1 << 18) / k) capacity = (1 << 18) / k;
         capacity = capacity < 32 ? 32 : capacity > 256 ? 256 : capacity;
         q.capacity = round_up(capacity, L);
+        q.panel = round_up(q.capacity * L, 2 * line) + line;
+        q.tile_panel = round_up(tile_rows * L, 2 * line) + line;
         q.rows = arena.take<int32_t>(lanes ? 0 : k * (q.capacity + L));
         q.weights = arena.take<Real>(lanes ? 0 : k * (q.capacity + L));
         q.fill = arena.take<int32_t>(k);
-        q.flushed = arena.take<Real>(lanes ? 0 : q.capacity * width);
+        q.flushed = arena.take<Real>(lanes ? 0 : width / L * q.panel);
         const bool moments = p.collection == MOMENTS || p.collection == TOTAL_SCATTER;
-        q.tile_rows = arena.take<Real>(moments ? tile_rows * width : 0);
+        q.tile_rows = arena.take<Real>(moments ? p.moment_width / L * q.tile_panel : 0);
         q.dense = arena.take<int32_t>(k);
 
         const int64_t packed = packed_scatter_size<Real>(width);
@@ -63,16 +68,16 @@ struct MixtureWorker {
             case MOMENTS: s.scatter_stride = width; scatter = k * width; break;
             case TOTAL_SCATTER: break;
         }
-        const int64_t squares = p.collection != MOMENTS ? 0 : p.structure == SPHERICAL ? k : k * width;
+        const int64_t squares = p.collection == MOMENTS && p.structure == SPHERICAL ? k : 0;
         const int64_t total = p.collection == TOTAL_SCATTER ? packed : 0;
-        const int64_t about_centre = moments ? k * (width + 1) : 0;
+        const int64_t about_centre = moments ? k * (p.moment_width + 1) : 0;
         s.size = k + k * width + scatter + about_centre + squares + total + 1;
         s.all = arena.take<double>(s.size + 4 * 8);
         if (!arena.block) return;
         double* at = s.all;
         s.scatter = at, at += scatter;
         s.sums = at, at += k * width;
-        s.moment_sums = at, at += moments ? k * width : 0;
+        s.moments = at, at += moments ? k * p.moment_width : 0;
         s.moment_squares = at, at += squares;
         s.total_scatter = at, at += total;
         s.counts = at, at += k;
@@ -95,7 +100,6 @@ struct MixtureWorker {
                                                      sums.scatter + c * sums.scatter_stride, true);
                 break;
             case MOMENTS:
-                if (p.structure == SPHERICAL) squared_lengths(p, tile, padded);
                 collect_moments<Real>(p, moments_allowed, tile, queues, sums, strip_rows, tile_first, count);
                 break;
             case TOTAL_SCATTER:
@@ -166,10 +170,10 @@ void deliver(const PackedMixture<Real>& p, const MixturePass& pass, const StripS
             pass.counts[c] += count;
             if (p.structure == SPHERICAL) trace += s.moment_squares[c];
             for (int64_t j = 0; j < d; ++j) {
-                const double m = double(p.means[c * width + j]), sum = s.moment_sums[c * width + j];
+                const double m = double(p.means[c * width + j]), sum = s.moments[c * p.moment_width + j];
                 pass.sums[c * d + j] += sum - count * m;
                 const double correction = m * (count * m - 2.0 * sum);
-                if (p.structure == DIAG) pass.scatter[c * d + j] += s.moment_squares[c * width + j] + correction;
+                if (p.structure == DIAG) pass.scatter[c * d + j] += s.moments[c * p.moment_width + width + j] + correction;
                 trace += correction;
                 if (p.structure != TIED) continue;
                 // Rows collected by queue have sums about the mean; the total scatter holds them about the centre.
@@ -177,7 +181,7 @@ void deliver(const PackedMixture<Real>& p, const MixturePass& pass, const StripS
                 const double row_count = count + s.counts[c];
                 for (int64_t i = 0; i < d; ++i) {
                     const double mi = double(p.means[c * width + i]);
-                    const double sum_i = s.moment_sums[c * width + i] + s.sums[c * width + i] + s.counts[c] * mi;
+                    const double sum_i = s.moments[c * p.moment_width + i] + s.sums[c * width + i] + s.counts[c] * mi;
                     to[i * d + j] += row_count * m * mi - m * sum_i - mi * row_sum;
                 }
             }

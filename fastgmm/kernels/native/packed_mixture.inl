@@ -18,10 +18,15 @@ struct PackedMixture {
     bool by_factor;  // distances through a triangular factor, else through scales
     bool exact;      // subtract before scaling, about the origin: see `spread_limit`
     bool whiten;     // rows are multiplied by the shared factor once per tile
+    bool products;   // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
+    bool few;        // factors of few features: lanes are rows and everything stays in registers
+    int64_t moment_width;  // width, twice that where squares are summed too
     Real* centre;    // (width) subtracted from every row
     Real* means;     // (k, width) about the centre
     Real* offset;    // (k)
     Real* factors;   // packed factors (by_factor: one per component or one in all), else packed scales by groups
+    Real* constants;   // (k, in whole groups) products: density at the centre
+    Real* curvatures;  // (k, in whole groups) products without squares: -1/2 scale^2
     Real* whitener;  // packed shared factor
     int64_t factor_stride;
     Real largest_offset;
@@ -37,6 +42,11 @@ constexpr double MOMENT_LIMIT = sizeof(Real) == 8 ? 512.0 : 32.0;
 // ... and in products of scale and position (itself times the rounding unit).
 template <typename Real>
 constexpr double SPREAD_LIMIT = sizeof(Real) == 8 ? 65536.0 : 256.0;
+
+// Squared distance of a mean from the common centre, in units of its component's standard deviations, up to which
+// densities may be multiplied out: constant, slope and curvature cancel to that many rounding units.
+template <typename Real>
+constexpr double PRODUCT_LIMIT = sizeof(Real) == 8 ? 1e5 : 512.0;
 
 // Largest distance of a mean from `centre`, feature by feature, in units of the smallest scale of its component.
 inline double spread_about(const MixturePass& pass, const double* centre) {
@@ -94,6 +104,8 @@ struct MixtureStore {
             for (int64_t j = 0; j < d; ++j) middle[j] = 0.0;
         p.whiten = pass.structure == TIED && !p.exact && d > LANE_FEATURES;
         p.by_factor = factored && !p.whiten;
+        p.few = p.by_factor && d <= LANE_FEATURES;
+        p.moment_width = pass.structure == DIAG ? 2 * p.width : p.width;
         const bool has_factor = pass.factor != nullptr;  // given owners need none
         if (pass.structure == FULL)
             p.collection = d <= LANE_FEATURES ? LANES_FULL : QUEUE_FULL;
@@ -118,6 +130,8 @@ struct MixtureStore {
                 : p.by_factor ? (pass.structure == FULL ? k : 1) * factor_size
                               : groups * 2 * COLUMNS * d);
             p.whitener = arena.take<Real>(p.whiten ? factor_size : 0);
+            p.constants = arena.take<Real>(groups * COLUMNS);
+            p.curvatures = arena.take<Real>(groups * COLUMNS);
             if (turn == 0) {
                 if (!block.allocate(arena.used)) return false;
                 arena.block = block.memory;
@@ -139,25 +153,52 @@ struct MixtureStore {
             return true;
         }
         if (p.whiten) pack_factor(pass.factor, d, p.whitener);
-        for (int64_t group = 0; group < groups; ++group) {
-            Real* packed = p.factors + group * 2 * COLUMNS * d;
-            for (int lane = 0; lane < COLUMNS; ++lane) {
-                const int64_t c = group * COLUMNS + lane < k ? group * COLUMNS + lane : k - 1;
-                for (int64_t j = 0; j < d; ++j) {
-                    double mean = pass.means[c * d + j] - middle[j], scale = 1.0;
-                    if (p.whiten) {
-                        mean = 0.0;
-                        for (int64_t i = 0; i <= j; ++i)
-                            mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
-                    } else {
-                        scale = pass.structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
-                    }
-                    packed[j * 2 * COLUMNS + lane] = Real(p.exact ? mean : mean * scale);
-                    packed[j * 2 * COLUMNS + COLUMNS + lane] = Real(scale);
-                }
-            }
-        }
+        pack_scales(pass, middle);
         return true;
+    }
+
+    // Mean of component c about the centre, whitened where the rows are, and its scale, of feature j.
+    void mean_and_scale(const MixturePass& pass, const double* middle, int64_t c, int64_t j, double& mean,
+                        double& scale) const {
+        const int64_t d = pass.d;
+        mean = pass.means[c * d + j] - middle[j];
+        scale = 1.0;
+        if (mixture.whiten) {
+            mean = 0.0;
+            for (int64_t i = 0; i <= j; ++i)
+                mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
+        } else {
+            scale = pass.structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
+        }
+    }
+
+    void pack_scales(const MixturePass& pass, const double* middle) {
+        PackedMixture<Real>& p = mixture;
+        const int64_t d = p.d, k = p.k, groups = (k + COLUMNS - 1) / COLUMNS;
+        double mean, scale;
+        p.products = !p.exact;
+        for (int64_t c = 0; c < k && p.products; ++c) {
+            double norm = 0.0;
+            for (int64_t j = 0; j < d; ++j) {
+                mean_and_scale(pass, middle, c, j, mean, scale);
+                norm += mean * scale * (mean * scale);
+            }
+            p.products = norm <= PRODUCT_LIMIT<Real>;
+        }
+        for (int64_t place = 0; place < groups * COLUMNS; ++place) {
+            const int64_t c = place < k ? place : k - 1, lane = place % COLUMNS;
+            const int64_t entries = p.products && pass.structure != DIAG ? COLUMNS : 2 * COLUMNS;
+            Real* packed = p.factors + place / COLUMNS * entries * d;
+            double norm = 0.0;
+            for (int64_t j = 0; j < d; ++j, packed += entries) {
+                mean_and_scale(pass, middle, c, j, mean, scale);
+                norm += mean * scale * (mean * scale);
+                packed[lane] = Real(p.exact ? mean : p.products ? mean * scale * scale : mean * scale);
+                if (entries == 2 * COLUMNS) packed[COLUMNS + lane] = Real(p.products ? -0.5 * scale * scale : scale);
+            }
+            p.constants[place] = Real(pass.log_offset[c] - 0.5 * norm);
+            p.curvatures[place] = Real(-0.5 * scale * scale);
+        }
     }
 
     bool moments_allowed = false;

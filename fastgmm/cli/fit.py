@@ -156,7 +156,9 @@ def _can_draw(path: str, screen: Screen) -> bool:
 def _search(arguments: argparse.Namespace, table: Table, scaling: Scaling | None, screen: Screen) -> Outcome:
     # In one feature, spheres and diagonals are full matrices.
     structures = arguments.structure or (BASIC_STRUCTURES if table.X.shape[1] > 1 else ("tied", "full"))
-    with screen.progress(len(arguments.components) * len(structures)) as step:
+    n_candidates = len(arguments.components) * len(structures)
+    starts = "starts by hierarchical clustering" if arguments.init == "hc" else ""
+    with screen.progress(n_candidates, words=starts) as step:
         outcome = search(
             table.X if scaling is None else scaling.apply(table.X),
             arguments.components,

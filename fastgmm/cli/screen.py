@@ -6,6 +6,7 @@ Tables and progress are drawn by rich where it is installed and the stream is a 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -70,11 +71,15 @@ class Screen:
         cells = [list(row) for row in rows]
         if marked:
             cells[marked[0]][marked[1]] = "> " + cells[marked[0]][marked[1]]
-        if _has_rich(sys.stdout):
-            _rich_table(header, cells, marked)
-        else:
-            _plain_table(header, cells)
-        print()
+        rich = _has_rich(sys.stdout)
+        for columns in _panels([list(header), *cells], 4 if rich else 2):
+            part = [[row[j] for j in columns] for row in cells]
+            if rich:
+                at = (marked[0], columns.index(marked[1])) if marked and marked[1] in columns else None
+                _rich_table([header[j] for j in columns], part, at)
+            else:
+                _plain_table([header[j] for j in columns], part)
+            print()
 
     def json(self, content: dict[str, Any]) -> None:
         """Write `content` where JSON was asked for."""
@@ -87,15 +92,18 @@ class Screen:
         print(f"fastgmm: {text}", file=sys.stderr)
 
     @contextmanager
-    def progress(self, total: int, title: str = "fitting") -> Iterator[Step]:
-        """Give a function to call, with a few words, after each of `total` steps; a terminal shows how far it is."""
+    def progress(self, total: int, title: str = "fitting", words: str = "") -> Iterator[Step]:
+        """Give a function to call, with a few words, after each of `total` steps; a terminal shows how far it is.
+
+        `words` are shown until the first step is made.
+        """
         if self.silent or not sys.stderr.isatty():
             yield lambda words: None
         elif _has_rich(sys.stderr):
-            with _rich_progress(total, title) as step:
+            with _rich_progress(total, title, words) as step:
                 yield step
         else:
-            with _plain_progress(total, title) as step:
+            with _plain_progress(total, title, words) as step:
                 yield step
 
 
@@ -107,6 +115,20 @@ def _has_rich(stream: TextIO) -> bool:
     except ImportError:
         return False
     return True
+
+
+def _panels(cells: list[list[str]], space: int) -> list[list[int]]:
+    """Return which columns to write side by side: on a terminal, no more than fit, always after the first one."""
+    widths = [max(len(row[j]) for row in cells) + space for j in range(len(cells[0]))]
+    if not sys.stdout.isatty():
+        return [list(range(len(widths)))]
+    limit = shutil.get_terminal_size().columns
+    panels: list[list[int]] = [[0]]
+    for j in range(1, len(widths)):
+        if len(panels[-1]) > 1 and sum(widths[i] for i in panels[-1]) + widths[j] > limit:
+            panels.append([0])
+        panels[-1].append(j)
+    return panels
 
 
 def _plain_table(header: Sequence[str], cells: list[list[str]]) -> None:
@@ -131,13 +153,19 @@ def _rich_table(header: Sequence[str], cells: list[list[str]], marked: tuple[int
         table.add_column(Text(head), justify="right" if j else "left", no_wrap=True)
     for i, row in enumerate(cells):
         table.add_row(*(Text(cell, style="bold green" if (i, j) == marked else "") for j, cell in enumerate(row)))
-    Console(file=sys.stdout).print(table)
+    # Where not even two columns fit, the terminal wraps; rich would cut numbers off.
+    width = sum(max(len(row[j]) for row in [header, *cells]) + 4 for j in range(len(header)))
+    console = Console(file=sys.stdout)
+    console.width = max(console.width, width)
+    console.print(table)
 
 
 @contextmanager
-def _plain_progress(total: int, title: str) -> Iterator[Step]:
+def _plain_progress(total: int, title: str, words: str) -> Iterator[Step]:
     begin = time.monotonic()
     done = 0
+    sys.stderr.write(f"{title} {done}/{total}  {words}")
+    sys.stderr.flush()
 
     def step(words: str) -> None:
         nonlocal done
@@ -154,7 +182,7 @@ def _plain_progress(total: int, title: str) -> Iterator[Step]:
 
 
 @contextmanager
-def _rich_progress(total: int, title: str) -> Iterator[Step]:
+def _rich_progress(total: int, title: str, words: str) -> Iterator[Step]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -166,5 +194,5 @@ def _rich_progress(total: int, title: str) -> Iterator[Step]:
         TextColumn("{task.fields[words]}", markup=False),
     )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(title, total=total, words="")
+        task = bar.add_task(title, total=total, words=words)
         yield lambda words: bar.update(task, advance=1, words=words)

@@ -1,0 +1,130 @@
+"""The screen: plain text where nobody looks, panels and progress on a terminal."""
+
+import io
+import os
+import re
+import sys
+
+import pytest
+
+from fastgmm.cli.screen import Screen, number
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Put standard output and error on a terminal of 40 columns, when called, and return them."""
+
+    def switch_on():
+        # In the test itself: pytest replaces the streams once more after the fixtures.
+        streams = Terminal(), Terminal()
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[1])
+        monkeypatch.setenv("COLUMNS", "40")
+        monkeypatch.setenv("TERM", "xterm")
+        return streams
+
+    return switch_on
+
+
+@pytest.fixture(params=["plain", "rich"])
+def style(request, monkeypatch):
+    if request.param == "rich":
+        pytest.importorskip("rich")
+    else:
+        monkeypatch.setitem(sys.modules, "rich", None)
+    return request.param
+
+
+HEADER = ["components", *(f"structure{j}" for j in range(6))]
+ROWS = [[str(k), *(f"{100 * k + j}.5" for j in range(6))] for k in range(1, 4)]
+
+
+def plain(text):
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_a_wide_table_is_split_on_a_terminal_and_loses_nothing(style, terminal):
+    out, _ = terminal()
+    Screen().table(HEADER, ROWS, marked=(1, 5))
+    text = plain(out.getvalue())
+    assert max(map(len, text.splitlines())) <= 40
+    for row in ROWS:
+        for cell in row[1:]:
+            assert text.count(cell) == 1
+    assert text.count("> 204.5") == 1
+    assert text.count("components") > 1  # every panel says which rows it has
+
+
+def test_a_wide_table_in_a_file_is_one_table(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    Screen().table(HEADER, ROWS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ROWS[0]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_column_names_are_not_markup(style, terminal):
+    out, _ = terminal()
+    Screen().table(["a", "[bold]b[/bold]"], [["[red]1", "2"]])
+    assert "[bold]b[/bold]" in plain(out.getvalue())
+    assert "[red]1" in plain(out.getvalue())
+
+
+def test_progress_counts_on_a_terminal_and_leaves_nothing(style, terminal):
+    out, error = terminal()
+    with Screen().progress(3, words="beginning") as step:
+        for k in range(3):
+            step(f"candidate {k}")
+    assert "3/3" in plain(error.getvalue())
+    assert out.getvalue() == ""
+    # Plain progress erases its line; rich takes its own back.
+    assert error.getvalue().endswith("\x1b[K") or style == "rich"
+
+
+@pytest.mark.parametrize("screen", [Screen(quiet=True), Screen(as_json=True)], ids=["quiet", "json"])
+def test_a_silent_screen_shows_no_progress_even_on_a_terminal(screen, terminal):
+    streams = terminal()
+    with screen.progress(1) as step:
+        step("candidate")
+    screen.line("text")
+    screen.table(HEADER, ROWS)
+    assert [stream.getvalue() for stream in streams] == ["", ""]
+
+
+def test_no_progress_into_a_file(capsys):
+    with Screen().progress(1) as step:
+        step("candidate")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1234567.8, "1234568"),
+        (0.00012345678, "0.00012346"),
+        (1e-9, "1.0000e-09"),
+        (-2.5, "-2.5"),
+        (1e12, "1.0000e+12"),
+    ],
+)
+def test_numbers_are_readable(value, text):
+    assert number(value) == text
+
+
+def test_an_interrupt_is_one_line_and_status_130(capsys, monkeypatch, tmp_path):
+    from fastgmm.cli import fit, main
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fit, "search", interrupted)
+    assert main(["fit", "--plot", "none"]) == 130
+    assert capsys.readouterr().err == "fastgmm: interrupted\n"
+    assert os.listdir(tmp_path) == []

@@ -16,13 +16,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks.bench_search import load  # noqa: E402
+from benchmarks.bench_search import load
 
-from fastgmm.selection import GaussianMixtureSearch  # noqa: E402
+from fastgmm.selection import GaussianMixtureSearch
 
 SCRIPT = """
 suppressMessages(library(mclust))

@@ -224,3 +224,30 @@ def test_a_search_is_an_estimator():
     search = small_search()
     assert clone(search).get_params() == search.get_params()
     assert isinstance(search.fit(groups()).best_estimator_, GaussianMixture)
+
+
+def test_columns_with_names_are_read_without_a_warning():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(groups(), columns=["a", "b"])
+    search = small_search().fit(X)
+    assert_array_equal(search.predict(X), small_search().fit(groups()).predict(groups()))
+    assert search.feature_names_in_.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names"):
+        search.predict(X.rename(columns={"a": "c"}))
+
+
+def test_single_precision_rows_are_searched_in_single_precision():
+    search = small_search().fit(groups().astype(np.float32))
+    double = small_search().fit(groups())
+    assert search.best_params_ == double.best_params_
+    assert search.best_estimator_.means_.dtype == np.float32
+    assert search.best_score_ == pytest.approx(double.best_score_, abs=0.05)
+
+
+def test_a_constant_feature_leaves_only_the_families_that_allow_it():
+    X = np.column_stack([groups(), np.full(300, 7.0)])
+    search = GaussianMixtureSearch([1, 2], random_state=0).fit(X)
+    failed = dict.fromkeys(search.results_["covariance_type"], False)
+    for name, failure in zip(search.results_["covariance_type"], search.results_["failure"], strict=True):
+        failed[name] |= failure is not None
+    assert [name for name, value in failed.items() if not value] == ["EII", "VII"]

@@ -8,8 +8,8 @@ orthogonal matrices, with ``m_kj = d_j^T W_k d_j``::
 
 It is minimised by a quasi-Newton method on the rotations, ``D <- D (I - S/2)^-1 (I + S/2)`` with S skew: L-BFGS on top
 of the planar second derivatives ``2 sum_k n_k (m_ki / m_kj + m_kj / m_ki - 2)``, which are the Hessian where the
-matrices are jointly diagonal. A first M-step, which starts from nothing, ends by trying every plane at a grid of angles:
-saddle points, and minima that one planar rotation leaves, are left.
+matrices are jointly diagonal. A first M-step, which starts from nothing, ends by trying every plane at a grid of
+angles: saddle points, and minima that one planar rotation leaves, are left.
 
 A step costs K D^3. Measured on samples of 100 to 300 rows with common axes, D = 50, K = 3, one core: 28 steps, 14 ms.
 Browne and McNicholas's majorisation was still 73 nats short after 3000 steps and 1.8 s (its step is bounded by the

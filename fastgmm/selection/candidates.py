@@ -103,7 +103,7 @@ def polish_candidate(candidate: Candidate, tol: float, *arguments) -> Candidate:
     estimator = candidate.estimator
     assert estimator is not None
     settings = estimator.get_params()
-    estimator.set_params(tol=tol, warm_start=True)
+    estimator.set_params(tol=tol, warm_start=True, acceleration="quasi-newton")
     fit_candidate(candidate, estimator, *arguments)
     estimator.set_params(tol=settings["tol"], warm_start=settings["warm_start"])
     return candidate

@@ -25,6 +25,7 @@ __all__ = ["GaussianMixtureSearch"]
 
 MULTIVARIATE = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 UNIVARIATE = ("E", "V")
+DTYPES = (np.float64, np.float32)
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0
 POLISH = 1e-3
@@ -153,7 +154,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         ValueError
             If a parameter is not valid or every candidate fails; the message gives the reasons.
         """
-        X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", ensure_min_samples=2)
+        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         criterion = get_criterion(self.criterion)
         sizes, names = self._checked_sizes(X.shape[0]), self._checked_names(X.shape[1])
@@ -222,6 +223,9 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
                 tol=self.tol,
                 reg_covar=self.reg_covar,
                 max_iter=self.max_iter,
+                # Most candidates need some tens of short passes, fewer than a proposal is worth; and plain EM ends at
+                # the maximum that mclust would report from the same start.
+                acceleration=None,
                 init_params=start,
                 random_state=seed,
                 prior=self.prior,
@@ -279,21 +283,26 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
 
+    def _checked(self, X) -> np.ndarray:
+        # The candidates saw an array; column names are the search's to check.
+        check_is_fitted(self, "best_estimator_")
+        return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
+
     def predict(self, X):
         """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
-        return self._best().predict(X)
+        return self._best().predict(self._checked(X))
 
     def predict_proba(self, X):
         """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
-        return self._best().predict_proba(X)
+        return self._best().predict_proba(self._checked(X))
 
     def score_samples(self, X):
         """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
-        return self._best().score_samples(X)
+        return self._best().score_samples(self._checked(X))
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean log density under the best model, in nats per sample."""
-        return self._best().score(X, sample_weight=sample_weight)
+        return self._best().score(self._checked(X), sample_weight=sample_weight)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the best model; see `GaussianMixture.sample`."""
@@ -301,7 +310,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
 
     def bic(self, X, sample_weight=None):
         """Return the best model's Bayesian information criterion; lower is better."""
-        return self._best().bic(X, sample_weight)
+        return self._best().bic(self._checked(X), sample_weight)
 
 
 def _name(candidate: Candidate) -> dict:

@@ -79,6 +79,13 @@ def test_columns_choose_and_order(capsys):
     assert_allclose(model.weights_ @ model.means_, X.mean(axis=0)[::-1], rtol=1e-10)
 
 
+def test_data_written_after_columns_are_missed_aloud(capsys):
+    """argparse gives every following word to --columns: without this, the bundled data would be read."""
+    _csv("data.csv", load_faithful())
+    assert main(["fit", "--columns", "a", "b", "data.csv"]) == 2
+    assert "--columns took data.csv for the name of a column; write DATA first" in capsys.readouterr().err
+
+
 def test_more_components_than_rows_are_skipped_with_the_reason(capsys):
     _csv("data.csv", [[0, 1], [2, 5], [9, 4], [3, 3]])
     assert main(["fit", "data.csv", "--plot", "none"]) == 0

@@ -72,6 +72,9 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
     draw = arguments.plot != "none"
+    swallowed = [name for name in arguments.columns or [] if os.path.isfile(name)]
+    if arguments.data is None and swallowed:
+        raise CommandError(f"--columns took {swallowed[0]} for the name of a column; write DATA first")
     check_output(arguments.out, "--out")
     if draw:
         check_output(arguments.plot, "--plot")

@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="write one JSON object instead of text")
-    shared.add_argument("--quiet", action="store_true", help="write nothing but faults")
+    shared.add_argument("--quiet", action="store_true", help="write no text, only data and faults")
     shared.add_argument("--debug", action="store_true", help="show the traceback of a fault")
     parser = argparse.ArgumentParser(
         prog="fastgmm", description="Gaussian mixture models from the command line.", epilog=EPILOG

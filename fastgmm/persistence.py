@@ -116,6 +116,15 @@ def load(path: str | os.PathLike[str]) -> Any:
         If the file is damaged, truncated, not a model, or of a newer format. Nothing in it is executed.
     OSError
         If there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastgmm import GaussianMixture, load, save
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+    >>> save(GaussianMixture(n_components=3), path)
+    >>> load(path)
+    GaussianMixture(n_components=3)
     """
     return _read(path, "model")
 
@@ -135,6 +144,16 @@ def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     ModelFileError, OSError
         As in `load`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastgmm import GaussianMixture, save
+    >>> from fastgmm.persistence import read_training
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+    >>> save(GaussianMixture(), path, training={"source": "faithful.csv"})
+    >>> read_training(path)
+    {'source': 'faithful.csv'}
     """
     training = _read(path, "training")
     if not isinstance(training, dict):

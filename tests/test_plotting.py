@@ -228,10 +228,12 @@ def test_criteria_draw_each_value_and_ring_the_lowest(axes):
 
 
 def test_a_hopeless_structure_does_not_flatten_the_others(axes):
-    plot_criteria({"a": {k: 100.0 + k for k in range(1, 6)}, "b": {1: 1e6, 2: 104.0}}, ax=axes)
+    plot_criteria({"a": {k: 100.0 + k for k in range(1, 6)}, "b": {1: 1e6, 2: 104.0}, "c": {1: 1e6, 2: 1e5}}, ax=axes)
     low, high = axes.get_ylim()
     assert low < 101.0
     assert high < 1000.0
+    # What is out of the picture is said to be.
+    assert [text.get_text() for text in axes.get_legend().get_texts()].count("c (above)") == 1
 
 
 def test_criteria_without_a_value_are_refused(axes):

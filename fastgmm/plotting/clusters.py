@@ -58,11 +58,15 @@ def plot_clusters(
 
     Examples
     --------
+    >>> from matplotlib.figure import Figure
     >>> from fastgmm import GaussianMixture
     >>> from fastgmm.datasets import load_faithful
     >>> from fastgmm.plotting import plot_clusters
     >>> X = load_faithful()
-    >>> ax = plot_clusters(GaussianMixture(2, random_state=0).fit(X), X)  # doctest: +SKIP
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> ax = plot_clusters(model, X, names=["eruptions", "waiting"], ax=Figure().subplots())
+    >>> ax.get_xlabel(), len(ax.patches)
+    ('eruptions', 4)
     """
     ax = new_axes(ax)
     model = mixture_of(model)

@@ -31,6 +31,18 @@ def plot_convergence(models: Any, *, gap: bool = False, ax: Axes | None = None) 
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_convergence
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> ax = plot_convergence(model, ax=Figure().subplots())
+    >>> len(ax.lines[0].get_xdata()) == model.n_iter_
+    True
     """
     ax = new_axes(ax)
     named = dict(models) if isinstance(models, Mapping) else {"": models}

@@ -38,6 +38,14 @@ def plot_criteria(
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm.plotting import plot_criteria
+    >>> curves = {"full": {1: 2608.0, 2: 2322.2, 3: 2333.8}, "tied": {1: 2608.0, 2: 2325.2, 3: 2314.3}}
+    >>> plot_criteria(curves, ax=Figure().subplots()).get_legend().get_title().get_text()
+    'ringed: tied, 3'
     """
     ax = new_axes(ax)
     from matplotlib.ticker import MaxNLocator
@@ -76,3 +84,6 @@ def _limit_to_contenders(ax: Axes, values: np.ndarray) -> None:
     ceiling = lowest + 4.0 * (np.median(values) - lowest)
     if lowest < ceiling < highest:
         ax.set_ylim(lowest - 0.06 * (ceiling - lowest), ceiling)
+        for line in ax.lines:
+            if not np.nanmin(np.asarray(line.get_ydata(), dtype=np.float64)) <= ceiling:
+                line.set_label(f"{line.get_label()} (above)")

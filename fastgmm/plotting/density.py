@@ -63,6 +63,17 @@ def plot_density(
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_density
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> plot_density(model, X, ax=Figure().subplots()).get_xlabel()
+    'x0'
     """
     ax = new_axes(ax)
     model = mixture_of(model)

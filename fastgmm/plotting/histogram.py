@@ -44,6 +44,18 @@ def plot_histogram(
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_histogram
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> ax = plot_histogram(model, X, feature=1, ax=Figure().subplots())
+    >>> [line.get_label() for line in ax.lines]
+    ['mixture', 'component 0 (36%)', 'component 1 (64%)']
     """
     ax = new_axes(ax)
     model = mixture_of(model)

@@ -47,6 +47,18 @@ def plot_outlier_scores(
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_outlier_scores
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> ax = plot_outlier_scores(model, X, fraction=0.02, ax=Figure().subplots())
+    >>> ax.get_ylabel()
+    'log density (nats)'
     """
     ax = new_axes(ax)
     model = mixture_of(model)

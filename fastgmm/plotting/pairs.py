@@ -43,6 +43,17 @@ def plot_pairs(
     Returns
     -------
     ndarray of Axes of shape (n, n)
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_pairs
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> plot_pairs(model, X, ax=Figure().subplots(2, 2)).shape
+    (2, 2)
     """
     require_matplotlib()
     model = mixture_of(model)

@@ -34,6 +34,17 @@ def plot_posterior(model: Any, X: Any, *, max_rows: int = 2000, ax: Axes | None 
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import plot_posterior
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> plot_posterior(model, X, ax=Figure().subplots()).images[0].get_array().shape
+    (272, 2)
     """
     ax = new_axes(ax)
     model = mixture_of(model)

@@ -44,6 +44,18 @@ def report_figure(
     -------
     Figure
         Left the criterion; right the clusters, or the histogram where there is one feature.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_faithful
+    >>> from fastgmm.plotting import report_figure
+    >>> X = load_faithful()
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> curves = {"full": {2: model.bic(X)}}
+    >>> [ax.get_ylabel() for ax in report_figure(model, X, curves).axes]
+    ['BIC (lower is better)', 'x1']
     """
     require_matplotlib()
     from matplotlib.figure import Figure

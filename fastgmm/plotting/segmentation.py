@@ -74,6 +74,18 @@ def plot_segmentation(model: Any, image: Any, *, colours: Any = None, ax: Axes |
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.plotting import plot_segmentation
+    >>> image = np.random.default_rng(0).normal(scale=0.05, size=(20, 30, 3)) + 0.2
+    >>> image[5:15, 10:20] += [0.6, 0.3, 0.0]
+    >>> model = GaussianMixture(2, random_state=0).fit(image.reshape(-1, 3))
+    >>> plot_segmentation(model, image, ax=Figure().subplots()).images[0].get_array().shape
+    (20, 30, 3)
     """
     ax = new_axes(ax)
     if isinstance(colours, str):

@@ -112,6 +112,14 @@ def test_names_and_weights_of_rows_are_no_features():
         assert_array_equal(table.weights, [2.0, 0.0, 1.0])
 
 
+def test_a_column_without_a_name_is_row_names_not_a_feature():
+    """What R's write.csv and pandas' to_csv write."""
+    table = read_table(write("data.csv", '"","a","b"\n"1",1,2.5\n"2",-3,1e-7\n"3",4,1e20\n'))
+    assert table.columns == ["a", "b"]
+    assert_array_equal(table.X, X)
+    assert read_table("data.csv", ["b"], id_column="").ids == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("content", "options", "expected"),
     [

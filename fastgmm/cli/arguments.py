@@ -19,7 +19,9 @@ def add_data_options(parser: argparse.ArgumentParser, optional: bool = False) ->
         metavar="DATA",
         help="CSV, TSV, Parquet, Arrow IPC or .npy file, with or without a header; - for standard input",
     )
-    parser.add_argument("--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all)")
+    parser.add_argument(
+        "--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all with a name)"
+    )
     parser.add_argument("--id", metavar="COL", help="column of row names, which is not modelled")
 
 

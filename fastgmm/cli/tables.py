@@ -67,7 +67,7 @@ def read_table(
     path : str or path-like
         '-' for standard input.
     columns : sequence of str, optional
-        Which columns, in this order; all that are not the next two unless given.
+        Which columns, in this order; all that have a name and are not the next two unless given.
     id_column, weight_column : str, optional
     known_columns : sequence of str, optional
         What a model's columns are called: chosen where `columns` is not given and the file has names.
@@ -94,7 +94,8 @@ def read_table(
             )
         columns = known_columns
     if columns is None:
-        columns = [name for name in raw.names if name not in (id_column, weight_column)]
+        # R and pandas write the names of rows, mostly their numbers, into a column without a name: no feature.
+        columns = [name for name in raw.names if name and name not in (id_column, weight_column)]
     for name in columns:
         raw.position(name, "--columns")
     if not columns:

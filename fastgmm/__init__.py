@@ -10,6 +10,7 @@ from fastgmm.config import config_context, get_config, set_config
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
 from fastgmm.persistence import load, save
+from fastgmm.regressor import GaussianMixtureRegressor
 from fastgmm.selection import GaussianMixtureSearch
 from fastgmm.show_config import show_config
 
@@ -20,6 +21,7 @@ __all__ = [
     "GaussianMixture",
     "GaussianMixtureClassifier",
     "GaussianMixtureOutlierDetector",
+    "GaussianMixtureRegressor",
     "GaussianMixtureSearch",
     "__version__",
     "config_context",

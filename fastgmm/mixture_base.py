@@ -21,6 +21,7 @@ from fastgmm import inference
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
+from fastgmm.inference_methods import InferenceMethods
 from fastgmm.input_validation import check_component_labels, check_memberships, check_sample_weight, is_finite
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
@@ -31,7 +32,7 @@ __all__ = ["BaseMixture"]
 DTYPES = (np.float64, np.float32)
 
 
-class BaseMixture(DensityMixin, BaseEstimator):
+class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
     """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
 
     A state is anything a source's pass takes: a `MixtureParameters`, or a posterior that reads like one.

@@ -1,0 +1,156 @@
+"""Marginals and conditionals of a Gaussian mixture: again Gaussian mixtures.
+
+References
+----------
+Bishop (2006), Pattern Recognition and Machine Learning, equations 2.81, 2.82 and 2.98; Sung (2004), Gaussian mixture
+regression and classification, section 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgmm.inference.density import responsibilities
+from fastgmm.model import MixtureParameters
+from fastgmm.model.covariance import factorise
+
+__all__ = ["ConditionalMixtures", "Conditioner", "full_covariances", "marginal"]
+
+# Values of a block's largest array.
+BLOCK_VALUES = 1 << 18
+
+
+def full_covariances(parameters: MixtureParameters) -> np.ndarray:
+    """Return a covariance matrix per component, (n_components, n_features, n_features)."""
+    k, d = parameters.means.shape
+    covariances = parameters.covariances
+    if parameters.structure == "full":
+        return covariances
+    if parameters.structure == "tied":
+        return np.broadcast_to(covariances, (k, d, d))
+    variances = covariances if parameters.structure == "diag" else np.repeat(covariances[:, None], d, axis=1)
+    return variances[:, :, None] * np.eye(d)
+
+
+def marginal(parameters: MixtureParameters, columns: np.ndarray) -> MixtureParameters:
+    """Return the distribution of some of the features, in the order of `columns`."""
+    covariances = parameters.covariances
+    if parameters.structure == "full":
+        covariances = covariances[:, columns[:, None], columns]
+    elif parameters.structure == "tied":
+        covariances = covariances[columns[:, None], columns]
+    elif parameters.structure == "diag":
+        covariances = covariances[:, columns]
+    covariances = np.ascontiguousarray(covariances)
+    return MixtureParameters(
+        parameters.structure,
+        parameters.weights,
+        np.ascontiguousarray(parameters.means[:, columns]),
+        covariances,
+        factorise(covariances, parameters.structure),
+    )
+
+
+@dataclass(frozen=True)
+class ConditionalMixtures:
+    """The distribution of the other features given values of some: one Gaussian mixture per row.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_rows, n_components), float64
+        Rows sum to one.
+    means : ndarray of shape (n_rows, n_components, n_free), float64
+    covariances : ndarray of shape (n_components, n_free, n_free), float64
+        The same for every row.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, row: int) -> MixtureParameters:
+        """Return the mixture of one row."""
+        factor = factorise(self.covariances, "full")
+        return MixtureParameters("full", self.weights[row], self.means[row], self.covariances, factor)
+
+    def mean(self) -> np.ndarray:
+        """Return the expectation for each row, shape (n_rows, n_free)."""
+        return np.einsum("nk,nkf->nf", self.weights, self.means)
+
+    def covariance(self) -> np.ndarray:
+        """Return the covariance for each row, shape (n_rows, n_free, n_free), in squared units of the features."""
+        centred = self.means - self.mean()[:, None, :]
+        between = np.einsum("nk,nkf,nkg->nfg", self.weights, centred, centred)
+        return between + np.tensordot(self.weights, self.covariances, axes=1)
+
+    def log_density(self, values: np.ndarray) -> np.ndarray:
+        """Return the log density of one row of `values` (n_rows, n_free) under each mixture, in nats."""
+        factor = factorise(self.covariances, "full")
+        whitened = np.einsum("nkf,kfg->nkg", values[:, None, :] - self.means, factor)
+        normaliser = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+        normaliser -= 0.5 * values.shape[1] * np.log(2.0 * np.pi)
+        with np.errstate(divide="ignore"):
+            joint = np.log(self.weights) + normaliser - 0.5 * (whitened**2).sum(axis=2)
+        return np.logaddexp.reduce(joint, axis=1)
+
+    def sample(self, random_state: np.random.RandomState) -> np.ndarray:
+        """Return one draw from each mixture, shape (n_rows, n_free)."""
+        positions = random_state.uniform(size=(len(self), 1))
+        chosen = (np.cumsum(self.weights, axis=1) < positions).sum(axis=1).clip(max=self.weights.shape[1] - 1)
+        noise = random_state.standard_normal((len(self), self.means.shape[2]))
+        factor = np.linalg.cholesky(self.covariances)
+        return self.means[np.arange(len(self)), chosen] + np.einsum("nfg,ng->nf", factor[chosen], noise)
+
+
+class Conditioner:
+    """What does not depend on the values: the given features' marginal and each component's regression on them.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    given : ndarray of int
+        Columns whose values are known; the free ones are the others, in order.
+
+    Attributes
+    ----------
+    marginal : MixtureParameters
+        Of the given columns.
+    coefficients : ndarray of shape (n_components, n_given, n_free)
+        A component's conditional mean is ``means_free + (values - means_given) @ coefficients``.
+    covariances : ndarray of shape (n_components, n_free, n_free)
+    """
+
+    def __init__(self, parameters: MixtureParameters, given: np.ndarray) -> None:
+        free = np.setdiff1d(np.arange(parameters.n_features), given)
+        order = np.concatenate([given, free])
+        n_given = len(given)
+        self.marginal = marginal(parameters, given)
+        # In the Cholesky factor of the covariance with the given columns first, the last block is the factor of the
+        # conditional covariance: nothing is subtracted, so it stays positive definite.
+        factor = np.linalg.cholesky(full_covariances(parameters)[:, order[:, None], order])
+        upper_left, lower_left = factor[:, :n_given, :n_given], factor[:, n_given:, :n_given]
+        self.coefficients = np.linalg.solve(upper_left.transpose(0, 2, 1), lower_left.transpose(0, 2, 1))
+        corner = factor[:, n_given:, n_given:]
+        self.covariances = corner @ corner.transpose(0, 2, 1)
+        self.means_free = parameters.means[:, free]
+
+    def at(self, values: np.ndarray) -> ConditionalMixtures:
+        """Return the mixtures for rows of `values` (n_rows, n_given)."""
+        weights = responsibilities(values, self.marginal, np.dtype(np.float64))
+        centred = values[:, None, :] - self.marginal.means
+        means = self.means_free + np.einsum("nkg,kgf->nkf", centred, self.coefficients)
+        return ConditionalMixtures(weights, means, self.covariances)
+
+    def blocks(self, values: np.ndarray) -> Iterator[tuple[slice, ConditionalMixtures]]:
+        """Yield the mixtures a few thousand rows at a time, with the slice of rows they belong to."""
+        k, n_given, n_free = self.coefficients.shape
+        n_rows = max(1, BLOCK_VALUES // (k * max(n_given, n_free)))
+        for start in range(0, len(values), n_rows):
+            part = slice(start, start + n_rows)
+            yield part, self.at(np.ascontiguousarray(values[part], dtype=np.float64))

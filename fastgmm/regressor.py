@@ -1,0 +1,299 @@
+"""Regression by the conditional of a joint Gaussian mixture of inputs and targets."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import inference
+from fastgmm.em import INIT_PARAMS
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner
+from fastgmm.input_validation import check_sample_weight
+from fastgmm.model.covariance import STRUCTURES
+
+__all__ = ["GaussianMixtureRegressor"]
+
+
+class GaussianMixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Predict targets, their spread and their whole distribution from a Gaussian mixture of inputs and targets.
+
+    The mixture is fitted to the rows ``[X, y]``; given X, y is again a Gaussian mixture, whose mean is predicted.
+    With one component this is linear regression; with more, the lines are blended smoothly.
+
+    Parameters
+    ----------
+    n_components : int or 'bic', default='bic'
+        'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`.
+    covariance_type : str, default='full'
+        As in `GaussianMixture`, for inputs and targets together. Under axis-aligned types a component predicts a
+        constant.
+    max_components : int, default=9
+        For ``n_components='bic'``.
+    tol, reg_covar, max_iter, n_init, init_params
+        As in `GaussianMixture`; `reg_covar` is in units of standardised columns. Inputs and targets are standardised
+        for the fit, and the mixture is given back in their own units.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    mixture_ : GaussianMixture
+        Of inputs and targets, standardised: ``(x - centre_) / scale_``.
+    centre_, scale_ : ndarray of shape (n_features + n_targets,), float64
+        In units of the data.
+    n_components_, n_iter_ : int
+        Components and iterations of the model chosen.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        When X had column names.
+
+    References
+    ----------
+    Ghahramani and Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 6 (1994), section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import GaussianMixtureRegressor
+    >>> x = np.linspace(-3, 3, 300)
+    >>> model = GaussianMixtureRegressor(random_state=0).fit(x[:, None], np.abs(x))
+    >>> bool(np.abs(model.predict([[-2.0], [2.0]]) - 2.0).max() < 0.1)
+    True
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "max_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(INIT_PARAMS))],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components="bic",
+        *,
+        covariance_type="full",
+        max_components=9,
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.max_components = max_components
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the mixture of inputs and targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter are not valid, or no number of components could be fitted
+            (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        self._one_target = y.ndim == 1
+        rows = np.column_stack([X, y]).astype(np.float64, copy=False)
+        # Column by column about its first value: digits survive far from the origin.
+        shifted = rows - rows[0]
+        weight = check_sample_weight(sample_weight, len(rows))
+        mean = np.average(shifted, axis=0, weights=weight)
+        sd = np.sqrt(np.average((shifted - mean) ** 2, axis=0, weights=weight))
+        self.centre_, self.scale_ = rows[0] + mean, np.where(sd > 0, sd, 1.0)
+        standardised = (shifted - mean) / self.scale_
+        self.mixture_ = self._fit_mixture(standardised, weight)
+        self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
+        return self
+
+    def _fit_mixture(self, rows: np.ndarray, sample_weight) -> GaussianMixture:
+        fixed = not isinstance(self.n_components, str)
+        sizes = [self.n_components] if fixed else range(1, self.max_components + 1)
+        # One seed for all sizes: what a size comes to does not hang on those tried before.
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        total = len(rows) if sample_weight is None else sample_weight.sum()
+        best, failure = None, None
+        for size in sizes:
+            model = GaussianMixture(
+                size,
+                covariance_type=self.covariance_type,
+                tol=self.tol,
+                reg_covar=self.reg_covar,
+                max_iter=self.max_iter,
+                n_init=self.n_init,
+                init_params=self.init_params,
+                random_state=seed,
+            )
+            covariances = model._structure.n_parameters(size, rows.shape[1])
+            if not fixed and size > 1 and covariances + size * (rows.shape[1] + 1) > total * rows.shape[1] / 2:
+                # More parameters than half the numbers there are: a criterion for large samples says nothing.
+                break
+            try:
+                with warnings.catch_warnings():
+                    if not fixed:
+                        # A size that has not converged has the larger BIC it deserves.
+                        warnings.simplefilter("ignore", ConvergenceWarning)
+                    model.fit(rows, sample_weight=sample_weight)
+            except ValueError as error:
+                failure = failure or error
+                continue
+            bic = 0.0 if fixed else model.bic(rows, sample_weight=sample_weight)
+            if best is None or bic < best[0]:
+                best = (bic, model)
+        if best is None:
+            assert failure is not None, "at least one size was tried"
+            raise failure
+        return best[1]
+
+    # Predicting.
+
+    def _check_rows(self, X) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=np.float64)
+
+    def _conditioner(self) -> Conditioner:
+        return Conditioner(self.mixture_._gaussian(), np.arange(self.n_features_in_))
+
+    def _standardised(self, X: np.ndarray) -> np.ndarray:
+        d = self.n_features_in_
+        return (X - self.centre_[:d]) / self.scale_[:d]
+
+    def _targets(self, values: np.ndarray) -> np.ndarray:
+        d = self.n_features_in_
+        values = values * self.scale_[d:] + self.centre_[d:]
+        return values[:, 0] if self._one_target else values
+
+    def predict(self, X):
+        """Return the expectation of the targets for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
+            Shaped as the y of `fit`.
+        """
+        X = self._check_rows(X)
+        conditioner = self._conditioner()
+        out = np.empty((len(X), len(self.scale_) - X.shape[1]))
+        for part, mixtures in conditioner.blocks(self._standardised(X)):
+            out[part] = mixtures.mean()
+        return self._targets(out)
+
+    def predict_covariance(self, X):
+        """Return the spread of the targets about their expectation for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_samples,) or (n_samples, n_targets, n_targets), float64
+            The variance where y was one-dimensional; in squared units of the targets.
+        """
+        X = self._check_rows(X)
+        scale = self.scale_[X.shape[1] :]
+        out = np.empty((len(X), len(scale), len(scale)))
+        for part, mixtures in self._conditioner().blocks(self._standardised(X)):
+            out[part] = mixtures.covariance() * scale[:, None] * scale
+        return out[:, 0, 0] if self._one_target else out
+
+    def condition(self, X) -> ConditionalMixtures:
+        """Return the whole distribution of the targets for each row, in their own units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ConditionalMixtures
+            Of ``n_samples`` mixtures in ``n_targets`` features.
+        """
+        X = self._check_rows(X)
+        d = X.shape[1]
+        mixtures = self._conditioner().at(self._standardised(X))
+        scale = self.scale_[d:]
+        return ConditionalMixtures(
+            mixtures.weights,
+            mixtures.means * scale + self.centre_[d:],
+            mixtures.covariances * scale[:, None] * scale,
+        )
+
+    def log_density(self, X, y):
+        """Return the log density of the targets given the inputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64
+            In nats, per unit of the targets.
+        """
+        X = self._check_rows(X)
+        d = X.shape[1]
+        y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        if y.shape[1] != len(self.scale_) - d:
+            raise ValueError(f"y has {y.shape[1]} targets; expected {len(self.scale_) - d}, as in fit")
+        inputs = self._standardised(X)
+        whole = np.column_stack([inputs, (y - self.centre_[d:]) / self.scale_[d:]])
+        dtype = np.dtype(np.float64)
+        joint = inference.log_density(whole, self.mixture_._gaussian(), dtype)
+        given = inference.log_density(inputs, self._conditioner().marginal, dtype)
+        return joint - given - np.log(self.scale_[d:]).sum()
+
+    def sample(self, X, *, random_state=None):
+        """Draw targets for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        random_state : int, RandomState or None
+            The estimator's own `random_state` when None.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
+        """
+        X = self._check_rows(X)
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        parts = [m.sample(random_state) for _, m in self._conditioner().blocks(self._standardised(X))]
+        return self._targets(np.concatenate(parts))

@@ -236,6 +236,35 @@ def test_a_hopeless_structure_does_not_flatten_the_others(axes):
     assert [text.get_text() for text in axes.get_legend().get_texts()].count("c (above)") == 1
 
 
+def test_criteria_of_a_search_are_those_of_its_table(X, axes):
+    search = GaussianMixtureSearch(range(1, 4), ["EEE", "VVV"]).fit(X)
+    for criterion in ("BIC", "ICL"):
+        axes.clear()
+        plot_criteria(search, criterion=criterion, ax=axes)
+        for line, name in zip(axes.lines, ["EEE", "VVV"], strict=False):
+            held = [
+                value
+                for value, owner in zip(
+                    search.results_[criterion.lower()], search.results_["covariance_type"], strict=True
+                )
+                if owner == name
+            ]
+            assert_array_equal(line.get_ydata(), held)
+        assert criterion in axes.get_ylabel()
+    with pytest.raises(ValueError, match="criterion is 'cake'"):
+        plot_criteria(search, criterion="cake", ax=axes)
+
+
+def test_empty_components_are_not_drawn(axes):
+    """A variational fit leaves components empty, where the prior put them."""
+    rng = np.random.RandomState(0)
+    X = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 10.0])
+    model = GaussianMixture.from_parameters([0.5, 1e-5, 0.49999], [[0, 0], [5, 5], [10, 10]], [np.eye(2)] * 3)
+    plot_clusters(model, X, ax=axes)
+    assert [ellipse.center for ellipse in ellipses(axes)] == [(0, 0), (0, 0), (10, 10), (10, 10)]
+    assert [text.get_text()[0] for text in axes.get_legend().get_texts()] == ["0", "2"]
+
+
 def test_criteria_without_a_value_are_refused(axes):
     with pytest.raises(ValueError, match="no finite value"):
         plot_criteria({"a": {1: np.nan}}, ax=axes)

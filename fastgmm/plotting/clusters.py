@@ -21,6 +21,8 @@ __all__ = ["add_points", "plot_clusters"]
 
 # Areas in points squared: of a certain point, and added to one of which nothing is known.
 SMALLEST, GROWTH = 9.0, 110.0
+# A component of fewer rows than this is empty.
+LEAST_COUNT = 0.5
 
 
 def plot_clusters(
@@ -35,6 +37,8 @@ def plot_clusters(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw rows by component, larger the less certain they are, and each component's ellipses.
+
+    Components of less than half a row are empty and not drawn.
 
     Parameters
     ----------
@@ -76,7 +80,9 @@ def plot_clusters(
     plane = view_of(moments, view, names)
     seen = plane.mixture(moments)
     add_points(ax, model, X[some_rows(X.shape[0], max_points)], plane)
-    for k in range(seen.weights.shape[0]):
+    # What a variational fit has left empty lies where its prior put it, and is no cluster.
+    present = np.flatnonzero(seen.weights * X.shape[0] >= LEAST_COUNT).tolist()
+    for k in present:
         for probability in probabilities:
             add_ellipse(ax, seen.means[k], seen.covariances[k], probability, fill=False, edgecolor=colour(k), lw=1.3)
         ax.plot(*seen.means[k], marker="+", color="black", ms=9, mew=2.0, zorder=4)
@@ -84,7 +90,7 @@ def plot_clusters(
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
     if legend:
-        add_component_legend(ax, model.weights_, getattr(model, "noise_weight_", None))
+        add_component_legend(ax, model.weights_, present, getattr(model, "noise_weight_", None))
     return ax
 
 
@@ -109,15 +115,16 @@ def add_points(ax: Axes, model: Any, X: np.ndarray, plane: View) -> None:
         )
 
 
-def add_component_legend(ax: Axes, weights: np.ndarray, noise_weight: float | None = None, most: int = 12) -> None:
+def add_component_legend(
+    ax: Axes, weights: np.ndarray, present: list[int], noise_weight: float | None = None, most: int = 12
+) -> None:
     """Name the components, with their weights, and what sizes mean; nothing for one component or very many."""
-    if not 1 < weights.shape[0] <= most:
+    if not 1 < len(present) <= most:
         return
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], ls="none", marker=marker(k), color=colour(k), label=f"{k}  ({weight:.0%})")
-        for k, weight in enumerate(weights)
+        Line2D([], [], ls="none", marker=marker(k), color=colour(k), label=f"{k}  ({weights[k]:.0%})") for k in present
     ]
     if noise_weight is not None:
         handles.append(Line2D([], [], ls="none", marker="x", color=NOISE, label=f"noise  ({noise_weight:.0%})"))

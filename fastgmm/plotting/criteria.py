@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.palette import colour, marker
@@ -13,11 +14,13 @@ from fastgmm.plotting.palette import colour, marker
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from fastgmm.selection import GaussianMixtureSearch
+
 __all__ = ["plot_criteria"]
 
 
 def plot_criteria(
-    curves: Mapping[str, Mapping[int, float]],
+    curves: Mapping[str, Mapping[int, float]] | GaussianMixtureSearch,
     *,
     criterion: str = "BIC",
     best: tuple[str, int] | None = None,
@@ -27,10 +30,10 @@ def plot_criteria(
 
     Parameters
     ----------
-    curves : mapping of str to mapping of int to float
+    curves : mapping of str to mapping of int to float, or fitted GaussianMixtureSearch
         ``curves[structure][n_components]``, in nats; lower is better. NaN leaves a gap.
     criterion : str, default='BIC'
-        Its name.
+        Its name; of a search, which of 'BIC', 'ICL' and 'AIC'.
     best : (structure, n_components), optional
         The winner; the lowest value unless given.
     ax : Axes, optional
@@ -50,6 +53,8 @@ def plot_criteria(
     ax = new_axes(ax)
     from matplotlib.ticker import MaxNLocator
 
+    if not isinstance(curves, Mapping):
+        curves = _curves_of(curves, criterion)
     known = {(name, k): value for name, curve in curves.items() for k, value in curve.items() if np.isfinite(value)}
     if not known:
         raise ValueError("curves holds no finite value; expected at least one candidate that was fitted")
@@ -76,6 +81,17 @@ def plot_criteria(
     ax.set(xlabel="number of components", ylabel=f"{criterion} (lower is better)")
     ax.legend(title=f"ringed: {best[0]}, {best[1]}", fontsize=8, title_fontsize=8)
     return ax
+
+
+def _curves_of(search: GaussianMixtureSearch, criterion: str) -> dict[str, dict[int, float]]:
+    if criterion.lower() not in ("bic", "icl", "aic"):
+        raise ValueError(f"criterion is {criterion!r}; expected 'BIC', 'ICL' or 'AIC'")
+    check_is_fitted(search, "results_")
+    table = search.results_
+    curves: dict[str, dict[int, float]] = {}
+    for name, k, value in zip(table["covariance_type"], table["n_components"], table[criterion.lower()], strict=True):
+        curves.setdefault(name, {})[k] = float(value)
+    return curves
 
 
 def _limit_to_contenders(ax: Axes, values: np.ndarray) -> None:

@@ -66,24 +66,7 @@ def recentre(statistics: SufficientStatistics, centres: np.ndarray) -> Sufficien
 
     Exact where the statistics are about their own means; elsewhere digits are lost as the old centres lie far off.
     """
-    shift = statistics.centres - centres
-    moved = statistics.counts[:, None] * shift
-    structure, scatter = statistics.structure, statistics.scatter
-    if structure in ("full", "tied"):
-        left = statistics.sums[:, :, None] * shift[:, None, :]
-        cross = left + left.transpose(0, 2, 1) + moved[:, :, None] * shift[:, None, :]
-        scatter = scatter + (cross if structure == "full" else cross.sum(axis=0))
-    else:
-        cross = (2.0 * statistics.sums + moved) * shift
-        scatter = scatter + (cross if structure == "diag" else cross.sum(axis=1))
-    return SufficientStatistics(
-        structure,
-        np.array(centres),
-        statistics.counts.copy(),
-        statistics.sums + moved,
-        scatter,
-        statistics.log_likelihood,
-    )
+    return statistics.about(centres)
 
 
 def add_part(statistics: SufficientStatistics, part: SufficientStatistics, chosen: slice) -> None:

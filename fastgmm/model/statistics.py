@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +18,13 @@ _SCATTER_SHAPE = {
     "diag": lambda k, d: (k, d),
     "spherical": lambda k, d: (k,),
 }
+
+# Serialised: this, then centres, counts, sums and scatter as little-endian float64, then the CRC-32 of all before it.
+_MAGIC = b"fgmmstat"
+_HEADER = struct.Struct("<8sHHQQd")  # magic, version, structure, n_components, n_features, log_likelihood
+_CHECKSUM = struct.Struct("<I")
+_VERSION = 1
+_CODES = ("full", "tied", "diag", "spherical")
 
 
 @dataclass
@@ -63,21 +73,144 @@ class SufficientStatistics:
             np.zeros(_SCATTER_SHAPE[structure](n_components, n_features)),
         )
 
-    def merge(self, other: SufficientStatistics) -> None:
-        """Add the statistics of other rows, taken about the same centres, to these in place.
+    def about(self, centres: np.ndarray) -> SufficientStatistics:
+        """Return the same rows' statistics about other centres; these are left as they are.
+
+        With ``h = c - centres``: sums gain ``counts h``, the scatter ``sums h^T + h sums^T + counts h h^T``. The
+        formula is exact; its rounding grows with ``(|h| / sd)^2`` where rows lie far from either centre.
+
+        Parameters
+        ----------
+        centres : ndarray of shape (n_components, n_features), float64
+
+        Returns
+        -------
+        SufficientStatistics
 
         Raises
         ------
         ValueError
-            If the structures or the centres differ.
+            If `centres` has another shape.
+        """
+        if np.shape(centres) != self.centres.shape:
+            raise ValueError(
+                f"centres has shape {np.shape(centres)}; expected (n_components, n_features) = {self.centres.shape}"
+            )
+        shift = self.centres - centres
+        moved = self.counts[:, None] * shift
+        scatter = self.scatter
+        if self.structure in ("full", "tied"):
+            left = self.sums[:, :, None] * shift[:, None, :]
+            cross = left + left.transpose(0, 2, 1) + moved[:, :, None] * shift[:, None, :]
+            scatter = scatter + (cross if self.structure == "full" else cross.sum(axis=0))
+        else:
+            cross = (2.0 * self.sums + moved) * shift
+            scatter = scatter + (cross if self.structure == "diag" else cross.sum(axis=1))
+        return SufficientStatistics(
+            self.structure,
+            np.array(centres, dtype=np.float64),
+            self.counts.copy(),
+            self.sums + moved,
+            scatter,
+            self.log_likelihood,
+        )
+
+    def merge(self, other: SufficientStatistics) -> None:
+        """Add the statistics of other rows to these, in place, whatever centres they were taken about.
+
+        Those of `other` are moved to these centres (see `about`), so shards made elsewhere may each have used centres
+        of their own. The order of merging matters to rounding only.
+
+        Raises
+        ------
+        ValueError
+            If the structures or the sizes differ.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm.model import SufficientStatistics
+        >>> a = SufficientStatistics("diag", np.array([[1.0]]), np.array([2.0]), np.array([[0.0]]), np.array([[2.0]]))
+        >>> b = SufficientStatistics("diag", np.array([[3.0]]), np.array([1.0]), np.array([[0.0]]), np.array([[0.0]]))
+        >>> a.merge(SufficientStatistics.from_bytes(b.to_bytes()))  # rows 0, 2 and 3, about 1
+        >>> a.counts, a.sums, a.scatter
+        (array([3.]), array([[2.]]), array([[6.]]))
         """
         if self.structure != other.structure:
             raise ValueError(
                 f"other has structure {other.structure!r}; expected {self.structure!r}, the structure merged into"
             )
+        if self.centres.shape != other.centres.shape:
+            raise ValueError(
+                f"other has (n_components, n_features) = {other.centres.shape}; expected {self.centres.shape}, the "
+                "sizes merged into"
+            )
         if not np.array_equal(self.centres, other.centres):
-            raise ValueError("other was accumulated about different centres; accumulate all parts with the same means")
+            other = other.about(self.centres)
         self.counts += other.counts
         self.sums += other.sums
         self.scatter += other.scatter
         self.log_likelihood += other.log_likelihood
+
+    def to_bytes(self) -> bytes:
+        """Return these statistics as bytes for `from_bytes`, on this machine or another; no pickle.
+
+        Returns
+        -------
+        bytes
+            A header, the arrays as little-endian float64, and a CRC-32: ``8 (2 K D + K + scatter.size) + 40`` bytes.
+        """
+        n_components, n_features = self.centres.shape
+        code = _CODES.index(self.structure)
+        header = _HEADER.pack(_MAGIC, _VERSION, code, n_components, n_features, self.log_likelihood)
+        arrays = (self.centres, self.counts, self.sums, self.scatter)
+        content = header + b"".join(np.ascontiguousarray(array, dtype="<f8").tobytes() for array in arrays)
+        return content + _CHECKSUM.pack(zlib.crc32(content))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> SufficientStatistics:
+        """Return the statistics that `to_bytes` wrote, bit for bit.
+
+        Parameters
+        ----------
+        content : bytes-like
+
+        Returns
+        -------
+        SufficientStatistics
+
+        Raises
+        ------
+        ValueError
+            If the bytes are something else, of a newer version, cut short, or damaged.
+        """
+        content = bytes(content)
+        if len(content) < _HEADER.size or not content.startswith(_MAGIC):
+            raise ValueError(
+                f"content is {len(content)} bytes that begin {content[:8]!r}; expected what "
+                "SufficientStatistics.to_bytes returned"
+            )
+        _, version, code, n_components, n_features, log_likelihood = _HEADER.unpack_from(content)
+        if version != _VERSION:
+            raise ValueError(
+                f"content has version {version}; expected {_VERSION}. Read it with the fastgmm that wrote it, or newer"
+            )
+        if code >= len(_CODES):
+            raise ValueError(f"content is damaged: there is no structure {code}; expected 0 to {len(_CODES) - 1}")
+        k, d = n_components, n_features
+        shapes = ((k, d), (k,), (k, d), _SCATTER_SHAPE[_CODES[code]](k, d))
+        expected = _HEADER.size + 8 * sum(map(math.prod, shapes)) + _CHECKSUM.size
+        if len(content) != expected:
+            raise ValueError(
+                f"content has {len(content)} bytes; expected {expected} for {k} components of {d} features. It was cut "
+                "short or is damaged: send it again"
+            )
+        if _CHECKSUM.unpack_from(content, expected - _CHECKSUM.size)[0] != zlib.crc32(content[: -_CHECKSUM.size]):
+            raise ValueError("content fails its checksum: it is damaged, send it again")
+        arrays, at = [], _HEADER.size
+        for shape in shapes:
+            size = math.prod(shape)
+            part = np.frombuffer(content, dtype="<f8", count=size, offset=at).reshape(shape)
+            arrays.append(part.astype(np.float64))  # a copy: bytes are read-only
+            at += 8 * size
+        return cls(_CODES[code], *arrays, log_likelihood)

@@ -2,6 +2,12 @@
 
 ``time_`` is seconds, ``peakmem_`` bytes, ``track_`` the unit it states. scikit-learn stands beside fastgmm wherever a
 speed is claimed. ``figures.py``, one folder up, prints the same measurements in one run with their targets.
+
+    cd asv_bench
+    asv machine --yes                   # once
+    asv run --quick                     # builds the last commit into an environment of its own
+    asv run --quick -E existing         # this Python and the fastgmm that it imports
+    asv run -E existing --bench bench_kernels
 """
 
 import os

@@ -17,7 +17,7 @@ __all__ = [
     "Workload",
     "make_rows",
     "make_start",
-    "precisions_of",
+    "true_parameters",
 ]
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -101,7 +101,8 @@ def _covariances(workload: Workload, rng: np.random.Generator) -> np.ndarray:
     return matrices[0] if workload.covariance_type == "tied" else matrices
 
 
-def _truth(workload: Workload) -> Parameters:
+def true_parameters(workload: Workload) -> Parameters:
+    """Return what the rows are drawn from."""
     rng = np.random.default_rng([workload.seed, 1])
     weights = rng.uniform(0.5, 1.5, size=workload.n_components)
     return Parameters(weights / weights.sum(), _means(workload, rng), _covariances(workload, rng))
@@ -109,7 +110,7 @@ def _truth(workload: Workload) -> Parameters:
 
 def make_rows(workload: Workload) -> np.ndarray:
     """Return the rows, (n_samples, n_features) of the workload's dtype, in random order."""
-    weights, means, covariances = _truth(workload)
+    weights, means, covariances = true_parameters(workload)
     rng = np.random.default_rng([workload.seed, 2])
     labels = rng.choice(workload.n_components, size=workload.n_samples, p=weights)
     X = rng.normal(size=(workload.n_samples, workload.n_features))
@@ -131,16 +132,11 @@ def make_rows(workload: Workload) -> np.ndarray:
 
 def make_start(workload: Workload) -> Parameters:
     """Return parameters to start EM from: the true ones, off by enough that many iterations still move them."""
-    _, means, covariances = _truth(workload)
+    _, means, covariances = true_parameters(workload)
     rng = np.random.default_rng([workload.seed, 3])
     k = workload.n_components
     off = rng.normal(size=means.shape) * (0.3 if workload.overlapping else 0.8) / np.sqrt(workload.n_features)
     return Parameters(np.full(k, 1.0 / k), means + off, 1.3 * covariances)
-
-
-def precisions_of(covariance_type: str, covariances: np.ndarray) -> np.ndarray:
-    """Return the inverses, in the same shape."""
-    return np.linalg.inv(covariances) if covariance_type in ("full", "tied") else 1.0 / covariances
 
 
 #: One per structure and regime: what every figure of speed is first read on.

@@ -1,4 +1,5 @@
 """The libraries fastgmm is compared with, each in a process of its own that answers the same requests.
 
-`install` makes their commands, `measure` drives them in turn; worker.py and the C++ files are the processes.
+`install` makes their commands and `measure` drives them in turn. The processes are benchmarks/libraries.py for those in
+Python and the C++ files here for the others.
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 __all__ = ["PEERS", "MissingPeerError", "can_do", "clean", "default_cache", "peer_command"]
 
 HERE = Path(__file__).parent
+WORKER = HERE.parent / "benchmarks" / "libraries.py"
 ONEDAL_REQUIREMENTS = ("daal4py==2024.7.0", "scikit-learn<1.6", "numpy<2", "packaging")
 # The Pythons that release has wheels for, newest first.
 ONEDAL_PYTHONS = ("3.12", "3.11", "3.10", "3.9")
@@ -38,7 +39,7 @@ def _run(name: str, command: list[str], remedy: str) -> None:
 
 def _this_python(name: str) -> Callable[[Path], list[str]]:
     def command(cache: Path) -> list[str]:
-        return [sys.executable, str(HERE / "worker.py"), name]
+        return [sys.executable, str(WORKER), name]
 
     return command
 
@@ -59,7 +60,7 @@ def _onedal(cache: Path) -> list[str]:
         _run("oneDAL", [str(python), "-m", "pip", "install", "--quiet", *ONEDAL_REQUIREMENTS], remedy)
         if not _has_daal4py(python):
             raise MissingPeerError(f"oneDAL: daal4py was installed but cannot be imported. {remedy}")
-    return [str(python), str(HERE / "worker.py"), "onedal"]
+    return [str(python), str(WORKER), "onedal"]
 
 
 def _has_daal4py(python: Path) -> bool:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from benchmarks.workloads import Workload, make_rows, make_start, precisions_of
+from benchmarks.libraries import precisions_of
+from benchmarks.workloads import Workload, make_rows, make_start
 
 from peers.install import can_do, clean
 

@@ -1,7 +1,8 @@
-"""Answers requests for EM iterations by one library, as the C++ peers do (see driver.hpp).
+"""EM iterations of the Python libraries, and a process that makes them on request.
 
-Run as ``python worker.py {fastgmm,scikit-learn,onedal} FOLDER COVARIANCE_TYPE``; needs nothing but NumPy and that
-library, for oneDAL has an environment of its own.
+Run as ``python libraries.py {fastgmm,scikit-learn,onedal} FOLDER COVARIANCE_TYPE``; answers as the
+C++ peers do (see peers/driver.hpp) and needs nothing but NumPy and that library, for oneDAL has an environment of its
+own.
 """
 
 import os
@@ -19,7 +20,7 @@ def precisions_of(covariance_type, covariances):
 
 
 class Fastgmm:
-    """The public `fit`, from given parameters."""
+    """The public `fit`, from given parameters; without acceleration, which would make other steps than EM's."""
 
     def __init__(self, X, covariance_type, weights, means, covariances):
         from fastgmm import GaussianMixture
@@ -31,6 +32,7 @@ class Fastgmm:
             "means_init": means,
             "precisions_init": precisions_of(covariance_type, covariances),
             "tol": 0.0,
+            "acceleration": None,
         }
         self.cls = GaussianMixture
 
@@ -39,7 +41,7 @@ class Fastgmm:
         start = time.perf_counter()
         model.fit(self.X)
         seconds = time.perf_counter() - start
-        self.parameters = model.weights_, model.means_, model.covariances_
+        self.parameters, self.lower_bound = (model.weights_, model.means_, model.covariances_), model.lower_bound_
         return seconds, model.n_iter_
 
 

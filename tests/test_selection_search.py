@@ -251,3 +251,33 @@ def test_a_constant_feature_leaves_only_the_families_that_allow_it():
     for name, failure in zip(search.results_["covariance_type"], search.results_["failure"], strict=True):
         failed[name] |= failure is not None
     assert [name for name, value in failed.items() if not value] == ["EII", "VII"]
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_one_feature_starts_from_quantiles_and_reaches_mclusts_choice(column):
+    # mclust: faithful's eruptions V, 4 with BIC 576.660, its waiting times E, 2 with 2090.427.
+    expected, bic = [({"n_components": 4, "covariance_type": "V"}, 576.6601), ({"n_components": 2}, 2090.4273)][column]
+    search = GaussianMixtureSearch(random_state=0).fit(load("faithful")[:, [column]])
+    assert expected.items() <= search.best_params_.items()
+    assert search.best_score_ <= bic + 1e-3
+
+
+def test_quantiles_cut_weighted_rows_like_repeated_ones():
+    from fastgmm.data import ArrayRows
+    from fastgmm.em.quantiles import quantile_labels
+
+    rng = np.random.default_rng(12)
+    X = rng.integers(0, 30, size=(80, 1)).astype(np.float64)
+    weight = rng.integers(0, 4, size=80)
+    for k in (1, 2, 5, 9):
+        weighted = quantile_labels(ArrayRows(X, weight.astype(np.float64)), k)
+        repeated = quantile_labels(ArrayRows(X.repeat(weight, axis=0)), k)
+        assert_array_equal(weighted.repeat(weight), repeated)
+        assert (weighted[weight == 0] == -1).all()
+        assert set(repeated) == set(range(k))
+        # Equal values are never parted, and labels rise with them.
+        assert (np.diff(repeated[np.argsort(X.repeat(weight, axis=0)[:, 0], kind="stable")]) >= 0).all()
+    few = ArrayRows(np.repeat([[1.0], [2.0], [9.0]], [50, 3, 1], axis=0))
+    assert_array_equal(np.unique(quantile_labels(few, 3)), [0, 1, 2])
+    with pytest.raises(ValueError, match="n_components is 4; expected at most 3, the distinct values"):
+        quantile_labels(few, 4)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import config
 from fastgmm.data import ArrayRows
-from fastgmm.em.hierarchical import HierarchicalTree, cluster_hierarchically
+from fastgmm.em.hierarchical import cluster_hierarchically
+from fastgmm.em.quantiles import quantile_labels
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import get_structure
@@ -29,6 +31,8 @@ DTYPES = (np.float64, np.float32)
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0
 POLISH = 1e-3
+#: Of the mean log-likelihood of one Gaussian, and the bounds of the default `tol` in nats per sample.
+TOL_SHARE, LEAST_TOL, LARGEST_TOL = 7.5e-6, 1e-5, 5e-5
 #: Differences of BIC below this are "not worth more than a bare mention" (Kass and Raftery 1995, section 3.2).
 NEAR_TIE = 2.0
 
@@ -48,14 +52,16 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         Lower is better, except that 'cv_log_likelihood' (mean held-out log-likelihood of five folds) is maximised.
         A callable takes ``(estimator, X)`` and is minimised.
     init_params : str or array-like, default='hc'
-        As in `GaussianMixture`. 'hc' clusters once, on 2000 rows at most, for all candidates.
+        As in `GaussianMixture`. 'hc' clusters once, on 2000 rows at most, for all candidates; one feature is cut at
+        its quantiles instead, as mclust does.
     n_jobs : int, optional
         Candidates fitted at a time, in threads; None is one at a time, whose passes use all cores.
     random_state : int, RandomState or None
     verbose : int, default=0
-    tol : float, default=5e-5
+    tol : float, optional
         Change of the mean log-likelihood that ends EM, in nats per sample. Candidates close to the best are
-        continued to a thousandth of it.
+        continued to a thousandth of it. None is near mclust's default, a share of the log-likelihood: 7.5e-6 of that
+        of one Gaussian, but from 1e-5 to 5e-5, as a log-likelihood depends on the units of X.
     reg_covar : float, default=0.0
         As in `GaussianMixture`. At zero, as in mclust, a structure that collapses is reported.
     max_iter : int, default=1000
@@ -101,7 +107,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
@@ -116,7 +122,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         n_jobs=None,
         random_state=None,
         verbose=0,
-        tol=5e-5,
+        tol=None,
         reg_covar=0.0,
         max_iter=1000,
         prior=None,
@@ -163,13 +169,14 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         seed = int(random_state.randint(np.iinfo(np.int32).max))
         starts = self._starts(rows, sizes, random_state)
         arguments = (X, sample_weight, _variances(rows), criterion, seed)
+        tol = _default_tol(rows) if self.tol is None else self.tol
         tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
         finished: list[Candidate] = []
         try:
-            for candidate in self._run(tasks, seed, arguments):
+            for candidate in self._run(tasks, tol, seed, arguments):
                 finished.append(candidate)
                 self._report(candidate)
-            self._polish(finished, criterion.sign, arguments)
+            self._polish(finished, criterion.sign, tol, arguments)
         finally:
             # Also after an interrupt: what is finished is kept.
             self._set_results(finished, criterion)
@@ -207,12 +214,14 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
     def _starts(self, rows: ArrayRows, sizes: list[int], random_state) -> dict:
         if not isinstance(self.init_params, str) or self.init_params != "hc":
             return dict.fromkeys(sizes, self.init_params)
+        if rows.n_features == 1:
+            return {size: _labels(partial(quantile_labels, rows), size) for size in sizes}
         tree = cluster_hierarchically(rows, random_state)
-        return {size: _labels(tree, size) for size in sizes}
+        return {size: _labels(tree.labels, size) for size in sizes}
 
     # Work.
 
-    def _run(self, tasks, seed, arguments) -> Iterator[Candidate]:
+    def _run(self, tasks, tol, seed, arguments) -> Iterator[Candidate]:
         def one(candidate: Candidate, start) -> Candidate:
             if isinstance(start, Exception):
                 candidate.fail(str(start))
@@ -220,7 +229,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
             estimator = GaussianMixture(
                 candidate.n_components,
                 covariance_type=candidate.covariance_type,
-                tol=self.tol,
+                tol=tol,
                 reg_covar=self.reg_covar,
                 max_iter=self.max_iter,
                 # Most candidates need some tens of short passes, fewer than a proposal is worth; and plain EM ends at
@@ -246,14 +255,14 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         parallel = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         yield from parallel(delayed(one_thread)(*task) for task in tasks)
 
-    def _polish(self, finished: list[Candidate], sign: int, arguments) -> None:
+    def _polish(self, finished: list[Candidate], sign: int, tol: float, arguments) -> None:
         losses = {id(c): sign * c.score for c in finished if c.failure is None and np.isfinite(c.score)}
         if not losses:
             return
         limit = min(losses.values()) + (CONTENTION if sign > 0 else 0.02)
         for candidate in finished:
             if losses.get(id(candidate), np.inf) <= limit:
-                polish_candidate(candidate, self.tol * POLISH, *arguments)
+                polish_candidate(candidate, tol * POLISH, *arguments)
 
     def _report(self, candidate: Candidate) -> None:
         if self.verbose:
@@ -317,15 +326,28 @@ def _name(candidate: Candidate) -> dict:
     return {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
 
 
-def _labels(tree: HierarchicalTree, n_clusters: int):
+def _labels(clustering: Callable[[int], np.ndarray], n_clusters: int):
     try:
-        return tree.labels(n_clusters)
+        return clustering(n_clusters)
     except ValueError as error:
         return error
 
 
-def _variances(rows: ArrayRows) -> np.ndarray:
+def _covariance(rows: ArrayRows) -> np.ndarray:
     origin = rows.X[:1].astype(np.float64)
-    statistics = rows.accumulate_labels(np.zeros(rows.n_samples, dtype=np.int64), "diag", origin)
+    statistics = rows.accumulate_labels(np.zeros(rows.n_samples, dtype=np.int64), "full", origin)
     shift = statistics.sums[0] / statistics.counts[0]
-    return statistics.scatter[0] / statistics.counts[0] - shift**2
+    return statistics.scatter[0] / statistics.counts[0] - np.outer(shift, shift)
+
+
+def _variances(rows: ArrayRows) -> np.ndarray:
+    return np.diagonal(_covariance(rows)).copy()
+
+
+def _default_tol(rows: ArrayRows) -> float:
+    covariance = _covariance(rows)
+    sign, log_det = np.linalg.slogdet(covariance)
+    if not sign > 0:
+        return LEAST_TOL
+    log_likelihood = -0.5 * (log_det + rows.n_features * (1.0 + np.log(2.0 * np.pi)))
+    return float(np.clip(TOL_SHARE * abs(log_likelihood), LEAST_TOL, LARGEST_TOL))

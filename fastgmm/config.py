@@ -104,9 +104,12 @@ def _load(name: str) -> Any:
 
 def engine_module() -> Any:
     """Return the kernel module of the engine in force."""
-    name = get_config()["engine"]
+    override = _overrides.get()
+    name = _defaults["engine"] if override is None else override.get("engine", _defaults["engine"])
     if name != "auto":
         return _load(name)
+    if "compiled" in _modules:
+        return _modules["compiled"]
     # Only an engine that was not built is passed over; one that refuses its settings says so.
     try:
         return _import("compiled")
@@ -177,5 +180,6 @@ def _cgroup_quota() -> int | None:
 
 def n_threads() -> int:
     """Return the number of threads a pass may use now."""
-    value = get_config()["n_threads"]
+    override = _overrides.get()
+    value = _defaults["n_threads"] if override is None else override.get("n_threads", _defaults["n_threads"])
     return default_n_threads() if value is None else value

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
@@ -82,6 +82,33 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
 
     # ``(statistics, state) -> bound`` of the state an M-step made of the statistics; None is the mean log-likelihood.
     _bound: Any = None
+
+    # Constructor parameters are looked at once per combination of plain values: a fit of a few hundred rows takes less
+    # time than scikit-learn's check of them.
+    _plain_values = (type(None), bool, int, float, str)
+    _validated: ClassVar[set[tuple]] = set()
+
+    def _validate_params(self) -> None:
+        values = [getattr(self, name) for name in self._get_param_names()]
+        if not all(type(value) in self._plain_values for value in values):
+            super()._validate_params()
+            return
+        combination = (type(self), *((type(value), value) for value in values))
+        if combination not in self._validated:
+            super()._validate_params()
+            if len(self._validated) < 10_000:
+                self._validated.add(combination)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        # Of this very class: a subclass may have another constructor.
+        if "_param_names" not in vars(cls):
+            cls._param_names = super()._get_param_names()
+        return list(cls._param_names)
+
+    def _is_spurious(self, rows: ArrayRows, run: Run) -> bool:
+        """Return whether a run may win only where no other is left."""
+        return False
 
     def _run_options(self, checked: Any) -> dict[str, Any]:
         """Return further arguments of `run_em` for one run."""
@@ -191,7 +218,10 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
                 **self._run_options(checked),
             )
 
-        run = best_run(partial(one_run, number) for number in range(1 if continued else self.n_init))
+        run = best_run(
+            (partial(one_run, number) for number in range(1 if continued else self.n_init)),
+            partial(self._is_spurious, rows),
+        )
         if not run.converged and self.max_iter > 0:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
@@ -366,6 +396,35 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
         return inference.sample(
             n_samples, self.weights_, self.means_, self.covariances_, self._structure.kernel, random_state
         )
+
+    def scorer(self, dtype=None):
+        """Return a frozen, thread-safe copy of the mixture for servers.
+
+        It answers one row in microseconds and batches at the kernels' speed, and does not follow later fits.
+
+        Parameters
+        ----------
+        dtype : {'float32', 'float64'}, optional
+            Of the rows it will take; that of the fitted attributes unless given.
+
+        Returns
+        -------
+        scorer : fastgmm.inference.Scorer
+            With ``predict``, ``predict_proba`` and ``score_samples``, each with an optional ``out``.
+
+        Raises
+        ------
+        ValueError
+            If predictions are not those of a Gaussian mixture: a background, or a Student-t predictive.
+        """
+        check_is_fitted(self)
+        state = self._density()
+        if hasattr(self, "noise_weight_") or getattr(self, "predictive", None) == "student-t":
+            raise ValueError(
+                "scorer() takes a mixture of Gaussians alone; this model has a background or predicts with Student-t "
+                "densities. Use the model's own methods"
+            )
+        return inference.Scorer(state, self.means_.dtype if dtype is None else dtype)
 
     # Showing.
 

@@ -40,7 +40,7 @@ def test_same_iterations_as_scikit_learn(structure, iris):
     for max_iter in (1, 5, 30):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ours = GaussianMixture(3, max_iter=max_iter, init_params="random", **start).fit(iris)
+            ours = GaussianMixture(3, max_iter=max_iter, init_params="random", acceleration=None, **start).fit(iris)
             theirs = sklearn.mixture.GaussianMixture(3, max_iter=max_iter, init_params="random", **start).fit(iris)
         assert_same_model(ours, theirs, rtol=1e-7)
         assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=1e-9)
@@ -217,7 +217,7 @@ def test_affine_maps_of_the_data_map_the_answer(iris):
     rng = np.random.default_rng(4)
     labels = np.arange(len(iris)) % 3
     A, b = rng.normal(size=(4, 4)) + 3 * np.eye(4), rng.normal(size=4) * 100
-    kwargs = {"init_params": labels, "reg_covar": 0, "tol": 1e-9, "max_iter": 60}
+    kwargs = {"init_params": labels, "reg_covar": 0, "tol": 1e-9, "max_iter": 60, "acceleration": None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         x = GaussianMixture(3, **kwargs).fit(iris)

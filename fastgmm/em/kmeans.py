@@ -12,6 +12,10 @@ __all__ = ["kmeans", "kmeans_plusplus"]
 MAX_ITER = 300
 # Relative to the mean variance of the features, on the squared movement of all centres: scikit-learn's rule.
 TOLERANCE = 1e-4
+# Centres are sought among this many rows at least, and this many per cluster: a centre is then known to a twentieth
+# of its cluster's standard deviation or better, and the first EM pass over all rows moves it further than that.
+SAMPLE_ROWS = 1 << 15
+SAMPLE_ROWS_PER_CLUSTER = 512
 
 
 def _draw(cumulative: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -66,6 +70,9 @@ def kmeans_plusplus(rows: ArrayRows, n_clusters: int, random_state: np.random.Ra
 def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Cluster rows by Lloyd's algorithm from a k-means++ start.
 
+    Beyond `SAMPLE_ROWS` (or `SAMPLE_ROWS_PER_CLUSTER` per cluster) the centres come from a stratified sub-sample, and
+    one pass over all rows labels them.
+
     Parameters
     ----------
     rows : ArrayRows
@@ -78,24 +85,28 @@ def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
     labels : ndarray of shape (n_samples,), int64
         The nearest of `centres`, up to the last step's movement.
     """
+    drawn = rows.sample(max(SAMPLE_ROWS, SAMPLE_ROWS_PER_CLUSTER * n_clusters), random_state)
+    centres, labels = _lloyd(drawn, n_clusters, random_state)
+    if drawn is not rows:
+        labels = np.empty(rows.n_samples, dtype=np.int64)
+        counts, sums = np.zeros(n_clusters), np.zeros(centres.shape)
+        kernels.assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums)
+    return centres, labels
+
+
+def _lloyd(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     centres = rows.X[kmeans_plusplus(rows, n_clusters, random_state)].astype(np.float64)
-    labels = np.full(rows.n_samples, -1, dtype=np.int64)
-    previous = labels.copy()
-    threshold = None
+    labels = np.empty(rows.n_samples, dtype=np.int64)
+    threshold = TOLERANCE * _mean_variance(rows)
     for _ in range(MAX_ITER):
         counts, sums = np.zeros(n_clusters), np.zeros(centres.shape)
         kernels.assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums)
-        if np.array_equal(labels, previous):
-            break
         if not counts.all():
             _fill_empty(rows, centres, labels, counts, sums)
         moved = sums / np.maximum(counts, np.finfo(float).tiny)[:, None]
         centres += moved
-        if threshold is None:
-            threshold = TOLERANCE * _mean_variance(rows)
         if np.einsum("kd,kd->", moved, moved) <= threshold:
             break
-        previous, labels = labels, previous
     return centres, labels
 
 

@@ -1,6 +1,7 @@
 """What a fitted mixture says about rows: densities, memberships, samples.
 
-`density` runs the per-row kernels over whatever array it is given, `sampling` draws from a mixture. Nothing here
+`density` runs the per-row kernels over whatever array it is given, `scorer` freezes a mixture for servers, `sampling`
+draws from one. Nothing here
 fits anything.
 """
 
@@ -12,8 +13,10 @@ from fastgmm.inference.density import (
     responsibilities,
 )
 from fastgmm.inference.sampling import sample
+from fastgmm.inference.scorer import Scorer
 
 __all__ = [
+    "Scorer",
     "assign",
     "log_density",
     "mean_log_density",

@@ -6,6 +6,7 @@ struct PackedCentres {
     int64_t d, k;
     Real* centre;   // (d)
     Real* factors;  // groups of COLUMNS
+    Real* constants;  // (k, in whole groups) -1/2 squared length
     Block block;
 
     bool pack(const double* centres, int64_t k_, int64_t d_) {
@@ -17,6 +18,7 @@ struct PackedCentres {
             arena.used = 0;
             centre = arena.take<Real>(d);
             factors = arena.take<Real>(groups * 2 * COLUMNS * d);
+            constants = arena.take<Real>(groups * COLUMNS);
             if (turn == 0) {
                 if (!block.allocate(arena.used)) return false;
                 arena.block = block.memory;
@@ -31,6 +33,14 @@ struct PackedCentres {
                 packed[0] = Real(centres[(c < k ? c : k - 1) * d + j] - double(centre[j]));
                 packed[COLUMNS] = Real(1);
             }
+        }
+        for (int64_t c = 0; c < groups * COLUMNS; ++c) {
+            double length = 0.0;
+            for (int64_t j = 0; j < d; ++j) {
+                const double x = centres[(c < k ? c : k - 1) * d + j] - double(centre[j]);
+                length += x * x;
+            }
+            constants[c] = Real(-0.5 * length);
         }
         return true;
     }
@@ -84,40 +94,37 @@ struct NearestMemories {
     }
 };
 
-// Lowest squared distance of each row of the tile, and the first centre that has it.
+// The nearest centre of each row of the tile, the first of equals: the largest of x . c - |c|^2 / 2.
 template <typename Real>
-void nearest_of_tile(const PackedCentres<Real>& p, NearestMemory<Real>& m, int64_t stride, int64_t count) {
+NOINLINE void nearest_of_tile(const PackedCentres<Real>& p, NearestMemory<Real>& m, int64_t stride, int64_t count) {
     constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
     using Index = typename Bits<Real>::type;
     for (int64_t n = 0; n < count; n += R * L) {
-        Vector<Real> lowest[R];
+        Vector<Real> highest[R];
         Integer<Real> nearest[R];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            lowest[r] = broadcast(Real(__builtin_inf()));
+            highest[r] = broadcast(-Real(__builtin_inf()));
             nearest[r] = Integer<Real>{};
         }
         for (int64_t first = 0; first < p.k; first += COLUMNS) {
-            Vector<Real> distance[COLUMNS][R];
+            Vector<Real> sum[COLUMNS][R];
 #pragma GCC unroll 8
             for (int c = 0; c < COLUMNS; ++c)
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) distance[c][r] = Vector<Real>{};
-            distance_diag<Real, R, false>(m.rows + n, stride, p.factors + first * 2 * p.d, 0, p.d, distance);
+                for (int r = 0; r < R; ++r) sum[c][r] = broadcast(p.constants[first + c]);
+            add_products<Real, false>(m.rows + n, stride, p.d, p.factors + first * 2 * p.d, 2 * COLUMNS, sum);
 #pragma GCC unroll 8
             for (int c = 0; c < COLUMNS; ++c)
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) {
-                    const auto below = distance[c][r] < lowest[r];
-                    lowest[r] = below ? distance[c][r] : lowest[r];
-                    nearest[r] = below ? Integer<Real>{} + Index(first + c) : nearest[r];
+                    const auto above = sum[c][r] > highest[r];
+                    highest[r] = above ? sum[c][r] : highest[r];
+                    nearest[r] = above ? Integer<Real>{} + Index(first + c) : nearest[r];
                 }
         }
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-            store<Real>(m.lowest + n + r * L, lowest[r]);
-            m.nearest[n / L + r] = nearest[r];
-        }
+        for (int r = 0; r < R; ++r) m.nearest[n / L + r] = nearest[r];
     }
 }
 
@@ -154,12 +161,17 @@ int nearest_pass(NearestPass* pass) {
                 const int64_t c = int64_t(nearest[i]);
                 const double w = pass->sample_weight ? pass->sample_weight[start + i] : 1.0;
                 pass->labels[start + i] = c;
-                *inertia += w * double(m.lowest[i]);
                 counts[c] += w;
                 const Real* x = rows + (start + i) * d;
                 const double* centre = pass->centres + c * d;
                 double* sum = sums + c * d;
-                for (int64_t j = 0; j < d; ++j) sum[j] += w * (double(x[j]) - centre[j]);
+                double distance = 0.0;
+                for (int64_t j = 0; j < d; ++j) {
+                    const double difference = double(x[j]) - centre[j];
+                    distance += difference * difference;
+                    sum[j] += w * difference;
+                }
+                *inertia += w * distance;
             }
         }
     };

@@ -1,0 +1,113 @@
+"""A frozen mixture for servers: checks and parameters are paid for once, a row costs microseconds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastgmm import config, kernels
+from fastgmm.model import MixtureParameters
+
+__all__ = ["Scorer"]
+
+INT64 = np.dtype(np.int64)
+
+
+class Scorer:
+    """Predictions of one mixture as it was when the scorer was made.
+
+    Immutable, so any number of threads may share it; it can be pickled. Rows come as C-contiguous arrays of the
+    scorer's dtype and are not converted. Batches run on as many threads as the settings allow, one row on one.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        Copied.
+    dtype : dtype
+        Of rows and results: float32 or float64.
+
+    Attributes
+    ----------
+    n_components, n_features : int
+    dtype : numpy.dtype
+    """
+
+    __slots__ = ("_arguments", "_structure", "dtype", "n_components", "n_features")
+
+    def __init__(self, parameters: MixtureParameters, dtype: Any) -> None:
+        parts = (parameters.log_offset, parameters.means, parameters.precisions_cholesky)
+        arguments = tuple(np.array(part, dtype=np.float64, order="C") for part in parts)
+        for part in arguments:
+            part.flags.writeable = False
+        object.__setattr__(self, "_arguments", arguments)
+        object.__setattr__(self, "_structure", parameters.structure)
+        object.__setattr__(self, "dtype", np.dtype(dtype))
+        object.__setattr__(self, "n_components", parameters.n_components)
+        object.__setattr__(self, "n_features", parameters.n_features)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Scorer is frozen; {name} cannot be set. Make another one with model.scorer()")
+
+    def __reduce__(self):
+        return _rebuilt, (self._arguments, self._structure, self.dtype.str)
+
+    def __repr__(self) -> str:
+        return (
+            f"Scorer(n_components={self.n_components}, n_features={self.n_features}, "
+            f"structure={self._structure!r}, dtype={self.dtype.name!r})"
+        )
+
+    def _run(self, action: str, X: np.ndarray, out: np.ndarray | None, dtype: np.dtype, *columns: int) -> np.ndarray:
+        if type(X) is not np.ndarray or X.ndim != 2 or X.shape[1] != self.n_features or X.dtype is not self.dtype:
+            self._refuse(X)
+        # A finite sum proves it; an infinite one may be an overflow.
+        if not math.isfinite(np.add.reduce(X, axis=None)) and not np.isfinite(X).all():
+            row = int(np.flatnonzero(~np.isfinite(X).all(axis=1))[0])
+            raise ValueError(f"X contains NaN or infinity in row {row}; expected finite rows")
+        shape = (X.shape[0], *columns)
+        if out is None:
+            out = np.empty(shape, dtype)
+        elif out.shape != shape or out.dtype != dtype:
+            raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; expected {shape} and {dtype}")
+        n_threads = 1 if X.shape[0] == 1 else config.n_threads()
+        getattr(kernels.engine(), f"{action}_{self._structure}")(X, *self._arguments, out, n_threads)
+        return out
+
+    def _refuse(self, X: Any) -> None:
+        expected = f"a C-contiguous array of {self.dtype.name} of shape (n_samples, {self.n_features})"
+        if not isinstance(X, np.ndarray):
+            raise TypeError(f"X is of type {type(X).__name__}; expected {expected}; use numpy.asarray")
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            raise ValueError(f"X has shape {X.shape}; expected {expected}")
+        if X.dtype != self.dtype:
+            raise TypeError(f"X has dtype {X.dtype}; expected {expected}; use X.astype or model.scorer(dtype=...)")
+
+    def predict(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the most probable component of each row, int64, written to `out` (n_samples,) if given."""
+        return self._run("assign", X, out, INT64)
+
+    def predict_proba(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return posterior probabilities, written to `out` (n_samples, n_components) if given."""
+        return self._run("responsibilities", X, out, self.dtype, self.n_components)
+
+    def score_samples(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return log densities in nats, written to `out` (n_samples,) if given."""
+        return self._run("log_density", X, out, self.dtype)
+
+
+def _rebuilt(arguments: tuple[np.ndarray, ...], structure: str, dtype: str) -> Scorer:
+    scorer = object.__new__(Scorer)
+    for part in arguments:
+        part.flags.writeable = False
+    values = {
+        "_arguments": arguments,
+        "_structure": structure,
+        "dtype": np.dtype(dtype),
+        "n_components": arguments[1].shape[0],
+        "n_features": arguments[1].shape[1],
+    }
+    for name, value in values.items():
+        object.__setattr__(scorer, name, value)
+    return scorer

@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm import inference
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows
-from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Start, initial_parameters
+from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Run, Start, initial_parameters
 from fastgmm.em.seeding import MAX_ITER, seeded_memberships
+from fastgmm.em.spurious import is_spurious
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import BaseMixture
 from fastgmm.model import MixtureParameters, SufficientStatistics
@@ -63,8 +64,11 @@ class GaussianMixture(BaseMixture):
         0 returns the start.
     n_init : int, default=1
         Starts; the run with the highest log-likelihood is kept.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hc'} or array-like, default='kmeans'
-        How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most. Or
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hc', 'multistart'} or array-like, \
+default='kmeans'
+        How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
+        'multistart' searches: short runs, of which the best is continued and improved by splitting and merging
+        components, singular solutions refused, in about the time of one fit by scikit-learn. Or
         labels of shape (n_samples,), negative for unknown; or responsibilities of shape (n_samples, n_components).
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
@@ -252,7 +256,7 @@ class GaussianMixture(BaseMixture):
         if isinstance(source, PartlyLabelledRows):
             if noise is not None:
                 raise ValueError(
-                    "labels and noise are both given; expected one of them. Drop the rows that are noise, or use noise=None"
+                    "labels and noise are both given; expected one of them. Drop rows that are noise, or use noise=None"
                 )
             rows, start = source.rows, self._seeded_start(source, start, random_state)
         if noise is not None:
@@ -285,6 +289,13 @@ class GaussianMixture(BaseMixture):
         if isinstance(state, MixtureWithNoise):
             return maximise_with_noise(statistics, state, maximise_gaussian)
         return maximise_gaussian(statistics, state)
+
+    def _is_spurious(self, rows: ArrayRows, run: Run) -> bool:
+        # scikit-learn's starts are compared as scikit-learn does.
+        if not (isinstance(self.init_params, str) and self.init_params == "multistart"):
+            return False
+        state = run.parameters.gaussian if isinstance(run.parameters, MixtureWithNoise) else run.parameters
+        return is_spurious(state, rows.total_weight, self.reg_covar)
 
     def _run_options(self, checked: _Checked) -> dict:
         if self.acceleration is None or checked.noise is not None:

@@ -180,10 +180,11 @@ def _refuse(run: Run, accelerator: QuasiNewton | None, reporter: Reporter | None
         reporter.iteration(run.n_iter, 0.0)
 
 
-def best_run(runs: Iterable[Callable[[], Run]]) -> Run:
+def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], bool] | None = None) -> Run:
     """Return the run with the highest bound; a later one only if it is better.
 
-    A run in which a component collapses is passed over while another one succeeds.
+    A run in which a component collapses is passed over while another one succeeds, and so is one that `is_spurious`
+    refuses.
 
     Raises
     ------
@@ -191,6 +192,7 @@ def best_run(runs: Iterable[Callable[[], Run]]) -> Run:
         If every run failed: the first failure.
     """
     best: Run | None = None
+    best_refused = False
     failure: ComponentCollapseError | None = None
     for start in runs:
         try:
@@ -198,8 +200,10 @@ def best_run(runs: Iterable[Callable[[], Run]]) -> Run:
         except ComponentCollapseError as error:
             failure = failure or error
             continue
-        if best is None or run.lower_bound > best.lower_bound or best.lower_bound == -float("inf"):
-            best = run
+        refused = is_spurious is not None and is_spurious(run)
+        better = best is None or run.lower_bound > best.lower_bound or best.lower_bound == -float("inf")
+        if better if refused == best_refused else best_refused:
+            best, best_refused = run, refused
     if best is None:
         assert failure is not None, "there is at least one run"
         raise failure

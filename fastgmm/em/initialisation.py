@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastgmm.data import ArrayRows
 from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.kmeans import kmeans, kmeans_plusplus
-from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStatistics
+from fastgmm.em.multistart import multistart
+from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStatistics, get_structure
 from fastgmm.model.covariance import maximise
 from fastgmm.model.precisions import covariances_and_factors
 from fastgmm.model.priors import ConjugatePrior
 
 __all__ = ["INIT_PARAMS", "Start", "initial_parameters", "initial_statistics"]
+
+#: Added to variances while searching for a start of something else than a maximum-likelihood fit.
+MULTISTART_REG_COVAR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,14 @@ def _by_hierarchy(rows: ArrayRows, n_components: int, structure: str, random_sta
     return _given(rows, n_components, structure, tree.labels(n_components))
 
 
+def _by_multistart(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+    # Where only statistics are asked for: the memberships under scikit-learn's type of this kernel.
+    count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
+    return rows.accumulate(
+        multistart(rows, n_components, get_structure(structure), MULTISTART_REG_COVAR, count_floor, random_state)
+    )
+
+
 #: Ways to start, by the value of ``init_params``: ``(rows, n_components, structure, random_state) -> statistics``.
 INIT_PARAMS: dict[str, Callable[..., SufficientStatistics]] = {
     "kmeans": _by_kmeans,
@@ -80,6 +92,7 @@ INIT_PARAMS: dict[str, Callable[..., SufficientStatistics]] = {
     "random": _at_random,
     "random_from_data": _from_data,
     "hc": _by_hierarchy,
+    "multistart": _by_multistart,
 }
 
 
@@ -155,6 +168,11 @@ def initial_parameters(
     if all(part is not None for part in parts):
         assert precision_parts is not None
         return MixtureParameters(structure.kernel, start.weights, start.means, *precision_parts)
+    if isinstance(start.init_params, str) and start.init_params == "multistart" and precision_parts is None:
+        found = multistart(rows, n_components, structure, reg_covar, count_floor, random_state, prior)
+        weights = found.weights if start.weights is None else start.weights
+        means = found.means if start.means is None else start.means
+        return replace(found, weights=weights, means=means)
     statistics = initial_statistics(rows, n_components, structure.statistics, start.init_params, random_state)
     if precision_parts is not None:
         # The covariances of the statistics are not needed, and may be singular.

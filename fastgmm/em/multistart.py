@@ -1,0 +1,215 @@
+"""Start from the best of many: cheap short runs, of which the promising ones are continued.
+
+All that follows happens on at most `rows_enough` rows, drawn evenly. One k-means++ sweep gathers them into small
+clusters (`grouping`); k-means and agglomeration on these give the starts. Each is run for a few passes, the better half
+is continued, and so on until few are left, which are run until they change little; splitting and merging components
+(`split_merge`) then leads out of what is still poor. A solution that is a singularity (`spurious`) counts only
+if there is no other.
+
+References
+----------
+Biernacki, Celeux and Govaert (2003), Choosing starting values for the EM algorithm, CSDA 41 (short runs of EM).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.data import ArrayRows
+from fastgmm.em.acceleration import QuasiNewton
+from fastgmm.em.driver import run_em
+from fastgmm.em.grouping import SmallClusters
+from fastgmm.em.split_merge import merge_to, split
+from fastgmm.em.spurious import is_spurious, least_count
+from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.model import CovarianceStructure, MixtureParameters
+from fastgmm.model.covariance import maximise
+from fastgmm.model.priors import ConjugatePrior
+
+__all__ = ["multistart"]
+
+#: Starts by k-means from random centres, beside one from the sweep's own first centres and one by agglomeration.
+N_RANDOM = 4
+#: Runs kept, and passes that each then makes, stage by stage.
+STAGES = ((6, 4), (2, 8))
+#: Runs continued until they change by less than this, in nats per sample, or for this many passes.
+N_FINALISTS, FINAL_TOL, FINAL_PASSES = 1, 1e-4, 60
+#: Split-and-merge moves that fail in a row before it is left, or one where all starts led to one optimum; passes on
+#: the split mixture, and on the merged one.
+N_FAILURES, SPLIT_PASSES, MERGED_PASSES = 2, 6, 20
+#: Passes on the merged mixture after which a move is left if the rest could not catch up at the last rate.
+TRIAL_PASSES = 4
+#: Candidates whose bounds differ by less, in nats per sample, are one.
+SAME = 1e-6
+#: A move that gains less, in nats over all rows, is kept but counts as failed: it found the same optimum, closer.
+LEAST_GAIN = 0.5
+
+
+def rows_enough(n_components: int, n_features: int) -> int:
+    """Return the number of rows that starts are compared on."""
+    return max(4000, 50 * n_components * (n_features + 2))
+
+
+class _Candidate:
+    """A run in progress: its state, and the bound of the state before."""
+
+    def __init__(self, parameters: MixtureParameters) -> None:
+        self.parameters = parameters
+        self.bound = -np.inf
+        self.change = np.inf
+
+
+class _Search:
+    def __init__(self, rows, structure, reg_covar, count_floor, prior):
+        self.rows, self.structure = rows, structure
+        self.reg_covar, self.count_floor, self.prior = reg_covar, count_floor, prior
+
+    def maximise(self, statistics, previous):
+        return maximise(statistics, self.structure, self.reg_covar, self.count_floor, previous, self.prior)
+
+    def advance(self, candidate: _Candidate, n_passes: int) -> bool:
+        """Make passes; return whether the run is still to be considered."""
+        try:
+            for _ in range(n_passes):
+                statistics = self.rows.accumulate(candidate.parameters)
+                bound = statistics.log_likelihood / self.rows.total_weight
+                candidate.bound, candidate.change = bound, bound - candidate.bound
+                candidate.parameters = self.maximise(statistics, candidate.parameters)
+        except ComponentCollapseError:
+            return False
+        return bool(np.isfinite(candidate.bound))
+
+    def converge(self, candidate: _Candidate, max_passes: int) -> bool:
+        """Run until little changes; return whether the run is still to be considered."""
+        options: dict[str, Any] = {
+            "tol": FINAL_TOL,
+            "max_iter": max_passes,
+            "accelerator": QuasiNewton(self.structure, FINAL_TOL),
+        }
+        try:
+            run = run_em(self.rows, candidate.parameters, self.maximise, **options)
+        except ComponentCollapseError:
+            return False
+        candidate.parameters, candidate.bound = run.parameters, run.lower_bound
+        return True
+
+    def rank(self, candidate: _Candidate) -> tuple[bool, float]:
+        """Return what candidates are compared by: any estimate before a singularity, then the bound."""
+        spurious = is_spurious(candidate.parameters, self.rows.total_weight, self.reg_covar)
+        return not spurious, candidate.bound
+
+    def best(self, candidates: list[_Candidate], n_kept: int) -> list[_Candidate]:
+        """Return the best candidates, without those that have come to the same bound as a better one."""
+        kept: list[_Candidate] = []
+        for candidate in sorted(candidates, key=self.rank, reverse=True):
+            if len(kept) < n_kept and not (kept and kept[-1].bound - candidate.bound < SAME):
+                kept.append(candidate)
+        return kept
+
+
+def multistart(
+    rows: ArrayRows,
+    n_components: int,
+    structure: CovarianceStructure,
+    reg_covar: float,
+    count_floor: float,
+    random_state: np.random.RandomState,
+    prior: ConjugatePrior | None = None,
+) -> MixtureParameters:
+    """Return the parameters of the best solution found, nearly converged.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    n_components : int
+    structure : CovarianceStructure
+    reg_covar, count_floor : float
+        As in `fastgmm.model.covariance.maximise`.
+    random_state : RandomState
+    prior : ConjugatePrior, optional
+        As in `fastgmm.model.covariance.maximise`.
+
+    Raises
+    ------
+    ComponentCollapseError
+        If a component collapses from every start.
+    """
+    sample = _sample(rows, rows_enough(n_components, rows.n_features), random_state)
+    search = _Search(sample, structure, reg_covar, count_floor, prior)
+    candidates, failure = _starts(search, n_components, random_state)
+    n_moves = N_FAILURES
+    for n_kept, n_passes in STAGES:
+        candidates = [c for c in search.best(candidates, n_kept) if search.advance(c, n_passes)]
+        if n_kept > 1 and len(search.best(candidates, n_kept)) == 1:
+            n_moves = 1
+    candidates = [c for c in search.best(candidates, N_FINALISTS) if search.converge(c, FINAL_PASSES)]
+    if not candidates:
+        raise failure or ComponentCollapseError("every start collapsed", 0, "every start collapsed")
+    found = search.best(candidates, 1)[0]
+    return _improve(search, found, n_components, n_moves, random_state).parameters
+
+
+def _sample(rows, n_rows, random_state):
+    if rows.total_weight <= n_rows and rows.n_samples <= n_rows:
+        return rows
+    return rows.sample(n_rows, random_state)
+
+
+def _starts(search, n_components, random_state):
+    rows = search.rows
+    n_small = min(4 * n_components + 20, max(n_components, int(rows.total_weight) // 4))
+    small = SmallClusters(rows, n_small, search.structure.kernel, random_state)
+    n_small = len(small.counts)
+    groups = []
+    if n_small > n_components:
+        groups.append(small.nearest(np.arange(n_components)))
+        groups.append(small.agglomerate(n_components))
+        groups += [small.nearest(small.choose(n_components, random_state)) for _ in range(N_RANDOM)]
+    else:
+        groups.append(np.arange(n_small))
+    candidates, failure, seen = [], None, set()
+    for group in groups:
+        # Numbered by first appearance, so that the same groups are the same bytes.
+        first = np.unique(group, return_index=True)[1]
+        group = np.argsort(np.argsort(first))[np.unique(group, return_inverse=True)[1]]
+        if group.tobytes() in seen:
+            continue
+        seen.add(group.tobytes())
+        statistics = small.statistics(group, n_components, search.structure.statistics)
+        try:
+            candidates.append(_Candidate(search.maximise(statistics, None)))
+        except ComponentCollapseError as error:
+            failure = failure or error
+    return candidates, failure
+
+
+def _improve(search, found, n_components, n_moves, random_state):
+    n_failures = 0
+    while n_failures < n_moves:
+        counts = found.parameters.weights * search.rows.total_weight
+        enough = 2.0 * least_count(search.structure.kernel, search.rows.n_features)
+        which = np.flatnonzero(counts >= enough)
+        if not len(which):
+            break
+        moved = _move(search, found, which, n_components, random_state if n_failures else None)
+        n_failures += 1
+        if moved is not None and search.rank(moved) > search.rank(found):
+            if (moved.bound - found.bound) * search.rows.total_weight > LEAST_GAIN:
+                n_failures = 0
+            found = moved
+    return found
+
+
+def _move(search, found, which, n_components, random_state):
+    try:
+        moved = _Candidate(split(found.parameters, which, random_state))
+        if not search.advance(moved, SPLIT_PASSES):
+            return None
+        moved = _Candidate(merge_to(moved.parameters, n_components))
+    except (ComponentCollapseError, np.linalg.LinAlgError):
+        return None
+    if not search.advance(moved, TRIAL_PASSES) or moved.bound + MERGED_PASSES * moved.change < found.bound:
+        return None
+    return moved if search.converge(moved, MERGED_PASSES) else None

@@ -1,0 +1,156 @@
+"""Leaving poor optima: components are split in two and merged again, and the outcome is kept only if it is better.
+
+A poor optimum mostly has one component over two groups of rows and two components over one group elsewhere; no sequence
+of EM steps leads from there to the better one without descending. Here components are split along their longest axis,
+all at once, EM is run for a few passes on the larger mixture, so that the halves find the groups there are, and the
+pairs whose merging loses least are merged until the number is right again.
+
+References
+----------
+Ueda, Nakano, Ghahramani and Hinton (2000), SMEM algorithm for mixture models, Neural Computation 12 (split and merge
+moves accepted by likelihood). Runnalls (2007), Kullback-Leibler approach to Gaussian mixture reduction, IEEE AES 43,
+equation 21 (the bound on what a merger loses).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgmm.model import MixtureParameters
+from fastgmm.model.factors import factorise
+
+__all__ = ["merge_to", "merging_losses", "split"]
+
+#: Children lie this many standard deviations to either side of their parent along the axis it is split on.
+APART = 0.6
+
+
+def _full(parameters):
+    covariances, n_components = parameters.covariances, parameters.n_components
+    if parameters.structure == "tied":
+        return np.broadcast_to(covariances, (n_components, *covariances.shape))
+    return covariances
+
+
+def split(parameters: MixtureParameters, which: np.ndarray, random_state: np.random.RandomState | None = None):
+    """Return the mixture with components split in two, the second halves last, in the same order.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    which : ndarray of int
+        Components to split.
+    random_state : RandomState, optional
+        The axis is random, in units of the component's own covariance, instead of the longest.
+
+    Returns
+    -------
+    MixtureParameters
+        With moments of the parents: the children's covariances are smaller by what lies between their means; where
+        covariances are shared they stay.
+    """
+    covariances, means = _full(parameters)[which], parameters.means[which]
+    n_features = parameters.n_features
+    weights = parameters.weights.copy()
+    weights[which] *= 0.5
+    if covariances.ndim == 3:
+        if random_state is None:
+            values, axes = np.linalg.eigh(covariances)
+            offset = axes[:, :, -1] * np.sqrt(values[:, -1:])
+        else:
+            direction = random_state.standard_normal((len(which), n_features))
+            direction /= np.linalg.norm(direction, axis=1)[:, None]
+            offset = (np.linalg.cholesky(covariances) @ direction[:, :, None])[:, :, 0]
+        smaller = covariances - APART**2 * offset[:, :, None] * offset[:, None, :]
+    elif random_state is None and covariances.ndim == 2:
+        longest = covariances.argmax(axis=1)
+        rows = np.arange(len(which))
+        offset = np.zeros((len(which), n_features))
+        offset[rows, longest] = np.sqrt(covariances[rows, longest])
+        smaller = covariances - APART**2 * offset**2
+    else:
+        direction = (random_state or np.random.RandomState(0)).standard_normal((len(which), n_features))
+        direction /= np.linalg.norm(direction, axis=1)[:, None]
+        variances = covariances if covariances.ndim == 2 else covariances[:, None]
+        offset = direction * np.sqrt(variances)
+        smaller = covariances * (1.0 - APART**2 / n_features)
+    new_means = np.concatenate([parameters.means, means + APART * offset])
+    new_means[which] -= APART * offset
+    if parameters.structure == "tied":
+        both, factor = parameters.covariances, parameters.precisions_cholesky
+    else:
+        both = parameters.covariances.copy()
+        both[which] = smaller
+        both = np.concatenate([both, smaller])
+        factor = factorise(both, parameters.structure)
+    return MixtureParameters(parameters.structure, np.concatenate([weights, weights[which]]), new_means, both, factor)
+
+
+def _log_det(covariances, n_features):
+    if covariances.ndim == 3:
+        return np.linalg.slogdet(covariances)[1]
+    return np.log(covariances).sum(axis=1) if covariances.ndim == 2 else n_features * np.log(covariances)
+
+
+def _merged(weights, means, covariances, i, j):
+    share = weights[j] / np.maximum(weights[i] + weights[j], np.finfo(np.float64).tiny)
+    shift = means[j] - means[i]
+    lead = [1] * (covariances.ndim - 1)
+    a, b = (1.0 - share).reshape(-1, *lead), share.reshape(-1, *lead)
+    both = a * covariances[i] + b * covariances[j]
+    spread = share * (1.0 - share)
+    if covariances.ndim == 3:
+        both += spread[:, None, None] * shift[:, :, None] * shift[:, None, :]
+    elif covariances.ndim == 2:
+        both += spread[:, None] * shift**2
+    else:
+        both += spread * (shift**2).mean(axis=1)
+    return means[i] + share[:, None] * shift, both
+
+
+def merging_losses(weights, means, covariances, i, j) -> np.ndarray:
+    """Return Runnalls' bound on what merging components ``i[p]`` and ``j[p]`` loses, in nats per sample."""
+    n_features = means.shape[1]
+    both = _log_det(_merged(weights, means, covariances, i, j)[1], n_features)
+    single = _log_det(covariances, n_features)
+    return 0.5 * ((weights[i] + weights[j]) * both - weights[i] * single[i] - weights[j] * single[j])
+
+
+def merge_to(parameters: MixtureParameters, n_components: int) -> MixtureParameters:
+    """Merge the pair of components that loses least, until `n_components` are left.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    n_components : int
+
+    Returns
+    -------
+    MixtureParameters
+        Merged components have the moments of their parts; a shared covariance stays as it is.
+    """
+    weights, means = parameters.weights.copy(), parameters.means.copy()
+    covariances = _full(parameters).copy()
+    alive = np.ones(len(weights), dtype=bool)
+    n_before = len(weights)
+    losses = np.full((n_before, n_before), np.inf)
+    i, j = np.triu_indices(n_before, 1)
+    losses[i, j] = merging_losses(weights, means, covariances, i, j)
+    for _ in range(n_before - n_components):
+        i, j = (np.array([index]) for index in divmod(int(losses.argmin()), n_before))
+        means[i], covariances[i] = _merged(weights, means, covariances, i, j)
+        if parameters.structure == "tied":
+            covariances[i] = parameters.covariances
+        weights[i] += weights[j]
+        alive[j] = False
+        losses[j] = losses[:, j[0]] = losses[i] = losses[:, i[0]] = np.inf
+        others = np.flatnonzero(alive)
+        others = others[others != i[0]]
+        low, high = np.minimum(others, i[0]), np.maximum(others, i[0])
+        losses[low, high] = merging_losses(weights, means, covariances, low, high)
+    weights, means, covariances = weights[alive], means[alive], covariances[alive]
+    if parameters.structure == "tied":
+        covariances, factor = parameters.covariances, parameters.precisions_cholesky
+    else:
+        factor = factorise(covariances, parameters.structure)
+    return MixtureParameters(parameters.structure, weights, means, covariances, factor)

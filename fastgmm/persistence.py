@@ -33,6 +33,7 @@ ESTIMATORS: dict[str, str] = {
     "GaussianMixture": "fastgmm.gaussian_mixture",
     "GaussianMixtureClassifier": "fastgmm.classifier",
     "GaussianMixtureOutlierDetector": "fastgmm.outlier_detector",
+    "GaussianMixtureRegressor": "fastgmm.regressor",
     "GaussianMixtureSearch": "fastgmm.selection",
 }
 # Data classes that estimators hold.

@@ -82,8 +82,8 @@ def plot_density(
     moments = moments_of(model)
     plane = view_of(moments, view, names)
     seen, rows = plane.mixture(moments), plane.rows(X)
-    # Over the rows, and as far as a component holds 95% of its own.
-    reach = 2.5 * np.sqrt(np.diagonal(seen.covariances, axis1=1, axis2=2))
+    # Over the rows, and as far as a component holds 99% of its own.
+    reach = 3.1 * np.sqrt(np.diagonal(seen.covariances, axis1=1, axis2=2))
     low = np.minimum(rows.min(axis=0), (seen.means - reach).min(axis=0))
     high = np.maximum(rows.max(axis=0), (seen.means + reach).max(axis=0))
     margin = 0.03 * np.where(high > low, high - low, 1.0)

@@ -1,6 +1,8 @@
 """Every covariance type, everywhere the estimator goes."""
 
+import csv
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,9 +109,26 @@ def test_every_start_goes_with_every_family(covariance_type, init_params):
 
 def test_the_number_of_columns_must_fit_the_name():
     X = np.random.default_rng(2).normal(size=(50, 2))
-    with pytest.raises(ValueError, match="covariance_type is 'VEV'.*1 feature; use 'V'"):
+    with pytest.raises(ValueError, match=r"covariance_type is 'VEV'.*1 feature; use 'V'"):
         GaussianMixture(2, covariance_type="VEV").fit(X[:, :1])
     with pytest.raises(ValueError, match="covariance_type is 'E', for data of one feature, and X has 2"):
         GaussianMixture(2, covariance_type="E").fit(X)
     with pytest.raises(ValueError, match="covariance_type is 'V', for data of one feature"):
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [1.0], covariance_type="V")
+
+
+@pytest.mark.parametrize("name", [name for name in STRUCTURES if len(name) == 3])
+def test_the_estimator_reaches_mclusts_results_from_its_starts(name):
+    data = Path(__file__).parent / "data"
+    with open(data / "mclust_tight.csv") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["model"] == name]
+    assert len(rows) == 8
+    for row in rows:
+        X = np.loadtxt(data / f"{row['dataset']}.csv", delimiter=",", skiprows=1)
+        starts = np.loadtxt(data / f"{row['dataset']}_hclass.csv", delimiter=",", skiprows=1, dtype=np.int64) - 1
+        k = int(row["G"])
+        # Plain EM: an accelerated one may end at another maximum.
+        settings = dict(init_params=starts[:, k - 1], reg_covar=0.0, tol=1e-10, max_iter=20_000, acceleration=None)
+        model = GaussianMixture(k, covariance_type=name, **settings).fit(X)
+        assert model.score(X) * len(X) > float(row["loglik"]) - 1e-4
+        assert model.bic(X) < -float(row["bic"]) + 2e-4

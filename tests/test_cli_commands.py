@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastgmm import GaussianMixture, save
+from fastgmm import GaussianMixture, load, save
 from fastgmm.cli import main
 from fastgmm.datasets import load_faithful
 
@@ -226,6 +226,17 @@ def test_a_closed_pipe_is_no_traceback(model, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_reader_that_goes_does_not_take_the_model_with_it(tmp_path):
+    """`fastgmm fit | head -1`: the fit is kept."""
+    command = [sys.executable, "-u", "-m", "fastgmm.cli", "fit", "--components", "1..3", "--plot", "none"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout.readline().startswith(b"Old Faithful")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert load(tmp_path / "fastgmm_model.npz").n_components == 3
 
 
 def test_help_documents_the_exit_status(capsys):

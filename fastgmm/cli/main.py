@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CommandError
-from fastgmm.cli.screen import Screen
+from fastgmm.cli.screen import Screen, discard_output
 
 __all__ = ["main"]
 
@@ -54,11 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = Screen(quiet=parsed.quiet, as_json=parsed.json)
     try:
         status = parsed.run(parsed, screen)
-        sys.stdout.flush()
-        return status
     except BrokenPipeError:
-        # The reader has seen enough, as `head` does; nothing may be written when Python closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the data has seen enough, as `head` does.
+        discard_output()
         return EXIT_FAILED
     except KeyboardInterrupt:
         screen.warn("interrupted")
@@ -70,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, CommandError):
             return error.status
         return EXIT_USAGE if isinstance(error, ValueError | OSError) else EXIT_FAILED
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+    return status
 
 
 def _one_line(error: Exception) -> str:

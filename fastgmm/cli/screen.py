@@ -6,6 +6,7 @@ Tables and progress are drawn by rich where it is installed and the stream is a 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-__all__ = ["Screen", "number"]
+__all__ = ["Screen", "discard_output", "number"]
 
 Step = Callable[[str], None]
 
@@ -43,8 +44,17 @@ class Screen:
 
     def line(self, text: str = "") -> None:
         """Write one line."""
-        if not self.silent:
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self.silent:
+            return
+        try:
             print(text)
+        except BrokenPipeError:
+            # The reader has gone, as `head` goes; the work goes on.
+            discard_output()
+            self.silent = True
 
     def table(
         self,
@@ -67,7 +77,7 @@ class Screen:
         if self.silent:
             return
         if title:
-            print(title)
+            self._write(title)
         cells = [list(row) for row in rows]
         if marked:
             cells[marked[0]][marked[1]] = "> " + cells[marked[0]][marked[1]]
@@ -77,9 +87,9 @@ class Screen:
             if rich:
                 at = (marked[0], columns.index(marked[1])) if marked and marked[1] in columns else None
                 _rich_table([header[j] for j in columns], part, at)
+                self._write("")
             else:
-                _plain_table([header[j] for j in columns], part)
-            print()
+                self._write(_plain_table([header[j] for j in columns], part) + "\n")
 
     def json(self, content: dict[str, Any]) -> None:
         """Write `content` where JSON was asked for."""
@@ -107,6 +117,11 @@ class Screen:
                 yield step
 
 
+def discard_output() -> None:
+    """Send what is still to be written to a closed pipe nowhere, so that nothing fails when Python closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _has_rich(stream: TextIO) -> bool:
     if not stream.isatty():
         return False
@@ -131,14 +146,13 @@ def _panels(cells: list[list[str]], space: int) -> list[list[int]]:
     return panels
 
 
-def _plain_table(header: Sequence[str], cells: list[list[str]]) -> None:
+def _plain_table(header: Sequence[str], cells: list[list[str]]) -> str:
     widths = [max(len(row[j]) for row in [list(header), *cells]) for j in range(len(header))]
+    lines = []
     for row in [list(header), ["-" * width for width in widths], *cells]:
-        padded = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-        ]
-        print("  ".join(padded).rstrip())
+        numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(lines)
 
 
 def _rich_table(header: Sequence[str], cells: list[list[str]], marked: tuple[int, int] | None) -> None:

@@ -225,9 +225,9 @@ default='kmeans'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
             float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
-            array or memory map is read in place.
+            array or memory map is read in place. A source is read in every pass; starts are made from a sample of it.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
@@ -330,12 +330,15 @@ default='kmeans'
             labels[labels == len(self.weights_)] = -1
         return labels
 
+    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
+        return self._noise_marked(self._assign(rows))
+
     def predict(self, X):
         """Return the most probable component of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------

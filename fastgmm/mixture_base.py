@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.data import ArrayRows
+from fastgmm.data import ArrayRows, StreamedRows, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
 from fastgmm.inference_methods import InferenceMethods
@@ -26,13 +26,14 @@ from fastgmm.input_validation import check_component_labels, check_memberships, 
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
 from fastgmm.model.precisions import precisions_of
+from fastgmm.source_methods import SourceMethods
 
 __all__ = ["BaseMixture"]
 
 DTYPES = (np.float64, np.float32)
 
 
-class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
+class BaseMixture(SourceMethods, InferenceMethods, DensityMixin, BaseEstimator):
     """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
 
     A state is anything a source's pass takes: a `MixtureParameters`, or a posterior that reads like one.
@@ -134,9 +135,9 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
             float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
-            array or memory map is read in place.
+            array or memory map is read in place. A source is read in every pass; starts are made from a sample of it.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
@@ -173,7 +174,7 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
         """
         with self._unchanged_on_failure():
             X = self._fit(X, sample_weight)
-            return self._assign(X)
+            return self._per_row(X, self._assign) if isinstance(X, StreamedRows) else self._assign(X)
 
     @contextmanager
     def _unchanged_on_failure(self) -> Iterator[None]:
@@ -185,24 +186,30 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
             self.__dict__.update(before)
             raise
 
-    def _fit(self, X, sample_weight, labels=None) -> np.ndarray:
-        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-        sample_weight = check_sample_weight(sample_weight, X.shape[0])
+    def _fit(self, X, sample_weight, labels=None) -> np.ndarray | StreamedRows:
+        """Fit, and return the rows as they were read."""
+        random_state = check_random_state(self.random_state)
+        streamed = source_of(X)
+        if streamed is None:
+            X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+            sample_weight = check_sample_weight(sample_weight, X.shape[0])
+            rows = ArrayRows(X, sample_weight)
+        else:
+            rows = self._start_of(streamed, sample_weight, labels, random_state)
+            X = rows.X
         self._check_enough_rows(X, sample_weight)
-        rows = ArrayRows(X, sample_weight)
         checked = self._check_parameters(rows)
         labels = check_component_labels(labels, X.shape[0], self.n_components)
         source: ArrayRows | PartlyLabelledRows = rows
         if labels is not None:
             components = [slice(k, k + 1) for k in range(self.n_components)]
             source = PartlyLabelledRows(rows, labels, components, self._structure.statistics)
-        random_state = check_random_state(self.random_state)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
             self._check_continuation()
         count_floor = 10.0 * float(np.finfo(X.dtype).eps)
         reporter = Reporter(self.verbose, self.verbose_interval)
-        counted = CountedSource(source)
+        counted = CountedSource(source if streamed is None else streamed)
 
         def one_run(number: int) -> Run:
             reporter.start(number)
@@ -237,7 +244,7 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
         self.log_likelihood_gap_ = run.gap
         self.lower_bound_ = dtype.type(run.lower_bound)
         self.lower_bounds_ = [dtype.type(value) for value in run.lower_bounds]
-        return X
+        return X if streamed is None else streamed
 
     def _check_enough_rows(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
         n_present = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))
@@ -315,48 +322,48 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._assign(self._check_rows(X))
+        return self._per_row(X, self._assign)
 
     def predict_proba(self, X):
         """Return the posterior probability of each component for each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self._responsibilities(self._check_rows(X))
+        return self._per_row(X, self._responsibilities)
 
     def score_samples(self, X):
         """Return the log density of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        return self._log_density(self._check_rows(X))
+        return self._per_row(X, self._log_density)
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean log density of the rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
 
@@ -365,6 +372,11 @@ class BaseMixture(InferenceMethods, DensityMixin, BaseEstimator):
         log_likelihood : float
             Weighted mean over rows, in nats.
         """
+        source = source_of(X)
+        if source is not None:
+            if sample_weight is not None:
+                raise ValueError("sample_weight is given and X is a source; expected None, or X as an array")
+            return self._mean_over_blocks(source)
         X = self._check_rows(X)
         return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
 

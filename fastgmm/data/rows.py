@@ -9,10 +9,21 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.model import MixtureParameters, SufficientStatistics
 
-__all__ = ["ArrayRows", "blocks_of"]
+__all__ = ["ArrayRows", "block_rows", "blocks_of"]
 
 # Rows converted at a time where an array is not what the kernels read: a few megabytes at most.
 BLOCK_VALUES = 1 << 19
+
+
+def block_rows(n_features: int) -> int:
+    """Return how many rows every source gives a kernel at a time: 262,144, fewer from 65 features on.
+
+    A kernel cuts its rows into strips by their number, and adds up strip by strip. Passes over the same rows are the
+    same to the bit if the same rows meet the kernel together; so all sources, arrays included, are read in blocks of
+    this many rows from the first, the last one shorter. A block is at most 2^24 numbers (128 MB of float64), unless
+    it has 32,768 rows; that many keep some twenty threads at work.
+    """
+    return min(1 << 18, max(1 << 15, (1 << 24) // n_features))
 
 
 def blocks_of(X: np.ndarray, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
@@ -27,7 +38,7 @@ def blocks_of(X: np.ndarray, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarra
 
 
 class ArrayRows:
-    """A source over an array: every pass is one kernel call.
+    """A source over an array: every pass is one kernel call per block of `block_rows` rows.
 
     Parameters
     ----------
@@ -47,14 +58,25 @@ class ArrayRows:
     def accumulate(self, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of one pass under `parameters`, about their means."""
         statistics = SufficientStatistics.zeros(parameters.structure, parameters.means)
-        kernels.accumulate(self.X, self.sample_weight, parameters, statistics)
+        for rows, weight, _ in self._blocks():
+            kernels.accumulate(rows, weight, parameters, statistics)
         return statistics
 
     def accumulate_labels(self, labels: np.ndarray, structure: str, centres: np.ndarray) -> SufficientStatistics:
         """Return the statistics of hard memberships about `centres`; rows with a negative label are left out."""
         statistics = SufficientStatistics.zeros(structure, centres)
-        kernels.accumulate_labels(self.X, self.sample_weight, labels, statistics)
+        for rows, weight, part in self._blocks():
+            kernels.accumulate_labels(rows, weight, labels[part], statistics)
         return statistics
+
+    def _blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, slice]]:
+        size = block_rows(self.n_features)
+        if self.n_samples <= size:
+            yield self.X, self.sample_weight, slice(None)
+            return
+        for start in range(0, self.n_samples, size):
+            part = slice(start, start + size)
+            yield self.X[part], None if self.sample_weight is None else self.sample_weight[part], part
 
     def accumulate_shares(self, shares: np.ndarray, structure: str) -> SufficientStatistics:
         """Return the statistics of given responsibilities (n_samples, n_components), about their own means."""

@@ -1,0 +1,133 @@
+"""Arrow batches as matrices, and Parquet files as a source. pyarrow is imported when they are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["is_arrow", "matrix_of", "parquet_batches", "parquet_columns", "parquet_files"]
+
+INSTALL = "pip install 'fastgmm[parquet]'"
+
+# Rows transposed at a time: a column's piece and the rows it goes to stay in the second-level cache.
+PIECE_VALUES = 1 << 15
+
+
+def is_arrow(batch: Any) -> bool:
+    """Return whether this is an Arrow record batch or table; pyarrow is not imported to tell."""
+    kind = type(batch)
+    return kind.__module__.split(".")[0] == "pyarrow" and kind.__name__ in ("RecordBatch", "Table")
+
+
+def matrix_of(batch: Any, where: str, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return an Arrow record batch or table as a matrix: float32 if every column is, otherwise float64.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch or pyarrow.Table
+    where : str
+        What it is, for messages.
+    names : sequence of str, optional
+        Its columns are to be these, in this order.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, not of numbers, or has a missing value.
+    """
+    found = batch.schema.names
+    if names is not None and list(names) != list(found):
+        raise ValueError(f"{where} has columns {', '.join(found)}; expected {', '.join(names)}")
+    columns = [_numbers(batch.column(j), f"{where}, column {name!r}") for j, name in enumerate(found)]
+    single = all(column.dtype == np.float32 for column in columns)
+    rows = np.empty((batch.num_rows, len(columns)), dtype=np.float32 if single else np.float64)
+    step = max(1, PIECE_VALUES // max(1, len(columns)))
+    for start in range(0, batch.num_rows, step):
+        piece = slice(start, start + step)
+        for j, column in enumerate(columns):
+            rows[piece, j] = column[piece]
+    return rows
+
+
+def _numbers(column: Any, where: str) -> np.ndarray:
+    import pyarrow.types as types
+
+    if not (types.is_integer(column.type) or types.is_floating(column.type) or types.is_boolean(column.type)):
+        raise ValueError(f"{where} is of type {column.type}; expected numbers. Choose columns of numbers")
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise ValueError(f"{where}, row {row}: the value is missing; expected a number. Fill or leave out such rows")
+    # A table's columns come in chunks, which have no zero_copy_only.
+    return column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False)
+
+
+def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the file at `path`, or the Parquet files of the folder there, by name; hidden ones and ``_*`` left out.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed.
+    FileNotFoundError
+        If there is nothing at `path`, or no Parquet file in it.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"reading Parquet needs pyarrow, which is not installed; {INSTALL}") from error
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"path is {path}; expected a Parquet file or a folder of them, there is nothing")
+        return [path]
+    files = sorted(
+        file
+        for file in path.rglob("*.parquet")
+        if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+    )
+    if not files:
+        raise FileNotFoundError(f"path is the folder {path}, with no file *.parquet in it; expected at least one")
+    return files
+
+
+def parquet_columns(file: Path, columns: Sequence[str] | None) -> list[str]:
+    """Return the columns to read: those asked for, or all.
+
+    Raises
+    ------
+    ValueError
+        If one that is asked for is not in the file, or the file cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        found = list(pyarrow.parquet.read_schema(file).names)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"path: {file} cannot be read as Parquet: {error}") from None
+    if columns is None:
+        return found
+    if isinstance(columns, str) or not columns:
+        raise ValueError(f"columns is {columns!r}; expected a list of one or more of {', '.join(found)}")
+    missing = [name for name in columns if name not in found]
+    if missing:
+        raise ValueError(f"columns has {missing[0]!r}, which {file} has not; expected some of {', '.join(found)}")
+    return list(columns)
+
+
+def parquet_batches(files: Sequence[Path], columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
+    """Yield the rows of Parquet files in order, as record batches of `columns`."""
+    import pyarrow.parquet
+
+    for file in files:
+        missing = [name for name in columns if name not in pyarrow.parquet.read_schema(file).names]
+        if missing:
+            raise ValueError(f"path: {file} has no column {missing[0]!r}; expected the columns of {files[0]}")
+        # Pages through a buffer, not whole column chunks: a row group may be as large as the file.
+        with pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened:
+            for batch in opened.iter_batches(batch_rows, columns=list(columns)):
+                yield batch.select(list(columns))

@@ -1,0 +1,151 @@
+"""The sources that users name: batches, Parquet, and whatever can be sliced by rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastgmm.data.arrow import parquet_batches, parquet_columns, parquet_files
+from fastgmm.data.rows import block_rows
+from fastgmm.data.streamed_rows import StreamedRows
+
+__all__ = ["batches", "parquet", "sliced", "source_of"]
+
+
+def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
+    """Return a source over batches that are made anew for every pass.
+
+    Parameters
+    ----------
+    factory : callable
+        ``factory()`` returns a new iterator over all rows, in the same order each time: arrays of shape
+        (rows, n_features), of any number of rows each, or Arrow record batches or tables. It is called and iterated in
+        a thread of its own; a batch is copied, so its memory may be used again.
+
+    Returns
+    -------
+    StreamedRows
+        To be given to an estimator as X.
+
+    Raises
+    ------
+    TypeError
+        If `factory` is not callable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.data import batches
+    >>> def factory():
+    ...     for seed in range(5):
+    ...         yield np.random.default_rng(seed).normal([[-4.0], [4.0]], size=(2, 300)).reshape(-1, 1)
+    >>> model = GaussianMixture(2, random_state=0).fit(batches(factory))
+    >>> sorted(model.means_[:, 0].round().tolist())
+    [-4.0, 4.0]
+    """
+    if not callable(factory):
+        raise TypeError(
+            f"factory is of type {type(factory).__name__}; expected a callable that returns a new iterator of batches "
+            "for every pass, as in batches(lambda: iter(list_of_arrays))"
+        )
+
+    def open_batches() -> Iterator[Any]:
+        return iter(factory())
+
+    return StreamedRows(open_batches, "batches")
+
+
+def parquet(
+    path: str | os.PathLike[str], columns: Sequence[str] | None = None, batch_rows: int | None = None
+) -> StreamedRows:
+    """Return a source over a Parquet file, or a folder of them in the order of their names; needs pyarrow.
+
+    Parameters
+    ----------
+    path : str or path-like
+    columns : sequence of str, optional
+        Which to read, in this order; all unless given. They are the feature names of a model fitted to them.
+    batch_rows : int, optional
+        Most rows that pyarrow decodes at a time; a block's unless given (see `fastgmm.data.block_rows`).
+
+    Returns
+    -------
+    StreamedRows
+        To be given to an estimator as X.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed.
+    FileNotFoundError
+        If there is no such file, or no Parquet file in the folder.
+    ValueError
+        If a column is not there, or `batch_rows` is not positive. Wrong values are found when they are read.
+    """
+    files = parquet_files(path)
+    names = parquet_columns(files[0], columns)
+    n_rows = _checked_rows(batch_rows, len(names))
+    return StreamedRows(lambda: parquet_batches(files, names, n_rows), str(Path(path)), names, stable=True)
+
+
+def sliced(X: Any, batch_rows: int | None = None) -> StreamedRows:
+    """Return a source over an array that is read a slice of rows at a time: HDF5, Zarr, a memory map, any like them.
+
+    A memory map may be given to an estimator as it is; its start then reads all rows, and needs 16 bytes for each. As
+    a source it needs a few blocks, and starts from a sample.
+
+    Parameters
+    ----------
+    X : object
+        With ``shape`` (n_samples, n_features), ``dtype`` and ``X[start:stop]``.
+    batch_rows : int, optional
+        Rows of a slice; a block's unless given (see `fastgmm.data.block_rows`).
+
+    Returns
+    -------
+    StreamedRows
+        To be given to an estimator as X.
+
+    Raises
+    ------
+    TypeError
+        If X has no ``shape``, ``dtype`` or slices.
+    ValueError
+        If it is not two-dimensional, or `batch_rows` is not positive.
+    """
+    if not all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")):
+        raise TypeError(f"X is of type {type(X).__name__}; expected an array-like with shape, dtype and row slices")
+    if len(X.shape) != 2 or X.shape[1] < 1:
+        raise ValueError(f"X has shape {tuple(X.shape)}; expected (n_samples, n_features)")
+    n_rows = _checked_rows(batch_rows, X.shape[1])
+
+    def open_batches() -> Iterator[np.ndarray]:
+        for start in range(0, X.shape[0], n_rows):
+            yield np.asarray(X[start : start + n_rows])
+
+    return StreamedRows(open_batches, f"{type(X).__name__} of shape {tuple(X.shape)}", stable=True)
+
+
+def source_of(X: Any) -> StreamedRows | None:
+    """Return X if it is a source, a source over it if it is an HDF5 or Zarr array, and None for all else."""
+    kind = type(X)
+    if kind is np.ndarray:
+        return None
+    if isinstance(X, StreamedRows):
+        return X
+    if kind.__module__.split(".")[0] in ("h5py", "zarr") and hasattr(X, "shape"):
+        return sliced(X)
+    return None
+
+
+def _checked_rows(batch_rows: int | None, n_features: int) -> int:
+    if batch_rows is None:
+        return block_rows(max(1, n_features))
+    if isinstance(batch_rows, bool) or not isinstance(batch_rows, (int, np.integer)) or batch_rows < 1:
+        raise ValueError(f"batch_rows is {batch_rows!r}; expected a positive int, or None for a block's rows")
+    return int(batch_rows)

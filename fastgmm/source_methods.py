@@ -1,0 +1,130 @@
+"""Estimators on rows that don't fit in memory: what a source is asked before a fit, and predictions block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.data import ArrayRows, StreamedRows, source_of
+from fastgmm.data.rows import BLOCK_VALUES
+
+__all__ = ["SourceMethods"]
+
+
+class SourceMethods:
+    """The part of a mixture estimator that deals with sources (`fastgmm.data`) in place of arrays."""
+
+    def predict_blocks(self, X, method="predict"):
+        """Predict block by block, so that no prediction needs more memory than a block's.
+
+        Parameters
+        ----------
+        X : source, or array-like of shape (n_samples, n_features)
+            See `fastgmm.data`.
+        method : {'predict', 'predict_proba', 'score_samples'}, default='predict'
+
+        Yields
+        ------
+        ndarray
+            What `method` returns, for each block of rows in turn.
+
+        Raises
+        ------
+        ValueError
+            If `method` is another, or a block is not valid (when it is reached).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[[1.0]], [[1.0]]])
+        >>> [block.tolist() for block in model.predict_blocks(np.array([[1.0], [3.0]]))]
+        [[0, 1]]
+        """
+        check_is_fitted(self)
+        actions = {
+            "predict": self._labels_of,
+            "predict_proba": self._responsibilities,  # type: ignore[attr-defined]
+            "score_samples": self._log_density,  # type: ignore[attr-defined]
+        }
+        if method not in actions:
+            raise ValueError(f"method is {method!r}; expected one of {', '.join(actions)}")
+        return self._map_blocks(X, actions[method])
+
+    def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Iterator[Any]:
+        source = source_of(X)
+        if source is None:
+            rows = self._check_rows(X)  # type: ignore[attr-defined]
+            step = max(1, BLOCK_VALUES // rows.shape[1])
+            for start in range(0, rows.shape[0], step):
+                yield action(rows[start : start + step])
+            return
+        with closing(source.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                self._check_columns(source, block.shape[1])
+                yield action(block)
+
+    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return what `action` makes of the rows of an array, checked, or of a source."""
+        if source_of(X) is None:
+            return action(self._check_rows(X))  # type: ignore[attr-defined]
+        check_is_fitted(self)
+        return np.concatenate(list(self._map_blocks(X, action)))
+
+    def _mean_over_blocks(self, source: StreamedRows) -> float:
+        check_is_fitted(self)
+        total, n_rows = 0.0, 0
+
+        def add(block: np.ndarray) -> tuple[float, int]:
+            return self._mean_log_density(block, None) * len(block), len(block)  # type: ignore[attr-defined]
+
+        for part, count in self._map_blocks(source, add):
+            total, n_rows = total + part, n_rows + count
+        return total / n_rows
+
+    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the labels that `predict` gives."""
+        return self._assign(rows)  # type: ignore[attr-defined]
+
+    def _check_columns(self, source: StreamedRows, n_features: int) -> None:
+        expected = self.n_features_in_  # type: ignore[attr-defined]
+        if n_features != expected:
+            raise ValueError(
+                f"X, {source.description}, has {n_features} features; expected {expected}, those fitted to. Choose its "
+                "columns"
+            )
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and source.names is not None and list(names) != list(source.names):
+            raise ValueError(
+                f"X, {source.description}, has columns {', '.join(source.names)}; expected {', '.join(names)}, those "
+                "fitted to, in that order. Choose them with columns="
+            )
+
+    def _start_of(
+        self, source: StreamedRows, sample_weight: Any, labels: Any, random_state: np.random.RandomState
+    ) -> ArrayRows:
+        """Read a source once: check all rows, set what is known of its columns, and return the rows a start is made of.
+
+        These are as many as a block has, drawn at random; all rows if there are no more.
+        """
+        for name, given in (
+            ("sample_weight", sample_weight),
+            ("labels", labels),
+            ("noise", getattr(self, "noise", None)),
+        ):
+            if given is not None:
+                raise ValueError(f"{name} is given and X is a source; expected None, or X as an array")
+        if not isinstance(self.init_params, str):  # type: ignore[attr-defined]
+            raise ValueError("init_params are memberships of rows and X is a source; expected the name of a start")
+        rows = source.sample(random_state=random_state)
+        if rows.n_samples < 2:
+            raise ValueError(f"X, {source.description}, has {rows.n_samples} row; expected at least 2")
+        self.n_features_in_ = source.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if source.names is not None:
+            self.feature_names_in_ = np.array(source.names, dtype=object)
+        return rows

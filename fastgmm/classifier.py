@@ -9,12 +9,12 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.class_labels import check_class_priors, encode_classes
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows, statistics_of_labels
 from fastgmm.em import Reporter, kmeans, run_em
@@ -189,11 +189,11 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
         """
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
-        classes, labels = self._check_labels(y, X.shape[0])
+        classes, labels = encode_classes(y, X.shape[0], self.unlabelled_label, type(self).__name__)
         if rows.sample_weight is not None:
             # A row of no weight is absent: it neither founds a class nor counts towards one.
             labels = np.where(rows.sample_weight > 0, labels, -1)
-        priors = self._check_priors(classes)
+        priors = check_class_priors(self.priors, classes)
         random_state = check_random_state(self.random_state)
         sizes = self._check_sizes(rows, labels, classes, random_state)
         stops = np.cumsum(sizes)
@@ -226,60 +226,6 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
         return self
-
-    def _check_labels(self, y, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None; give a "
-                "class per row, with -1 for unlabelled rows"
-            )
-        y = column_or_1d(y, warn=True)
-        if len(y) != n_samples:
-            raise ValueError(f"y has length {len(y)}; expected one class for each of the {n_samples} rows of X")
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        unknown = self._is_unlabelled(y)
-        known = y[~unknown]
-        if known.dtype.kind == "O":
-            known = np.array(known.tolist())
-        if len(known):
-            check_classification_targets(known)
-        classes, index = np.unique(known, return_inverse=True)
-        if len(classes) < 2:
-            named = f"one class ({classes[0]!r})" if len(classes) else "no class"
-            raise ValueError(
-                f"y holds {named} beside unlabelled rows; expected at least two classes. Label rows of another class, "
-                "or fit a GaussianMixture or a GaussianMixtureOutlierDetector"
-            )
-        labels = np.full(n_samples, -1, dtype=np.int64)
-        labels[~unknown] = index
-        return classes, labels
-
-    def _is_unlabelled(self, y: np.ndarray) -> np.ndarray:
-        if self.unlabelled_label is not None:
-            return np.asarray(y == self.unlabelled_label)
-        if y.dtype.kind in "iuf":
-            return y == -1
-        if y.dtype.kind in "US":
-            return y == y.dtype.type()
-        if y.dtype.kind == "O":
-            # -1 too, where the objects are numbers; NaN is what is not equal to itself.
-            return np.array([v is None or v != v or (v == "" if isinstance(v, str) else v == -1) for v in y])
-        return np.zeros(len(y), dtype=bool)
-
-    def _check_priors(self, classes: np.ndarray) -> np.ndarray | None:
-        if self.priors is None:
-            return None
-        priors = np.asarray(self.priors, dtype=np.float64)
-        if priors.shape != classes.shape:
-            raise ValueError(
-                f"priors has shape {priors.shape}; expected (n_classes,) = {classes.shape}, in the order of {classes}"
-            )
-        if not (priors > 0).all() or abs(priors.sum() - 1.0) > 1e-8:
-            raise ValueError(
-                f"priors are {priors}; expected positive numbers that sum to one. Divide them by their sum"
-            )
-        return priors
 
     def _check_sizes(self, rows: ArrayRows, labels, classes, random_state) -> np.ndarray:
         n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
@@ -314,14 +260,10 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
             candidate = GaussianMixture(
                 size, covariance_type=covariance_type, reg_covar=self.reg_covar, random_state=random_state
             )
-            # More parameters than numbers: nothing to choose by.
-            if (
-                size > 1
-                and ClassMixtures(candidate._structure, [slice(0, size)], True, None).n_parameters(X.shape[1])
-                > X.size / 2
-            ):
-                break
-            if len(X) < max(2, size):
+            one_class = ClassMixtures(candidate._structure, [slice(0, size)], True, None)
+            # More parameters than half the numbers there are: a criterion for large samples says nothing.
+            too_many = size > 1 and one_class.n_parameters(X.shape[1]) > X.size / 2
+            if too_many or len(X) < max(2, size):
                 break
             try:
                 with warnings.catch_warnings():

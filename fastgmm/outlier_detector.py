@@ -17,6 +17,7 @@ from fastgmm import inference
 from fastgmm.data import ArrayRows
 from fastgmm.data.trimmed import TrimmedRows
 from fastgmm.em import INIT_PARAMS, Run, Start, best_run, initial_parameters, run_em
+from fastgmm.em.reweighting import reweighted
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.input_validation import check_sample_weight
@@ -46,8 +47,9 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
         For ``contamination='auto'``: the share of regular rows that are called anomalies.
     robust : {'trimming', 'noise'} or None, default='trimming'
         How anomalies are kept from shaping the components. 'trimming' leaves the least likely rows out of every
-        iteration; 'noise' fits an even background beside the components, which scores then leave out; None is plain
-        maximum likelihood.
+        iteration, and at the end counts those within the 99% region of a component again, so that p-values hold;
+        'noise' fits an even background beside the components, which scores then leave out; None is plain maximum
+        likelihood.
     robust_share : float in (0, 0.5], optional
         Share of the rows trimmed, or that start as noise: `contamination` where it is a number, 0.1 otherwise.
     max_components : int, default=9
@@ -75,6 +77,7 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
     References
     ----------
     Neykov et al., "Robust fitting of mixtures using the trimmed likelihood estimator", CSDA 52 (2007), section 3;
+    Rousseeuw and Van Driessen, "A fast algorithm for the MCD", Technometrics 41 (1999), section 4 (reweighting);
     Banfield and Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 49 (1993), section 4 (noise).
 
     Examples
@@ -226,20 +229,17 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
         structure, source = get_structure(self.covariance_type), TrimmedRows(rows, self._share())
         count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
 
+        def one_step(statistics, state):
+            return maximise(statistics, structure, self.reg_covar, count_floor, state)
+
         def one_run() -> Run:
             start = initial_parameters(
                 rows, model.n_components, structure, Start(self.init_params), self.reg_covar, count_floor, random_state
             )
-            return run_em(
-                source,
-                start,
-                lambda statistics, state: maximise(statistics, structure, self.reg_covar, count_floor, state),
-                tol=self.tol,
-                max_iter=self.max_iter,
-            )
+            return run_em(source, start, one_step, tol=self.tol, max_iter=self.max_iter)
 
         run = best_run(one_run for _ in range(self.n_init))
-        state = run.parameters
+        state = reweighted(rows, run.parameters, self._share(), one_step)
         mixture = self._known(state.weights, state.means, state.covariances, run.n_iter)
         n_rows = source.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)

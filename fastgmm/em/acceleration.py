@@ -11,9 +11,9 @@ step otherwise, so a failure costs one pass; after failures in a row 1, 2, 4, ..
 next proposal. A proposal is at first at most 4 times as long as the plain step; the allowance is multiplied by 4 when
 one is kept, and falls to a quarter of what failed.
 
-It begins once plain EM is seen to converge slowly: three ratios of successive changes of the log-likelihood in a
-row below one, and at least `WORTHWHILE` more plain passes to the tolerance at the last ratio. Until then, and in a fit
-that needs fewer, the states are plain EM's to the last bit.
+It begins once plain EM is seen to converge slowly: three ratios of successive changes of the log-likelihood in a row
+between a half and one, and at least `WORTHWHILE` more plain passes to the tolerance at the last ratio. Until then, and
+in a fit that needs fewer, the states are plain EM's to the last bit.
 
 Measured against SQUAREM and Anderson's method, also in these coordinates and in this metric: see docs/convergence.md.
 
@@ -44,7 +44,8 @@ __all__ = ["ACCELERATIONS", "QuasiNewton"]
 
 #: Pairs of steps and gradient changes kept.
 MEMORY = 10
-#: Ratios of successive changes below one, in a row, that show plain EM in its linear phase.
+#: Ratios of successive changes between this and one, `LINEAR` in a row, show slow linear convergence.
+SLOW = 0.5
 LINEAR = 3
 #: Plain passes still to come below which acceleration does not begin.
 WORTHWHILE = 10.0
@@ -131,7 +132,7 @@ class QuasiNewton:
         # The first change is infinite, from no bound at all, and a ratio to it zero.
         ratio = change / self._change if self._change > 0 else 0.0
         self._change = change
-        self._n_linear = self._n_linear + 1 if 0.0 < ratio < 1.0 else 0
+        self._n_linear = self._n_linear + 1 if SLOW < ratio < 1.0 else 0
         if self._n_linear >= LINEAR:
             self.active = math.log(max(self.tol, 1e-300) / change) <= self.worthwhile * math.log(ratio)
 

@@ -1,0 +1,108 @@
+"""Passes over the data to within 1e-6 nats per sample of the optimum: plain EM and its accelerations.
+
+Run as ``python asv_bench/compare_convergence.py [n_seeds [picture.png]]``. Prints a Markdown table, and draws what is
+still to go against passes. A seed is a k-means start. The target of a start is the limit of plain EM from there; where
+a method ends more than 2e-6 away it found another basin, and its passes are to within 1e-6 of the lower of both limits:
+such starts are counted, as better or worse.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from accelerators import METHODS, Fit
+from benchmarks.problems import EASY, SLOW, rows_of
+
+import fastgmm
+
+CLOSE = 1e-6
+
+
+def passes_to(bounds, target):
+    """Return the number of the first pass whose bound is at least `target`."""
+    return int(np.argmax(np.asarray(bounds) >= target)) + 1
+
+
+def measure(problem, n_seeds):
+    """Return passes of plain EM, and of each other method with how many starts led it elsewhere: (better, worse)."""
+    make, n_components, covariance_type = problem
+    plain, others = [], {name: [] for name in METHODS if name != "plain"}
+    elsewhere = {name: [0, 0] for name in others}
+    for seed in range(n_seeds):
+        fit = Fit(rows_of(make), n_components, covariance_type, seed)
+        bounds = METHODS["plain"](fit)
+        limit = max(bounds)
+        plain.append(passes_to(bounds, limit - CLOSE))
+        for name in others:
+            bounds = METHODS[name](fit)
+            if abs(max(bounds) - limit) > 2 * CLOSE:
+                elsewhere[name][int(max(bounds) < limit)] += 1
+            others[name].append(passes_to(bounds, min(limit, max(bounds)) - CLOSE))
+    return np.array(plain), {name: np.array(passes) for name, passes in others.items()}, elsewhere
+
+
+def table(title, problems, n_seeds):
+    """Print the table and the ratios to plain EM."""
+    names = [name for name in METHODS if name != "plain"]
+    print(f"\n{title}\n")
+    print("| problem | rows | plain |", " | ".join(names), "|")
+    print("|---|---|---|" + "---|" * len(names))
+    ratios = {name: [] for name in names}
+    elsewhere = {name: np.zeros(2, dtype=int) for name in names}
+    for name, problem in problems.items():
+        plain, others, moved = measure(problem, n_seeds)
+        shape = rows_of(problem[0]).shape
+        cells = [f"{np.median(others[other]):.0f}" for other in names]
+        print(
+            f"| {name} | {shape[0]} x {shape[1]} | {np.median(plain):.0f} |",
+            " | ".join(cells),
+            "|",
+            flush=True,
+        )
+        for other in names:
+            ratios[other] += list(plain / others[other])
+            elsewhere[other] += moved[other]
+    means = [f"**{np.exp(np.mean(np.log(ratios[name]))):.1f}**" for name in names]
+    print("| times fewer, geometric mean | | |", " | ".join(means), "|")
+    print("| times fewer, least | | |", " | ".join(f"{min(ratios[name]):.2f}" for name in names), "|")
+    print("| ended in a better / worse optimum | | |", " | ".join(f"{a} / {b}" for a, b in elsewhere.values()), "|")
+
+
+def draw(path):
+    """Draw distance to the limit against passes for four slow problems."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    chosen = ["two overlapping", "five fitted to two", "ten overlapping", "Old Faithful, K=4"]
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True, layout="constrained")
+    colours = {"plain": "#8c8c8c", "quasi-Newton": "#c44e52", "Anderson(10)": "#4c72b0", "SQUAREM": "#55a868"}
+    for axis, name in zip(axes, chosen, strict=True):
+        make, n_components, covariance_type = SLOW[name]
+        curves = {}
+        for method in colours:
+            curves[method] = np.asarray(METHODS[method](Fit(rows_of(make), n_components, covariance_type)))
+        for method, bounds in curves.items():
+            # Each to the best of its own basin.
+            alike = [other.max() for other in curves.values() if abs(other.max() - bounds.max()) < 2 * CLOSE]
+            gap = max(alike) - bounds
+            axis.plot(np.arange(1, len(gap) + 1), np.maximum(gap, 1e-12), color=colours[method], label=method, lw=1.6)
+        axis.axhline(CLOSE, color="black", lw=0.6, ls=":")
+        axis.set(xscale="log", yscale="log", ylim=(1e-9, 1.0), title=name, xlabel="passes over the data")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("nats per sample still to go")
+    axes[0].legend(frameon=False, loc="lower left")
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == "__main__":
+    fastgmm.set_config(n_threads=1)
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+    if seeds:
+        table("Slow", SLOW, seeds)
+        table("Easy", EASY, seeds)
+    if len(sys.argv) > 2:
+        draw(sys.argv[2])

@@ -1,0 +1,286 @@
+"""Accelerated EM: the optimum of plain EM, in fewer passes, without ever descending."""
+
+import numpy as np
+import pytest
+from mixtures import random_parameters
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
+
+from fastgmm import GaussianMixture
+from fastgmm.data import ArrayRows
+from fastgmm.em import QuasiNewton, Start, initial_parameters, run_em
+from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.model import STRUCTURES, get_structure
+from fastgmm.model.coordinates import Coordinates
+from fastgmm.model.covariance import maximise
+
+FAMILIES = [name for name in STRUCTURES if len(name) != 1]
+COUNT_FLOOR = 10.0 * np.finfo(np.float64).eps
+
+
+def overlapping(n_samples=600, seed=0):
+    """Three components a standard deviation or two apart: slow for plain EM."""
+    rng = np.random.RandomState(seed)
+    parts = [rng.standard_normal((n_samples // 3, 2)) + mean for mean in ([0.0, 0.0], [2.0, 0.0], [0.0, 2.0])]
+    return np.ascontiguousarray(np.vstack(parts) * [1.0, 3.0])
+
+
+def fit_from_truth(X, name, accelerated, tol=1e-10, weight=None, max_iter=20_000, reg_covar=0.0):
+    rows, structure = ArrayRows(X, weight), get_structure(name)
+    labels = np.arange(len(X)) // (len(X) // 3)
+    start = initial_parameters(rows, 3, structure, Start(labels), reg_covar, COUNT_FLOOR, np.random.RandomState(0))
+    return run_em(
+        rows,
+        start,
+        lambda statistics, state: maximise(statistics, structure, reg_covar, COUNT_FLOOR, state),
+        tol=tol,
+        max_iter=max_iter,
+        accelerator=QuasiNewton(structure, tol) if accelerated else None,
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_same_optimum_in_fewer_passes_without_descending(name):
+    X = overlapping()
+    plain = fit_from_truth(X, name, accelerated=False, tol=1e-12)
+    run = fit_from_truth(X, name, accelerated=True)
+    # A thousand times the tolerance of either run, for what EM still had to go.
+    assert run.lower_bound == pytest.approx(plain.lower_bound, abs=1e-8)
+    assert run.n_iter < 0.7 * plain.n_iter
+    # Rounding of a sum of 600 rows is the one way a plain step can fall; proposals that fall at all are not kept.
+    assert np.diff(run.lower_bounds).min() >= -1e-14
+
+
+@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+def test_coordinates_reproduce_the_mixture(structure):
+    rng = np.random.default_rng(0)
+    reference, other = (random_parameters(structure, 4, 3, rng) for _ in range(2))
+    coordinates = Coordinates(reference, get_structure(structure))
+    decoded = coordinates.decode(coordinates.encode(other))
+    # Conditioning of the factors, about 1e2, times rounding.
+    for part in ("weights", "means", "covariances", "precisions_cholesky"):
+        assert_allclose(getattr(decoded, part), getattr(other, part), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+def test_information_is_symmetric_and_solved_exactly(structure):
+    rng = np.random.default_rng(1)
+    reference, other = (random_parameters(structure, 3, 4, rng) for _ in range(2))
+    coordinates = Coordinates(reference, get_structure(structure))
+    information = coordinates.information(other)
+    a, b = rng.standard_normal((2, len(coordinates.encode(other))))
+    assert_allclose(information.solve(information.apply(a)), a, rtol=1e-9, atol=1e-9)
+    assert a @ information.apply(b) == pytest.approx(b @ information.apply(a), rel=1e-9)
+    assert a @ information.apply(a) > 0
+
+
+@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+def test_information_is_the_curvature_of_the_divergence_between_mixtures(structure):
+    # Twice the Kullback-Leibler divergence of complete data between neighbouring mixtures is the metric's square.
+    rng = np.random.default_rng(2)
+    at = random_parameters(structure, 3, 2, rng)
+    coordinates = Coordinates(random_parameters(structure, 3, 2, rng), get_structure(structure))
+    values = coordinates.encode(at)
+    step = rng.standard_normal(len(values)) * 1e-4
+    step[:3] -= at.weights @ step[:3]  # along weights that sum to one
+    near = coordinates.decode(values + step)
+
+    def full(parameters):
+        c = parameters.covariances
+        shaped = {
+            "full": lambda: c,
+            "tied": lambda: np.array([c] * 3),
+            "diag": lambda: np.array([np.diag(v) for v in c]),
+        }
+        return shaped.get(structure, lambda: np.array([v * np.eye(2) for v in c]))()
+
+    divergence = 0.0
+    for k, (old, new) in enumerate(zip(full(at), full(near), strict=True)):
+        precision, shift = np.linalg.inv(new), near.means[k] - at.means[k]
+        trace = np.trace(precision @ old) - 2 - np.linalg.slogdet(precision @ old)[1]
+        divergence += at.weights[k] * (
+            np.log(at.weights[k] / near.weights[k]) + 0.5 * (trace + shift @ precision @ shift)
+        )
+    metric = step @ coordinates.information(at).apply(step)
+    # Third-order terms of a step of 1e-4, and cancellation in the divergence, 1e-16 over 1e-8.
+    assert 2.0 * divergence == pytest.approx(metric, rel=5e-3)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_affine_maps_of_the_data_map_the_answer(covariance_type):
+    X = overlapping()
+    A, shift = np.array([[2.0, 1.0], [-0.5, 3.0]]), np.array([100.0, -7.0])
+    labels = np.arange(len(X)) // 200
+    options = {"covariance_type": covariance_type, "tol": 1e-13, "max_iter": 5000, "reg_covar": 0.0}
+    model = GaussianMixture(3, init_params=labels, **options).fit(X)
+    mapped = GaussianMixture(3, init_params=labels, **options).fit(X @ A.T + shift)
+    # Both are within the root of about 1e-12 nats of the optimum.
+    assert_allclose(mapped.means_, model.means_ @ A.T + shift, rtol=1e-4, atol=1e-4)
+    assert_allclose(mapped.covariances_, A @ model.covariances_ @ A.T, rtol=1e-3, atol=1e-3)
+    expected = model.lower_bound_ - np.log(abs(np.linalg.det(A)))
+    assert mapped.lower_bound_ == pytest.approx(expected, abs=1e-10)
+
+
+def test_scaling_and_shifting_features_changes_no_step():
+    X = overlapping()
+    labels = np.arange(len(X)) // 200
+    options = {"init_params": labels, "tol": 1e-9, "max_iter": 500, "reg_covar": 0.0}
+    model = GaussianMixture(3, **options).fit(X)
+    scaled = GaussianMixture(3, **options).fit(X * [4.0, 0.5] + [8.0, -2.0])  # exact in binary, but for the shift
+    n = min(model.n_iter_, scaled.n_iter_, 25)
+    assert model.n_iter_ > 12  # so that some steps are accelerated
+    assert_allclose(scaled.lower_bounds_[:n], np.array(model.lower_bounds_[:n]) - np.log(2.0), atol=1e-9)
+
+
+def test_integer_weights_are_repeated_rows():
+    X = overlapping()
+    weight = np.random.RandomState(0).randint(0, 4, len(X)).astype(float)
+    repeated = np.repeat(X, weight.astype(int), axis=0)
+    labels = np.arange(len(X)) // 200
+    options = {"tol": 1e-11, "max_iter": 2000}
+    weighted = GaussianMixture(3, init_params=labels, **options).fit(X, sample_weight=weight)
+    model = GaussianMixture(3, init_params=np.repeat(labels, weight.astype(int)), **options).fit(repeated)
+    assert_allclose(weighted.lower_bound_, model.lower_bound_, atol=1e-9)
+    assert_allclose(weighted.means_, model.means_, atol=1e-3)
+
+
+def test_passes_are_those_made(monkeypatch):
+    calls = []
+    accumulate = ArrayRows.accumulate
+
+    def counted(self, parameters):
+        calls.append(1)
+        return accumulate(self, parameters)
+
+    monkeypatch.setattr(ArrayRows, "accumulate", counted)
+    model = GaussianMixture(3, tol=1e-10, max_iter=500, random_state=0).fit(overlapping())
+    assert model.n_passes_ == len(calls) == model.n_iter_ == len(model.lower_bounds_)
+    calls.clear()
+    model = GaussianMixture(3, tol=1e-6, max_iter=500, n_init=3, random_state=0).fit(overlapping())
+    assert model.n_passes_ == len(calls) > model.n_iter_
+
+
+class Bad(QuasiNewton):
+    """Proposes what no one wants."""
+
+    n_proposed = 0
+
+    def observe(self, state, following, bound):
+        self._worse = self.fault(state)
+
+    def propose(self):
+        type(self).n_proposed += 1
+        return self._worse
+
+    def refuse(self):
+        pass
+
+
+class FarAway(Bad):
+    def fault(self, state):
+        return type(state)(
+            state.structure, state.weights, state.means + 50.0, state.covariances, state.precisions_cholesky
+        )
+
+
+class NotANumber(Bad):
+    def fault(self, state):
+        return type(state)(
+            state.structure, state.weights, state.means * np.nan, state.covariances, state.precisions_cholesky
+        )
+
+
+@pytest.mark.parametrize("accelerator", [FarAway, NotANumber])
+def test_a_failed_proposal_costs_one_pass_and_changes_nothing(accelerator):
+    X = overlapping()
+    rows, structure = ArrayRows(X), get_structure("full")
+    start = initial_parameters(rows, 3, structure, Start("kmeans"), 0.0, COUNT_FLOOR, np.random.RandomState(0))
+
+    def m_step(statistics, state):
+        return maximise(statistics, structure, 0.0, COUNT_FLOOR, state)
+
+    plain = run_em(rows, start, m_step, tol=0.0, max_iter=10)
+    run = run_em(rows, start, m_step, tol=0.0, max_iter=19, accelerator=accelerator(structure, 0.0))
+    assert_allclose(run.lower_bounds[::2], plain.lower_bounds, rtol=0)
+    assert_allclose(run.lower_bounds[1::2], plain.lower_bounds[:-1], rtol=0)
+    assert_allclose(run.parameters.means, plain.parameters.means, rtol=0)
+
+
+def test_a_proposal_without_an_m_step_is_refused():
+    X = overlapping()
+    rows, structure = ArrayRows(X), get_structure("full")
+    start = initial_parameters(rows, 3, structure, Start("kmeans"), 0.0, COUNT_FLOOR, np.random.RandomState(0))
+    plain = run_em(rows, start, lambda s, p: maximise(s, structure, 0.0, COUNT_FLOOR, p), tol=0.0, max_iter=6)
+
+    class Ahead(Bad):
+        def fault(self, state):
+            return ahead
+
+    ahead = plain.parameters
+
+    def m_step(statistics, state):
+        if state is ahead:
+            raise ComponentCollapseError("no", 0, "no")
+        return maximise(statistics, structure, 0.0, COUNT_FLOOR, state)
+
+    run = run_em(rows, start, m_step, tol=0.0, max_iter=7, accelerator=Ahead(structure, 0.0))
+    assert len(run.lower_bounds) == 7
+    assert_allclose(run.lower_bounds[::2], plain.lower_bounds[:4], rtol=0)
+
+
+def test_quick_fits_are_plain_em_to_the_last_bit():
+    X = load_iris().data
+    for covariance_type in ("full", "tied", "diag", "spherical"):
+        options = {"covariance_type": covariance_type, "random_state": 0}
+        model = GaussianMixture(2, **options).fit(X)
+        plain = GaussianMixture(2, acceleration=None, **options).fit(X)
+        assert model.lower_bounds_ == plain.lower_bounds_
+        assert np.array_equal(model.means_, plain.means_)
+
+
+def test_plain_em_has_no_proposals(monkeypatch):
+    monkeypatch.setattr(QuasiNewton, "observe", lambda *args: pytest.fail("acceleration=None accelerates"))
+    model = GaussianMixture(3, acceleration=None, tol=1e-6, max_iter=500, random_state=0).fit(overlapping())
+    assert model.n_iter_ > 20
+
+
+def test_gap_rule_reaches_the_optimum_of_iris():
+    # scikit-learn's rule stops half a nat short of it.
+    X = load_iris().data
+    model = GaussianMixture(3, covariance_type="tied", stop_on="gap", random_state=0).fit(X)
+    assert 150 * model.score(X) == pytest.approx(-256.3540, abs=1e-4)
+    early = GaussianMixture(3, covariance_type="tied", random_state=0).fit(X)
+    assert 150 * early.score(X) < -256.7
+    assert early.log_likelihood_gap_ > 10 * model.log_likelihood_gap_
+
+
+@pytest.mark.parametrize("acceleration", [None, "quasi-newton"])
+def test_gap_is_what_is_still_to_come(acceleration):
+    X = overlapping(3000, seed=1)
+    options = {"acceleration": acceleration, "max_iter": 20_000, "random_state": 0, "reg_covar": 0.0}
+    limit = GaussianMixture(3, tol=1e-13, **options).fit(X).lower_bound_
+    model = GaussianMixture(3, tol=1e-6, stop_on="gap", **options).fit(X)
+    assert model.converged_
+    # An estimate: right to a factor of ten, where a change of 1e-6 would leave many times that.
+    assert 0.1 * model.log_likelihood_gap_ < limit - model.lower_bound_ < 1e-5
+
+
+def test_gap_is_unknown_before_the_third_iteration():
+    with pytest.warns(match="did not converge"):
+        model = GaussianMixture(3, max_iter=2, random_state=0).fit(overlapping())
+    assert np.isnan(model.log_likelihood_gap_)
+
+
+def test_same_seed_same_bits():
+    X = overlapping()
+    first, second = (GaussianMixture(3, tol=1e-9, max_iter=500, random_state=0).fit(X) for _ in range(2))
+    assert first.lower_bounds_ == second.lower_bounds_
+    assert np.array_equal(first.covariances_, second.covariances_)
+
+
+@pytest.mark.parametrize("value", ["anderson", 1])
+def test_unknown_acceleration_is_an_error(value):
+    with pytest.raises(ValueError, match="acceleration"):
+        GaussianMixture(2, acceleration=value).fit(overlapping())
+    with pytest.raises(ValueError, match="stop_on"):
+        GaussianMixture(2, stop_on=value).fit(overlapping())

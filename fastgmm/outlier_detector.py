@@ -6,7 +6,7 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc, chdtri
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -265,7 +265,7 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
         if self._simulated_scores is not None:
             return float(np.quantile(self._simulated_scores, self.significance))
         peak = float(self.mixture_.score_samples(self.mixture_.means_)[0])
-        return peak - 0.5 * float(chi2.isf(self.significance, X.shape[1]))
+        return peak - 0.5 * float(chdtri(X.shape[1], self.significance))
 
     # Predicting.
 
@@ -337,6 +337,6 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
         """
         X = self._check_rows(X)
         if self._simulated_scores is None:
-            return chi2.sf(squared_distances(X, self.mixture_._density())[:, 0], X.shape[1])
+            return chdtrc(X.shape[1], squared_distances(X, self.mixture_._density())[:, 0])
         lower = np.searchsorted(self._simulated_scores, self.score_samples(X), side="right")
         return (lower + 1.0) / (len(self._simulated_scores) + 1.0)

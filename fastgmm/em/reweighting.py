@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammainc, gammaincinv
 
 from fastgmm import kernels
 from fastgmm.data import ArrayRows
@@ -35,7 +35,7 @@ def consistency_factor(kept: float, n_features: int) -> float:
     """Return what the covariance of the `kept` most central share of a Gaussian is to be multiplied by."""
     if kept >= 1.0:
         return 1.0
-    return float(kept / chi2.cdf(chi2.ppf(kept, n_features), n_features + 2))
+    return float(kept / gammainc(0.5 * n_features + 1.0, gammaincinv(0.5 * n_features, kept)))
 
 
 def reweighted(
@@ -57,7 +57,7 @@ def reweighted(
         ``maximise(statistics, parameters) -> parameters``, the M-step.
     """
     n_features = rows.n_features
-    limit = -0.5 * float(chi2.ppf(QUANTILE, n_features))
+    limit = -float(gammaincinv(0.5 * n_features, QUANTILE))
     factor = consistency_factor(QUANTILE, n_features)
     state = _inflated(trimmed, consistency_factor(1.0 - share, n_features))
     regular = np.zeros(rows.n_samples, dtype=bool)

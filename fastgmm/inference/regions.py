@@ -8,8 +8,7 @@ Hyndman (1996), Computing and graphing highest density regions, The American Sta
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import chi2
+from scipy.special import gammaincinv, ndtr
 
 from fastgmm.inference.density import log_density
 from fastgmm.inference.sampling import sample
@@ -26,7 +25,7 @@ def density_level(
     Exact for one component; otherwise the quantile of the densities of `n_simulations` draws.
     """
     if parameters.n_components == 1:
-        return float(parameters.log_offset[0]) - 0.5 * float(chi2.ppf(coverage, parameters.n_features))
+        return float(parameters.log_offset[0]) - float(gammaincinv(0.5 * parameters.n_features, coverage))
     drawn, _ = sample(
         n_simulations,
         parameters.weights,

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.model.moments import Components
 
 __all__ = ["ArrayRows", "block_rows", "blocks_of"]
 
@@ -55,7 +56,7 @@ class ArrayRows:
         #: Sum of the weights: what "the number of samples" means in a mean or a criterion.
         self.total_weight = float(self.n_samples if sample_weight is None else sample_weight.sum())
 
-    def accumulate(self, parameters: MixtureParameters) -> SufficientStatistics:
+    def accumulate(self, parameters: MixtureParameters | Components) -> SufficientStatistics:
         """Return the statistics of one pass under `parameters`, about their means."""
         statistics = SufficientStatistics.zeros(parameters.structure, parameters.means)
         for rows, weight, _ in self._blocks():
@@ -112,13 +113,14 @@ class ArrayRows:
         else:
             statistics.scatter[k] += np.einsum("nd,nd->", wx, x)
 
-    def sample(self, n_rows: int, random_state: np.random.RandomState) -> ArrayRows:
+    def sample(self, n_rows: int, random_state: np.random.RandomState, *, by_weight: bool = False) -> ArrayRows:
         """Return about `n_rows` rows drawn in proportion to their weight, in order; all of them if there are no more.
 
         One row is drawn from each of `n_rows` strata of equal weight, so the draw depends on the cumulative weight
-        alone: an integer weight and a repeated row are drawn alike. The rows drawn weigh one each.
+        alone: an integer weight and a repeated row are drawn alike. The rows drawn weigh one each. With `by_weight`
+        they are drawn as well where there are fewer rows but more weight, as of the same rows repeated.
         """
-        if self.n_samples <= n_rows:
+        if self.n_samples <= n_rows and not (by_weight and self.total_weight > n_rows):
             return self
         positions = (np.arange(n_rows) + random_state.uniform(size=n_rows)) * (self.total_weight / n_rows)
         if self.sample_weight is None:

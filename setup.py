@@ -1,7 +1,8 @@
 """Builds the compiled engine: one kernel source, compiled once per instruction set.
 
 Environment: ``FASTGMM_NO_EXT=1`` leaves the extension out (a pure-Python wheel that runs on the Numba engine);
-``FASTGMM_NO_OPENMP=1`` builds it serial.
+``FASTGMM_NO_OPENMP=1`` builds it serial; ``FASTGMM_EMULATE_AVX512=1`` builds the AVX-512 kernels without AVX-512, to
+test their source on a processor that has none.
 """
 
 import os
@@ -25,6 +26,10 @@ if X86:
     INSTRUCTION_SETS["avx512"] = [
         *("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512")
     ]
+
+EMULATED = X86 and bool(os.environ.get("FASTGMM_EMULATE_AVX512"))
+if EMULATED:
+    INSTRUCTION_SETS["avx512"] = ["-O1"]
 
 # Contracting a * b + c is what the kernels count on. Errno and traps are not looked at; NaN and infinity are.
 FLAGS = ["-O3", "-std=c++17", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
@@ -93,6 +98,7 @@ def extensions():
         include_dirs=[str(KERNELS), np.get_include()],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"),
+            *([("FASTGMM_EMULATE_AVX512", None)] if EMULATED else []),
             *((f"FASTGMM_HAVE_{name.upper()}", None) for name in names),
         ],
         extra_compile_args=list(FLAGS),

@@ -31,6 +31,13 @@ FASTGMM_NO_EXT=1 "$folder/pure/bin/python" -m pip install --quiet ".[numba]"
 (cd "$folder" && pure/bin/python -c "$smoke
 assert fastgmm.show_config(mode='dict')['engine'] == 'numba'")
 
+if ! grep -q avx512dq /proc/cpuinfo; then
+    echo "== the AVX-512 kernels' source, emulated"
+    fresh "$PYTHON" "$folder/emulated"
+    FASTGMM_EMULATE_AVX512=1 "$folder/emulated/bin/python" -m pip install --quiet . pytest
+    "$folder/emulated/bin/pytest" -q tests/test_kernels.py -k "avx512 and not oracle"
+fi
+
 echo "== import without optional packages"
 (cd "$folder" && wheel/bin/python -c "import fastgmm, fastgmm.cli")
 

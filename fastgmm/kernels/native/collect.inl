@@ -192,7 +192,7 @@ template <typename Real>
 INLINE void enqueue(Queues<Real>& q, int64_t c, int32_t first_row, Vector<Real> weight, uint32_t mask) {
     constexpr int L = Simd<Real>::lanes;
     const int64_t at = c * (q.capacity + L) + q.fill[c];
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
     if constexpr (sizeof(Real) == 8) {
         store<Real>(q.weights + at, (Vector<Real>)_mm512_maskz_compress_pd(__mmask8(mask), (__m512d)weight));
         const __m256i row = _mm256_add_epi32(_mm256_set1_epi32(first_row), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

@@ -21,6 +21,9 @@ extern const KernelTable table_avx512;
 
 const KernelTable* table_for(const char* isa) {
 #ifdef FASTGMM_HAVE_AVX512
+#ifdef FASTGMM_EMULATE_AVX512
+    if (!std::strcmp(isa, "avx512")) return &table_avx512;
+#endif
     if (!std::strcmp(isa, "avx512"))
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&

@@ -67,7 +67,7 @@ INLINE void factor_blocks(const Real* tile, int64_t stride, const Real* mean, Re
         case 1: factor_block<Real, R, 1>(tile, stride, mean, centred, packed, j0, sink); break;
         case 2: factor_block<Real, R, 2>(tile, stride, mean, centred, packed, j0, sink); break;
         case 3: factor_block<Real, R, 3>(tile, stride, mean, centred, packed, j0, sink); break;
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if defined(FASTGMM_AVX512) || defined(__aarch64__)
         case 4: factor_block<Real, R, 4>(tile, stride, mean, centred, packed, j0, sink); break;
         case 5: factor_block<Real, R, 5>(tile, stride, mean, centred, packed, j0, sink); break;
         case 6: factor_block<Real, R, 6>(tile, stride, mean, centred, packed, j0, sink); break;

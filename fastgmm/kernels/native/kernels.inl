@@ -28,6 +28,9 @@ namespace {
 INLINE double sqrt_of(double x) { return __builtin_sqrt(x); }
 INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 
+#if defined(FASTGMM_AVX512) && defined(FASTGMM_EMULATE_AVX512)
+#include "avx512_emulation.inl"
+#endif
 #include "simd.inl"
 #include "transcendental.inl"
 #include "scratch.inl"

@@ -12,7 +12,7 @@ struct Bits<float> {
     using type = int32_t;
 };
 
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
 constexpr int VECTOR_BYTES = 64;
 constexpr int COLUMNS = 8;  // columns of a register block: with 3 vectors of rows 24 accumulators of 32 registers
 #elif defined(__AVX2__)
@@ -76,7 +76,7 @@ INLINE double sum_lanes(Vector<float> v) {
 
 // Bit l is set where a[l] > b[l] (never for NaN).
 INLINE uint32_t mask_greater(Vector<double> a, Vector<double> b) {
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
     return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ);
 #elif defined(__AVX2__)
     return uint32_t(_mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_GT_OQ)));
@@ -88,7 +88,7 @@ INLINE uint32_t mask_greater(Vector<double> a, Vector<double> b) {
 }
 
 INLINE uint32_t mask_greater(Vector<float> a, Vector<float> b) {
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
 #elif defined(__AVX2__)
     return uint32_t(_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)));
@@ -105,7 +105,7 @@ INLINE void add_to(double* to, Vector<double> v) {
 }
 
 INLINE void add_to(double* to, Vector<float> v) {
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
     const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
     const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
     store<double>(to, load<double>(to) + (Vector<double>)low);
@@ -117,7 +117,7 @@ INLINE void add_to(double* to, Vector<float> v) {
 
 // The first `width` (at most a vector's) values, zeros behind them; reads nothing behind them.
 INLINE Vector<double> load_first(const double* from, int64_t width) {
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
     return (Vector<double>)_mm512_maskz_loadu_pd(__mmask8((1u << width) - 1), from);
 #else
     double block[Simd<double>::lanes] = {};
@@ -127,7 +127,7 @@ INLINE Vector<double> load_first(const double* from, int64_t width) {
 }
 
 INLINE Vector<float> load_first(const float* from, int64_t width) {
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
     return (Vector<float>)_mm512_maskz_loadu_ps(__mmask16((1u << width) - 1), from);
 #else
     float block[Simd<float>::lanes] = {};
@@ -149,7 +149,7 @@ struct Strided {
     }
 };
 
-#if defined(__AVX512F__)
+#if defined(FASTGMM_AVX512)
 template <>
 struct Strided<double> {
     __m512i index;

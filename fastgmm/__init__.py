@@ -4,15 +4,20 @@
 `show_config` tells what was built and what runs.
 """
 
-from fastgmm.bayesian_mixture import BayesianGaussianMixture
-from fastgmm.classifier import GaussianMixtureClassifier
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastgmm.config import config_context, get_config, set_config
-from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
-from fastgmm.persistence import load, save
-from fastgmm.regressor import GaussianMixtureRegressor
-from fastgmm.selection import GaussianMixtureSearch
-from fastgmm.show_config import show_config
+
+if TYPE_CHECKING:
+    from fastgmm.bayesian_mixture import BayesianGaussianMixture
+    from fastgmm.classifier import GaussianMixtureClassifier
+    from fastgmm.gaussian_mixture import GaussianMixture
+    from fastgmm.installation import show_config
+    from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
+    from fastgmm.persistence import load, save
+    from fastgmm.regressor import GaussianMixtureRegressor
+    from fastgmm.selection import GaussianMixtureSearch
 
 __version__ = "0.1.0"
 
@@ -31,3 +36,30 @@ __all__ = [
     "set_config",
     "show_config",
 ]
+
+# Imported when first used: a program pays for the estimators it has.
+_HOMES = {
+    "BayesianGaussianMixture": "bayesian_mixture",
+    "GaussianMixture": "gaussian_mixture",
+    "GaussianMixtureClassifier": "classifier",
+    "GaussianMixtureOutlierDetector": "outlier_detector",
+    "GaussianMixtureRegressor": "regressor",
+    "GaussianMixtureSearch": "selection",
+    "load": "persistence",
+    "save": "persistence",
+    "show_config": "installation",
+}
+_ROOMS = ("data", "datasets", "exceptions", "inference", "kernels", "model", "plotting", "selection")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"fastgmm.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"fastgmm.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -13,7 +13,7 @@ from fastgmm.cli.arguments import positive_int
 from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.screen import Screen, number
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.show_config import show_config
+from fastgmm.installation import show_config
 
 __all__ = ["add_parser", "run"]
 

@@ -161,12 +161,10 @@ def initial_parameters(
     ComponentCollapseError
         If a covariance of the start is not positive definite.
     """
-    parts = (start.weights, start.means, start.precisions)
     precision_parts = None
     if start.precisions is not None:
         precision_parts = covariances_and_factors(start.precisions, structure.kernel)
-    if all(part is not None for part in parts):
-        assert precision_parts is not None
+    if start.weights is not None and start.means is not None and precision_parts is not None:
         return MixtureParameters(structure.kernel, start.weights, start.means, *precision_parts)
     if isinstance(start.init_params, str) and start.init_params == "multistart" and precision_parts is None:
         found = multistart(rows, n_components, structure, reg_covar, count_floor, random_state, prior)

@@ -36,6 +36,12 @@ class Scorer:
 
     __slots__ = ("_arguments", "_structure", "dtype", "n_components", "n_features")
 
+    _arguments: tuple[np.ndarray, ...]
+    _structure: str
+    dtype: np.dtype
+    n_components: int
+    n_features: int
+
     def __init__(self, parameters: MixtureParameters, dtype: Any) -> None:
         parts = (parameters.log_offset, parameters.means, parameters.precisions_cholesky)
         arguments = tuple(np.array(part, dtype=np.float64, order="C") for part in parts)

@@ -213,4 +213,5 @@ class SufficientStatistics:
             part = np.frombuffer(content, dtype="<f8", count=size, offset=at).reshape(shape)
             arrays.append(part.astype(np.float64))  # a copy: bytes are read-only
             at += 8 * size
-        return cls(_CODES[code], *arrays, log_likelihood)
+        centres, counts, sums, scatter = arrays
+        return cls(_CODES[code], centres, counts, sums, scatter, log_likelihood)

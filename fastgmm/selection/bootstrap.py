@@ -256,9 +256,8 @@ def bootstrap_parameters(
     X = np.ascontiguousarray(X)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_bootstrap)
     drawn = _run(_parameter_replicate, seeds, n_jobs, estimator, X, kind)
-    return ParameterBootstrap(
-        *(np.array([replicate[i] for replicate in drawn]) for i in range(3)), sum(replicate[3] for replicate in drawn)
-    )
+    weights, means, covariances = (np.array([replicate[i] for replicate in drawn]) for i in range(3))
+    return ParameterBootstrap(weights, means, covariances, sum(replicate[3] for replicate in drawn))
 
 
 def _parameter_replicate(seed, estimator, X, kind):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
@@ -192,7 +193,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
 
     def _checked_sizes(self, n_samples: int) -> list[int]:
         given = self.n_components
-        sizes = [given] if isinstance(given, Integral) else list(given)
+        sizes: list[Any] = [given] if isinstance(given, Integral) else list(given)
         if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
             raise ValueError(f"n_components is {given!r}; expected a positive int, or several such as range(1, 10)")
         if max(sizes) > n_samples:
@@ -290,6 +291,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
 
     def _best(self) -> GaussianMixture:
         check_is_fitted(self, "best_estimator_")
+        assert self.best_estimator_ is not None, "a search that found nothing is not fitted"
         return self.best_estimator_
 
     def _checked(self, X) -> np.ndarray:

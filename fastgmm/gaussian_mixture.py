@@ -24,8 +24,9 @@ from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import BaseMixture
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.covariance import factorise, maximise
+from fastgmm.model.moments import pooled_moments
 from fastgmm.model.noise import MixtureWithNoise, maximise_with_noise
-from fastgmm.model.priors import ConjugatePrior
+from fastgmm.model.priors import ConjugatePrior, default_prior
 from fastgmm.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.parameter_validation import check_covariances, check_means, check_precisions, check_weights
 
@@ -94,6 +95,10 @@ default='kmeans'
         What `tol` bounds: the change of the mean log-likelihood in an iteration, or the estimated distance to where
         it converges, `log_likelihood_gap_`.
 
+    forgetting : float, default=0.0
+        Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
+        stream drifts, about ``1 / forgetting`` batches are remembered.
+
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
@@ -117,6 +122,10 @@ default='kmeans'
         With `noise`: weight of the background; ``weights_`` then sum to one minus this.
     noise_box_ : Box
         With `noise`: where the background lies.
+    n_samples_seen_ : float
+        Weight of the rows of `fit`, or of all batches of `partial_fit`.
+    statistics_ : SufficientStatistics
+        After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -169,6 +178,7 @@ default='kmeans'
         noise=None,
         acceleration="quasi-newton",
         stop_on="change",
+        forgetting=0.0,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -188,6 +198,7 @@ default='kmeans'
         self.noise = noise
         self.acceleration = acceleration
         self.stop_on = stop_on
+        self.forgetting = forgetting
 
     # What BaseMixture asks for.
 
@@ -297,6 +308,14 @@ default='kmeans'
         state = run.parameters.gaussian if isinstance(run.parameters, MixtureWithNoise) else run.parameters
         return is_spurious(state, rows.total_weight, self.reg_covar)
 
+    def _checked_of_stream(self, memory: SufficientStatistics) -> _Checked:
+        prior = None
+        if self.prior is not None:
+            given = {} if isinstance(self.prior, str) else dict(self.prior)
+            kernel = self._structure.kernel
+            prior = default_prior(*pooled_moments(memory), self.n_components, kernel, given)
+        return _Checked(Start("kmeans"), prior, None)
+
     def _run_options(self, checked: _Checked) -> dict:
         if self.acceleration is None or checked.noise is not None:
             return {"stop_on": self.stop_on}
@@ -317,6 +336,7 @@ default='kmeans'
         for name in ("noise_weight_", "noise_box_"):
             self.__dict__.pop(name, None)
         if isinstance(state, MixtureWithNoise):
+            assert checked is not None and checked.noise is not None, "a background comes from a fit"
             self.noise_weight_, self.noise_box_ = state.noise_weight, checked.noise.box
             state = state.gaussian
         self.weights_ = state.weights.astype(dtype, copy=False)

@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x .venv-test/bin/python ] || { echo "Run ci/test.sh first: the type check reads the installed package." >&2; exit 1; }
 .venv-test/bin/python -m pip install --quiet ".[lint]"
-.venv-test/bin/ruff check fastgmm tests asv_bench setup.py
-.venv-test/bin/ruff format --check fastgmm tests asv_bench setup.py
-.venv-test/bin/cython-lint fastgmm/kernels/*.pyx
-.venv-test/bin/mypy
+export PATH="$PWD/.venv-test/bin:$PATH"  # cython-lint calls pycodestyle by its name
+ruff check fastgmm tests asv_bench setup.py
+ruff format --check fastgmm tests asv_bench setup.py
+cython-lint fastgmm/kernels/*.pyx
+mypy

@@ -194,7 +194,7 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
     def _checked_sizes(self, n_samples: int) -> list[int]:
         given = self.n_components
         sizes: list[Any] = [given] if isinstance(given, Integral) else list(given)
-        if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(f"n_components is {given!r}; expected a positive int, or several such as range(1, 10)")
         if max(sizes) > n_samples:
             raise ValueError(

@@ -149,10 +149,8 @@ def _count_cores() -> int:
     quota = _cgroup_quota()
     if quota is not None:
         count = min(count, max(1, quota))
-    try:
+    with contextlib.suppress(KeyError, ValueError):
         count = min(count, max(1, int(os.environ["OMP_NUM_THREADS"].split(",")[0])))
-    except (KeyError, ValueError):
-        pass
     return count
 
 

@@ -86,7 +86,9 @@ def check_covariance_prior(covariance, kernel: str, n_features: int) -> np.ndarr
     name = f"{kernel} covariance_prior"
     if kernel == "spherical":
         if np.ndim(covariance) != 0:
-            raise ValueError(f"The parameter '{name}' should be a positive number, but got shape {np.shape(covariance)}")
+            raise ValueError(
+                f"The parameter '{name}' should be a positive number, but got shape {np.shape(covariance)}"
+            )
         return covariance
     array = check_array(covariance, dtype=DTYPES, ensure_2d=False, input_name="covariance_prior")
     _check_shape(array, (n_features,) if kernel == "diag" else (n_features, n_features), name)

@@ -332,8 +332,8 @@ cdef int _accumulate_labels(Structure structure, cnp.ndarray X, sample_weight, c
     if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(labels) or (
             labels.shape[0] != p.arguments.n):
         raise ValueError(
-            f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected C-contiguous int64 of shape "
-            f"({p.arguments.n},)"
+            f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected C-contiguous int64 of "
+            f"shape ({p.arguments.n},)"
         )
     cdef cnp.ndarray no_offset = np.zeros(k)
     p.arguments.log_offset = <const double*> cnp.PyArray_DATA(no_offset)

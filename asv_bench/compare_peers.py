@@ -126,11 +126,11 @@ def table(results: list[Comparison], peers: list[str], markdown: bool) -> str:
     return "\n".join(lines)
 
 
-def notes(results: list[Comparison], missing: list[str], n_threads: int) -> list[str]:
+def notes(results: list[Comparison], missing: list[str], where: str, n_threads: int) -> list[str]:
     """Return what a reader of the table must know: the machine, the marks, what is missing and what failed."""
     version = importlib.metadata.version
     lines = [
-        f"{machine()}; {n_threads} threads; scikit-learn {version('scikit-learn')}, NumPy {version('numpy')}",
+        f"{where}; {n_threads} threads; scikit-learn {version('scikit-learn')}, NumPy {version('numpy')}",
         "(x): times fastgmm's. [made/asked]: the library stopped early; seconds are per iteration made. '-': it has no "
         "such model (VLFeat is compared in float32 only).",
     ]
@@ -179,6 +179,8 @@ def main() -> int:
     workloads = select((replace(w, seed=arguments.seed) for w in everything), arguments.workloads, arguments.quick)
     if not workloads:
         parser.error("no workload's name holds that; they are: " + ", ".join(w.name for w in everything))
+    # Before the run itself is what loads the machine.
+    where = machine()
     commands, missing = available(arguments.cache)
     for line in missing:
         print(f"missing: {line}", file=sys.stderr)
@@ -191,7 +193,7 @@ def main() -> int:
         print(f"[{number}/{len(workloads)}] {workload.name}: {cells}", file=sys.stderr, flush=True)
     print(table(results, list(commands), arguments.markdown))
     print()
-    for line in notes(results, missing, arguments.threads):
+    for line in notes(results, missing, where, arguments.threads):
         print(f"- {line}" if arguments.markdown else line)
     return 1 if any("fastgmm" in result.failed for result in results) else 0
 

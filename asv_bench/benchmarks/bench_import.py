@@ -56,3 +56,4 @@ def track_import_share():
 
 
 track_import_share.unit = "s"
+track_import_share.timeout = 600

@@ -73,7 +73,7 @@ def figure(quick):
         workload = workload.shrunk(5 if quick else 1)
         seconds = pass_seconds(workload, repeats, [1, 2])
         yield at_least(f"two threads over one, {workload.name}", seconds[1] / seconds[2], 1.8)
-        serial = max(0.0, 2.0 * seconds[2] / seconds[1] - 1.0)
+        serial = min(1.0, max(0.0, 2.0 * seconds[2] / seconds[1] - 1.0))
         demand = workload.n_samples * workload.n_features * (4 if workload.dtype == "float32" else 8) / seconds[1]
         on_many = ", ".join(f"{1.0 / (serial + (1.0 - serial) / n):.0f}x on {n}" for n in (16, 64))
         yield reported(f"  serial {100 * serial:.1f}%: Amdahl's bound", on_many)

@@ -29,13 +29,13 @@ def interleaved_medians(
     least_seconds : float
         A call shorter than this is repeated within a round until it has taken that long.
     """
-    number = {}
+    number = dict.fromkeys(calls, 1)
     for name, call in calls.items():
         call()
-        start = time.perf_counter()
-        call()
-        taken = time.perf_counter() - start
-        number[name] = max(1, int(np.ceil(least_seconds / max(taken, 1e-7)))) if least_seconds else 1
+        if least_seconds:
+            start = time.perf_counter()
+            call()
+            number[name] = max(1, int(np.ceil(least_seconds / max(time.perf_counter() - start, 1e-7))))
     taken = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
@@ -137,9 +137,11 @@ def _status_bytes(field: str) -> int:
 
 
 def machine() -> str:
-    """Return processor, cores, system and Python in a line."""
+    """Return processor, cores, system and Python in a line, and whether something else is running."""
     model = platform.processor() or platform.machine()
     with suppress(OSError, StopIteration), open("/proc/cpuinfo") as lines:
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    busy = f"; BUSY (load average {load:.1f}: times are not to be trusted)" if load > 0.5 else ""
+    return f"{model}, {cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}{busy}"

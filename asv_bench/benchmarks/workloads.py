@@ -56,8 +56,9 @@ class Workload:
         return f"{self.covariance_type} {rows} x {self.n_features} K={self.n_components} {kind}{single}"
 
     def shrunk(self, factor: int) -> Workload:
-        """Return the same with fewer rows, though never fewer than twenty per component."""
-        least = min(self.n_samples, max(2_000, 20 * self.n_components))
+        """Return the same with fewer rows, though never so few that a component's covariance is singular."""
+        per_component = max(20, 4 * self.n_features if self.covariance_type == "full" else 0)
+        least = min(self.n_samples, max(2_000, per_component * self.n_components))
         return replace(self, n_samples=max(least, self.n_samples // factor))
 
 

@@ -77,6 +77,9 @@ class BayesianGaussianMixture(BaseMixture):
     predictive : {'variational', 'student-t'}, default='variational'
         What `score_samples`, `score`, `predict` and `predict_proba` use: the E-step's expected log densities, as
         scikit-learn, which are no normalised density; or the posterior predictive density of a new row.
+    forgetting : float, default=0.0
+        Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
+        stream drifts, about ``1 / forgetting`` batches are remembered.
 
     Attributes
     ----------
@@ -102,6 +105,10 @@ class BayesianGaussianMixture(BaseMixture):
         The same after each iteration.
     converged_ : bool
     n_iter_ : int
+    n_samples_seen_ : float
+        Weight of the rows of `fit`, or of all batches of `partial_fit`.
+    statistics_ : SufficientStatistics
+        After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -157,6 +164,7 @@ class BayesianGaussianMixture(BaseMixture):
         verbose_interval=10,
         expected_log_precision="wishart",
         predictive="variational",
+        forgetting=0.0,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -177,6 +185,7 @@ class BayesianGaussianMixture(BaseMixture):
         self.verbose_interval = verbose_interval
         self.expected_log_precision = expected_log_precision
         self.predictive = predictive
+        self.forgetting = forgetting
 
     # What BaseMixture asks for.
 
@@ -240,6 +249,10 @@ class BayesianGaussianMixture(BaseMixture):
         count_floor = 10.0 * float(np.finfo(np.float64).eps)
         entropy = entropy_of_memberships(statistics, state)
         return update_posterior(statistics, checked.priors, self.reg_covar, count_floor, entropy)
+
+    def _checked_of_stream(self, memory: SufficientStatistics) -> _Checked:
+        # Priors that default to the data's moments stay those of the first batch.
+        return _Checked(self._priors(self.mean_prior_, self.covariance_prior_), "kmeans")
 
     def _bound(self, statistics: SufficientStatistics, state: VariationalPosterior) -> float:  # type: ignore[override]
         if self.expected_log_precision == "exact":

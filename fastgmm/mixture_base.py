@@ -27,13 +27,14 @@ from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
 from fastgmm.model.precisions import precisions_of
 from fastgmm.source_methods import SourceMethods
+from fastgmm.stream_methods import StreamMethods
 
 __all__ = ["BaseMixture"]
 
 DTYPES = (np.float64, np.float32)
 
 
-class BaseMixture(SourceMethods, InferenceMethods, DensityMixin, BaseEstimator):
+class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, BaseEstimator):
     """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
 
     A state is anything a source's pass takes: a `MixtureParameters`, or a posterior that reads like one.
@@ -51,6 +52,7 @@ class BaseMixture(SourceMethods, InferenceMethods, DensityMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "forgetting": [Interval(Real, 0.0, 0.5, closed="both")],
     }
 
     # What a subclass defines.
@@ -80,6 +82,10 @@ class BaseMixture(SourceMethods, InferenceMethods, DensityMixin, BaseEstimator):
     @abstractmethod
     def _set_state(self, state: Any, checked: Any, dtype: np.dtype) -> None:
         """Set the fitted attributes."""
+
+    @abstractmethod
+    def _checked_of_stream(self, memory: Any) -> Any:
+        """Return what `_check_parameters` does, of a stream whose statistics are `memory`."""
 
     # ``(statistics, state) -> bound`` of the state an M-step made of the statistics; None is the mean log-likelihood.
     _bound: Any = None
@@ -244,6 +250,10 @@ class BaseMixture(SourceMethods, InferenceMethods, DensityMixin, BaseEstimator):
         self.log_likelihood_gap_ = run.gap
         self.lower_bound_ = dtype.type(run.lower_bound)
         self.lower_bounds_ = [dtype.type(value) for value in run.lower_bounds]
+        # A stream that this model may have learned from is forgotten; one that follows goes on from here.
+        for name in ("statistics_", "_latest_statistics"):
+            self.__dict__.pop(name, None)
+        self.n_samples_seen_ = counted.total_weight
         return X if streamed is None else streamed
 
     def _check_enough_rows(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:

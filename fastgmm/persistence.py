@@ -39,6 +39,7 @@ ESTIMATORS: dict[str, str] = {
 # Data classes that estimators hold.
 RECORDS: dict[str, str] = {
     "Box": "fastgmm.model.noise",
+    "SufficientStatistics": "fastgmm.model.statistics",
 }
 
 # ``MIGRATIONS[v]`` turns the header of a file of version v into one of version v + 1.

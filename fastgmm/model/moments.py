@@ -9,7 +9,7 @@ import numpy as np
 from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.statistics import SufficientStatistics
 
-__all__ = ["Components", "add_part", "components_of", "expected_log_joint", "recentre"]
+__all__ = ["Components", "add_part", "components_of", "expected_log_joint", "pooled_moments", "recentre"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,23 @@ def expected_log_joint(statistics: SufficientStatistics, parameters: MixturePara
         distances = float(np.sum((scatter * factor) * factor))
     present = statistics.counts > 0  # a component without rows may have an offset of -inf
     return float(statistics.counts[present] @ parameters.log_offset[present]) - 0.5 * distances
+
+
+def pooled_moments(statistics: SufficientStatistics) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (n_features,) and covariance (n_features, n_features), divisor n - 1, of all rows together.
+
+    Where the statistics are of diagonals or traces only, so is the covariance.
+    """
+    total, n_features = float(statistics.counts.sum()), statistics.centres.shape[1]
+    mean = (statistics.counts @ statistics.centres + statistics.sums.sum(axis=0)) / total
+    scatter = statistics.about(np.broadcast_to(mean, statistics.centres.shape)).scatter
+    if statistics.structure == "full":
+        scatter = scatter.sum(axis=0)
+    elif statistics.structure == "diag":
+        scatter = np.diag(scatter.sum(axis=0))
+    elif statistics.structure == "spherical":
+        scatter = np.eye(n_features) * (scatter.sum() / n_features)
+    return mean, scatter / max(total - 1.0, 1.0)
 
 
 def recentre(statistics: SufficientStatistics, centres: np.ndarray) -> SufficientStatistics:

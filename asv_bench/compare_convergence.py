@@ -94,7 +94,7 @@ def draw(path):
         axis.set(xscale="log", yscale="log", ylim=(1e-9, 1.0), title=name, xlabel="passes over the data")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("nats per sample still to go")
-    axes[0].legend(frameon=False, loc="lower left")
+    axes[2].legend(frameon=False, loc="lower left")
     figure.savefig(path, dpi=130)
 
 

@@ -201,8 +201,12 @@ def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], boo
             failure = failure or error
             continue
         refused = is_spurious is not None and is_spurious(run)
-        better = best is None or run.lower_bound > best.lower_bound or best.lower_bound == -float("inf")
-        if better if refused == best_refused else best_refused:
+        if best is None or best_refused > refused:
+            better = True
+        else:
+            better = run.lower_bound > best.lower_bound or best.lower_bound == -float("inf")
+            better = better and refused == best_refused
+        if better:
             best, best_refused = run, refused
     if best is None:
         assert failure is not None, "there is at least one run"

@@ -30,6 +30,8 @@ from fastgmm.model.priors import ConjugatePrior
 
 __all__ = ["multistart"]
 
+#: Small clusters: this many and four per component, if they have this many rows on average.
+N_SMALL, ROWS_OF_SMALL = 100, 6
 #: Starts by k-means from random centres, beside one from the sweep's own first centres and one by agglomeration.
 N_RANDOM = 4
 #: Runs kept, and passes that each then makes, stage by stage.
@@ -39,6 +41,10 @@ N_FINALISTS, FINAL_TOL, FINAL_PASSES = 1, 1e-4, 60
 #: Split-and-merge moves that fail in a row before it is left, or one where all starts led to one optimum; passes on
 #: the split mixture, and on the merged one.
 N_FAILURES, SPLIT_PASSES, MERGED_PASSES = 2, 6, 20
+#: Components from which on a quarter of them may be merged to try another split.
+MANY = 8
+#: Passes on a mixture of fewer components, before it is split.
+FEWER_PASSES = 3
 #: Passes on the merged mixture after which a move is left if the rest could not catch up at the last rate.
 TRIAL_PASSES = 4
 #: Candidates whose bounds differ by less, in nats per sample, are one.
@@ -136,7 +142,7 @@ def multistart(
     ComponentCollapseError
         If a component collapses from every start.
     """
-    sample = _sample(rows, rows_enough(n_components, rows.n_features), random_state)
+    sample = rows.sample(rows_enough(n_components, rows.n_features), random_state, by_weight=True)
     search = _Search(sample, structure, reg_covar, count_floor, prior)
     candidates, failure = _starts(search, n_components, random_state)
     n_moves = N_FAILURES
@@ -151,15 +157,9 @@ def multistart(
     return _improve(search, found, n_components, n_moves, random_state).parameters
 
 
-def _sample(rows, n_rows, random_state):
-    if rows.total_weight <= n_rows and rows.n_samples <= n_rows:
-        return rows
-    return rows.sample(n_rows, random_state)
-
-
 def _starts(search, n_components, random_state):
     rows = search.rows
-    n_small = min(4 * n_components + 20, max(n_components, int(rows.total_weight) // 4))
+    n_small = min(4 * n_components + N_SMALL, max(n_components, int(rows.total_weight) // ROWS_OF_SMALL))
     small = SmallClusters(rows, n_small, search.structure.kernel, random_state)
     n_small = len(small.counts)
     groups = []
@@ -188,12 +188,7 @@ def _starts(search, n_components, random_state):
 def _improve(search, found, n_components, n_moves, random_state):
     n_failures = 0
     while n_failures < n_moves:
-        counts = found.parameters.weights * search.rows.total_weight
-        enough = 2.0 * least_count(search.structure.kernel, search.rows.n_features)
-        which = np.flatnonzero(counts >= enough)
-        if not len(which):
-            break
-        moved = _move(search, found, which, n_components, random_state if n_failures else None)
+        moved = _move(search, found, n_components, n_failures, random_state)
         n_failures += 1
         if moved is not None and search.rank(moved) > search.rank(found):
             if (moved.bound - found.bound) * search.rows.total_weight > LEAST_GAIN:
@@ -202,9 +197,25 @@ def _improve(search, found, n_components, n_moves, random_state):
     return found
 
 
-def _move(search, found, which, n_components, random_state):
+def _move(search, found, n_components, attempt, random_state):
+    """Return the outcome of splitting all components and merging again, or None where that leads nowhere.
+
+    A second attempt merges a quarter of the components beforehand, which gives the halves of the others more room; of
+    fewer than `MANY` components, it splits along random axes.
+    """
+    n_fewer = n_components // 4 if attempt and n_components >= MANY else 0
+    axes = random_state if attempt and not n_fewer else None
+    moved = _Candidate(found.parameters)
     try:
-        moved = _Candidate(split(found.parameters, which, random_state))
+        if n_fewer:
+            moved.parameters = merge_to(moved.parameters, n_components - n_fewer)
+            if not search.advance(moved, FEWER_PASSES):
+                return None
+        counts = moved.parameters.weights * search.rows.total_weight
+        which = np.flatnonzero(counts >= 2.0 * least_count(search.structure.kernel, search.rows.n_features))
+        if len(which) <= n_fewer:
+            return None
+        moved = _Candidate(split(moved.parameters, which, axes))
         if not search.advance(moved, SPLIT_PASSES):
             return None
         moved = _Candidate(merge_to(moved.parameters, n_components))

@@ -70,7 +70,9 @@ def _smallest_shares(parameters, reg_covar):
         return np.divide(variances, pooled, out=np.ones_like(variances), where=pooled > 0).min(axis=1)
     unregularised = covariances - reg_covar * np.eye(parameters.n_features)
     pooled = np.einsum("k,kij->ij", weights, unregularised)
-    values, axes = np.linalg.eigh(pooled)
+    # In units of each feature first: they may differ by more digits than there are.
+    unit = np.sqrt(np.maximum(np.diagonal(pooled), np.finfo(np.float64).tiny))
+    values, axes = np.linalg.eigh(pooled / unit / unit[:, None])
     kept = values > values[-1] * parameters.n_features * np.finfo(np.float64).eps
-    whitening = axes[:, kept] / np.sqrt(values[kept])
+    whitening = axes[:, kept] / np.sqrt(values[kept]) / unit[:, None]
     return np.linalg.eigvalsh(whitening.T @ unregularised @ whitening)[:, 0]

@@ -3,8 +3,10 @@
 import _thread
 import gc
 import pickle
+import re
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -450,3 +452,20 @@ def test_a_batchs_memory_may_be_used_again(few):
 def test_a_model_fitted_to_a_source_is_pickled_without_it(few):
     model = GaussianMixture(2, tol=1e9).fit(batches(lambda: cut(few)))
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict(few), model.predict(few))
+
+
+# The documentation.
+
+
+def test_the_examples_of_the_docs_run(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    text = (Path(__file__).parent.parent / "docs" / "big_data.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 4
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for example in examples:
+        exec(compile(example, "docs/big_data.md", "exec"), names)
+    X, score, stream = names["X"], names["model"].score(names["rows"]), names["stream"]
+    assert abs(score - stream.score(X)) < 0.001
+    assert abs(names["total"].log_likelihood / len(X) - score) < 0.001

@@ -320,7 +320,7 @@ default='kmeans'
         if self.acceleration is None or checked.noise is not None:
             return {"stop_on": self.stop_on}
         # A gap is best known to the accelerator, so it begins as soon as it can.
-        options = {"worthwhile": 0.0} if self.stop_on == "gap" else {}
+        options = {"worthwhile": -math.inf} if self.stop_on == "gap" else {}
         return {"stop_on": self.stop_on, "accelerator": QuasiNewton(self._structure, self.tol, **options)}
 
     def _fitted_state(self) -> State:

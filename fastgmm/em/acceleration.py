@@ -67,7 +67,7 @@ class QuasiNewton:
     tol : float
         Of the run, in nats per unit of weight.
     worthwhile : float
-        Plain passes still to come at which acceleration begins.
+        Plain passes still to come from which on acceleration begins; -inf to begin whatever they are.
 
     Attributes
     ----------

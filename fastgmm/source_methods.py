@@ -73,7 +73,8 @@ class SourceMethods:
         if source_of(X) is None:
             return action(self._check_rows(X))  # type: ignore[attr-defined]
         check_is_fitted(self)
-        return np.concatenate(list(self._map_blocks(X, action)))
+        with closing(self._map_blocks(X, action)) as parts:  # type: ignore[type-var]
+            return np.concatenate(list(parts))
 
     def _mean_over_blocks(self, source: StreamedRows) -> float:
         check_is_fitted(self)
@@ -82,8 +83,9 @@ class SourceMethods:
         def add(block: np.ndarray) -> tuple[float, int]:
             return self._mean_log_density(block, None) * len(block), len(block)  # type: ignore[attr-defined]
 
-        for part, count in self._map_blocks(source, add):
-            total, n_rows = total + part, n_rows + count
+        with closing(self._map_blocks(source, add)) as parts:  # type: ignore[type-var]
+            for part, count in parts:
+                total, n_rows = total + part, n_rows + count
         return total / n_rows
 
     def _labels_of(self, rows: np.ndarray) -> np.ndarray:

@@ -409,13 +409,15 @@ def test_an_error_of_the_source_is_raised_as_it_is_after_the_rows_before_it(few)
     assert not reading_threads()
 
 
-def test_an_interrupt_ends_the_thread_and_closes_the_source(few):
+@pytest.mark.parametrize("moment", [0, 1, 64, 65, 66, 130, 200])
+def test_an_interrupt_ends_the_thread_and_closes_the_source(few, moment):
+    """65 batches fill a block: before, while and after the first ones are handed over."""
     closed = []
 
     def factory():
         try:
             for i in range(10**9):
-                if i == 20:
+                if i == moment:
                     _thread.interrupt_main()
                 yield few
         finally:
@@ -423,11 +425,23 @@ def test_an_interrupt_ends_the_thread_and_closes_the_source(few):
 
     model = GaussianMixture(2)
     before = dict(vars(model))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):  # which keeps the traceback, and all its frames
         model.fit(batches(factory))
     assert vars(model) == before
     assert closed == [True]
     assert not reading_threads()
+
+
+def test_an_error_while_computing_ends_the_thread(few, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError("no room")
+
+    source = batches(lambda: iter([few] * 1000))
+    monkeypatch.setattr("fastgmm.kernels.accumulate", fail)
+    with pytest.raises(MemoryError) as failure:
+        source.accumulate(random_parameters("full", 3, 2, np.random.default_rng(0)))
+    assert not reading_threads()
+    assert failure.traceback  # held until here, with the frame of the pass
 
 
 def test_predictions_that_nobody_finishes_end_the_thread(many):

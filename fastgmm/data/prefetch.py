@@ -28,12 +28,11 @@ class _Reader(Generic[Item]):
         # What the caller's context says (settings, NumPy's error handling) holds in the thread as well.
         context = contextvars.copy_context()
         self.thread = threading.Thread(target=context.run, args=(self._read,), name="fastgmm-read-ahead", daemon=True)
-        self.thread.start()
 
     def _read(self) -> None:
         items = None
         try:
-            items = self.open_items()
+            items = self.open_items() if not self.stopped else iter(())
             for item in items:
                 if not self._hand_over(item):
                     break
@@ -82,7 +81,9 @@ class _Reader(Generic[Item]):
             self.stopped = True
             self.items.clear()
             self.changed.notify_all()
-        self.thread.join(PATIENCE_SECONDS)
+            self.changed.wait_for(lambda: self.ended, PATIENCE_SECONDS)
+        if self.ended:
+            self.thread.join()
 
 
 def read_ahead(open_items: Callable[[], Iterator[Item]], depth: int = 1) -> Iterator[Item]:
@@ -104,6 +105,8 @@ def read_ahead(open_items: Callable[[], Iterator[Item]], depth: int = 1) -> Iter
     """
     reader = _Reader(open_items, depth)
     try:
+        # In here: Ctrl-C may come as soon as the thread runs.
+        reader.thread.start()
         while True:
             there_is, item = reader.take()
             if not there_is:

@@ -69,6 +69,8 @@ class StreamedRows:
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield all rows in order, in C-contiguous blocks of `block_rows` rows (the last one shorter), read ahead.
 
+        Close the generator where it may not be read to its end: a frame in a traceback keeps it, and its thread, alive.
+
         Raises
         ------
         ValueError
@@ -80,8 +82,9 @@ class StreamedRows:
     def accumulate(self, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of one pass under `parameters`, about their means."""
         statistics = SufficientStatistics.zeros(parameters.structure, parameters.means)
-        for block in self.blocks():
-            kernels.accumulate(block, None, parameters, statistics)
+        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                kernels.accumulate(block, None, parameters, statistics)
         return statistics
 
     def accumulate_labels(
@@ -92,8 +95,9 @@ class StreamedRows:
         ``labels_of(block)`` gives the labels of a block's rows when they are wanted, int64; negative leaves a row out.
         """
         statistics = SufficientStatistics.zeros(structure, centres)
-        for block in self.blocks():
-            kernels.accumulate_labels(block, None, labels_of(block), statistics)
+        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                kernels.accumulate_labels(block, None, labels_of(block), statistics)
         return statistics
 
     def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
@@ -115,12 +119,13 @@ class StreamedRows:
         """
         random_state = np.random.RandomState() if random_state is None else random_state
         reservoir: _Reservoir | None = None
-        for block in self.blocks():
-            if reservoir is None:
-                n_features = block.shape[1]
-                n_kept = block_rows(n_features) if n_rows is None else n_rows
-                reservoir = _Reservoir(np.empty((n_kept, n_features), dtype=block.dtype), random_state)
-            reservoir.add(block)
+        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+            for block in blocks:
+                if reservoir is None:
+                    n_features = block.shape[1]
+                    n_kept = block_rows(n_features) if n_rows is None else n_rows
+                    reservoir = _Reservoir(np.empty((n_kept, n_features), dtype=block.dtype), random_state)
+                reservoir.add(block)
         assert reservoir is not None, "a source without rows is an error of the pass"
         return ArrayRows(reservoir.rows())
 

@@ -80,7 +80,7 @@ def test_lower_rooms_are_free_of_scikit_learn(path):
 
 def modules_after(statement):
     code = f"import sys; {statement}; print(' '.join(sorted(m for m in sys.modules if '.' not in m)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 

@@ -69,7 +69,7 @@ def test_two_fits_in_two_python_threads(many_rows):
 def run_python(code, **kwargs):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -126,7 +126,7 @@ def test_ctrl_c_stops_a_fit_and_loses_nothing(tmp_path):
         print(interrupted, flush=True)
     """
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import inference
-from fastgmm.data import ArrayRows
+from fastgmm.data import ArrayRows, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Run, Start, initial_parameters
 from fastgmm.em.seeding import MAX_ITER, seeded_memberships
@@ -336,7 +338,8 @@ default='kmeans'
         for name in ("noise_weight_", "noise_box_"):
             self.__dict__.pop(name, None)
         if isinstance(state, MixtureWithNoise):
-            assert checked is not None and checked.noise is not None, "a background comes from a fit"
+            assert checked is not None, "a background comes from a fit"
+            assert checked.noise is not None, "a background comes from a fit"
             self.noise_weight_, self.noise_box_ = state.noise_weight, checked.noise.box
             state = state.gaussian
         self.weights_ = state.weights.astype(dtype, copy=False)
@@ -423,6 +426,10 @@ default='kmeans'
 
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""
+        source = source_of(X)
+        if source is not None:
+            mean = self.score(source, sample_weight=sample_weight)
+            return mean * source.total_weight, source.total_weight
         X = self._check_rows(X)
         weight = check_sample_weight(sample_weight, X.shape[0])
         total = float(X.shape[0] if weight is None else weight.sum())
@@ -433,7 +440,7 @@ default='kmeans'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         sample_weight : array-like of shape (n_samples,), optional
             The number of samples is the sum of the weights.
 
@@ -450,7 +457,7 @@ default='kmeans'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         sample_weight : array-like of shape (n_samples,), optional
             The number of samples is the sum of the weights.
 
@@ -469,7 +476,7 @@ default='kmeans'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         sample_weight : array-like of shape (n_samples,), optional
 
         Returns
@@ -486,9 +493,14 @@ default='kmeans'
 
     def _log_certainty(self, X, sample_weight) -> float:
         """Return the weighted sum over rows of the log of the largest posterior probability, in nats."""
+        if source_of(X) is not None:
+            with closing(self._map_blocks(X, partial(self._certainty_of, weight=None))) as parts:
+                return sum(parts)
         X = self._check_rows(X)
-        weight = check_sample_weight(sample_weight, X.shape[0])
-        return inference.most_probable_log_responsibility(X, self._density(), self._result_dtype(X), weight)
+        return self._certainty_of(X, check_sample_weight(sample_weight, X.shape[0]))
+
+    def _certainty_of(self, rows: np.ndarray, weight: np.ndarray | None) -> float:
+        return inference.most_probable_log_responsibility(rows, self._density(), self._result_dtype(rows), weight)
 
     @classmethod
     def from_parameters(cls, weights, means, covariances, *, covariance_type="full", random_state=None):

@@ -197,6 +197,15 @@ def test_scores_and_labels_of_a_fit_are_those_of_the_array(few):
         assert_allclose(model.score(source), model.score(few), rtol=1e-12)
 
 
+def test_criteria_are_those_of_the_array(many):
+    model = started("full").fit(many.astype(np.float64))
+    source = batches(lambda: cut(many.astype(np.float64)))
+    for criterion in ("aic", "bic", "icl"):
+        assert_allclose(
+            getattr(model, criterion)(source), getattr(model, criterion)(many.astype(np.float64)), rtol=1e-12
+        )
+
+
 def test_column_names_are_the_models(few, tmp_path):
     pd = pytest.importorskip("pandas")
     source = make_source("parquet file", few, tmp_path)

@@ -267,7 +267,7 @@ def test_search_never_ends_below_its_own_start():
     X = sticks(5, length=5.0)
     rows = ArrayRows(X)
     found = search(X, 5)
-    small = SmallClusters(rows, 40, "full", np.random.RandomState(0))
+    small = SmallClusters(rows, 40, 5, "full", np.random.RandomState(0))
     statistics = small.statistics(small.nearest(np.arange(5)), 5, "full")
     labels = np.empty(len(X), dtype=np.int64)
     labels[:] = small.nearest(np.arange(5))[small.labels]
@@ -282,7 +282,7 @@ def test_search_never_ends_below_its_own_start():
 def test_agglomeration_finds_separated_groups(kernel):
     X, _ = grid(3, 0)
     rows = ArrayRows(X)
-    small = SmallClusters(rows, 40, kernel, np.random.RandomState(0))
+    small = SmallClusters(rows, 40, 9, kernel, np.random.RandomState(0))
     group = small.agglomerate(9)[small.labels]
     truth = np.repeat(np.arange(9), 60)
     assert len(set(zip(group, truth, strict=True))) == 9

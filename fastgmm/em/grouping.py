@@ -29,6 +29,8 @@ class SmallClusters:
     ----------
     rows : ArrayRows
     n_clusters : int
+    n_greedy : int
+        Centres chosen with greed, as k-means++ for this many clusters would.
     kernel : {'full', 'tied', 'diag', 'spherical'}
         Of the covariances that components will have.
     random_state : RandomState
@@ -41,8 +43,10 @@ class SmallClusters:
         Of the small clusters that have rows, (n_kept,) and (n_kept, n_features), in the order of the sweep.
     """
 
-    def __init__(self, rows: ArrayRows, n_clusters: int, kernel: str, random_state: np.random.RandomState) -> None:
-        centres = rows.X[kmeans_plusplus(rows, n_clusters, random_state)].astype(np.float64)
+    def __init__(
+        self, rows: ArrayRows, n_clusters: int, n_greedy: int, kernel: str, random_state: np.random.RandomState
+    ) -> None:
+        centres = rows.X[kmeans_plusplus(rows, n_clusters, random_state, n_greedy)].astype(np.float64)
         labels = np.empty(rows.n_samples, dtype=np.int64)
         counts, sums = np.zeros(n_clusters), np.zeros(centres.shape)
         kernels.assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums)

@@ -25,7 +25,9 @@ def _draw(cumulative: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
 
 
-def kmeans_plusplus(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
+def kmeans_plusplus(
+    rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState, n_greedy: int | None = None
+) -> np.ndarray:
     """Choose rows far from each other as centres, by greedy k-means++.
 
     Each further centre is the best of ``2 + log(n_clusters)`` rows drawn in proportion to weight times squared
@@ -37,6 +39,8 @@ def kmeans_plusplus(rows: ArrayRows, n_clusters: int, random_state: np.random.Ra
     rows : ArrayRows
     n_clusters : int
     random_state : RandomState
+    n_greedy : int, optional
+        Centres chosen with greed; those after them are drawn once each, at a fraction of the cost. All unless given.
 
     Returns
     -------
@@ -48,7 +52,8 @@ def kmeans_plusplus(rows: ArrayRows, n_clusters: int, random_state: np.random.Ra
     Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, section 2.2.
     """
     X, weight = rows.X, rows.sample_weight
-    n_candidates = 2 + int(np.log(n_clusters))
+    n_greedy = n_clusters if n_greedy is None else n_greedy
+    n_candidates = 2 + int(np.log(max(n_greedy, 1)))
     chosen = np.empty(n_clusters, dtype=np.int64)
     flat = np.arange(1.0, rows.n_samples + 1) if weight is None else np.cumsum(weight)
     chosen[0] = _draw(flat, random_state.uniform(size=1))[0]
@@ -58,11 +63,13 @@ def kmeans_plusplus(rows: ArrayRows, n_clusters: int, random_state: np.random.Ra
     for k in range(1, n_clusters):
         scaled = distances if weight is None else distances * weight
         cumulative = np.cumsum(scaled, dtype=np.float64)
-        positions = random_state.uniform(size=n_candidates)
+        positions = random_state.uniform(size=n_candidates if k < n_greedy else 1)
         # Every row sits on a centre already: any row will do.
         candidates = _draw(cumulative if cumulative[-1] > 0 else flat, positions)
-        kernels.candidate_potentials(X, weight, X[candidates].astype(np.float64), distances, potentials)
-        chosen[k] = candidates[np.argmin(potentials)]
+        chosen[k] = candidates[0]
+        if k < n_greedy:
+            kernels.candidate_potentials(X, weight, X[candidates].astype(np.float64), distances, potentials)
+            chosen[k] = candidates[np.argmin(potentials)]
         kernels.update_distances(X, X[chosen[k]].astype(np.float64), distances)
     return chosen
 

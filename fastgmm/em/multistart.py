@@ -38,6 +38,8 @@ N_RANDOM = 4
 STAGES = ((6, 4), (2, 8))
 #: Runs continued until they change by less than this, in nats per sample, or for this many passes.
 N_FINALISTS, FINAL_TOL, FINAL_PASSES = 1, 1e-4, 60
+#: What the solution returned is run to.
+POLISH_TOL = 1e-6
 #: Split-and-merge moves that fail in a row before it is left, or one where all starts led to one optimum; passes on
 #: the split mixture, and on the merged one.
 N_FAILURES, SPLIT_PASSES, MERGED_PASSES = 2, 6, 20
@@ -87,12 +89,12 @@ class _Search:
             return False
         return bool(np.isfinite(candidate.bound))
 
-    def converge(self, candidate: _Candidate, max_passes: int) -> bool:
+    def converge(self, candidate: _Candidate, max_passes: int, tol: float) -> bool:
         """Run until little changes; return whether the run is still to be considered."""
         options: dict[str, Any] = {
-            "tol": FINAL_TOL,
+            "tol": tol,
             "max_iter": max_passes,
-            "accelerator": QuasiNewton(self.structure, FINAL_TOL),
+            "accelerator": QuasiNewton(self.structure, tol),
         }
         try:
             run = run_em(self.rows, candidate.parameters, self.maximise, **options)
@@ -150,17 +152,19 @@ def multistart(
         candidates = [c for c in search.best(candidates, n_kept) if search.advance(c, n_passes)]
         if n_kept > 1 and len(search.best(candidates, n_kept)) == 1:
             n_moves = 1
-    candidates = [c for c in search.best(candidates, N_FINALISTS) if search.converge(c, FINAL_PASSES)]
+    candidates = [c for c in search.best(candidates, N_FINALISTS) if search.converge(c, FINAL_PASSES, FINAL_TOL)]
     if not candidates:
         raise failure or ComponentCollapseError("every start collapsed", 0, "every start collapsed")
     found = search.best(candidates, 1)[0]
-    return _improve(search, found, n_components, n_moves, random_state).parameters
+    found = _improve(search, found, n_components, n_moves, random_state)
+    polished = _Candidate(found.parameters)
+    return (polished if search.converge(polished, FINAL_PASSES, POLISH_TOL) else found).parameters
 
 
 def _starts(search, n_components, random_state):
     rows = search.rows
     n_small = min(4 * n_components + N_SMALL, max(n_components, int(rows.total_weight) // ROWS_OF_SMALL))
-    small = SmallClusters(rows, n_small, search.structure.kernel, random_state)
+    small = SmallClusters(rows, n_small, n_components, search.structure.kernel, random_state)
     n_small = len(small.counts)
     groups = []
     if n_small > n_components:
@@ -223,4 +227,4 @@ def _move(search, found, n_components, attempt, random_state):
         return None
     if not search.advance(moved, TRIAL_PASSES) or moved.bound + MERGED_PASSES * moved.change < found.bound:
         return None
-    return moved if search.converge(moved, MERGED_PASSES) else None
+    return moved if search.converge(moved, MERGED_PASSES, FINAL_TOL) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
@@ -55,7 +55,7 @@ class SourceMethods:
             raise ValueError(f"method is {method!r}; expected one of {', '.join(actions)}")
         return self._map_blocks(X, actions[method])
 
-    def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Iterator[Any]:
+    def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Generator[Any, None, None]:
         source = source_of(X)
         if source is None:
             rows = self._check_rows(X)  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ class SourceMethods:
             for start in range(0, rows.shape[0], step):
                 yield action(rows[start : start + step])
             return
-        with closing(source.blocks()) as blocks:  # type: ignore[type-var]
+        with closing(source.blocks()) as blocks:
             for block in blocks:
                 self._check_columns(source, block.shape[1])
                 yield action(block)
@@ -73,7 +73,7 @@ class SourceMethods:
         if source_of(X) is None:
             return action(self._check_rows(X))  # type: ignore[attr-defined]
         check_is_fitted(self)
-        with closing(self._map_blocks(X, action)) as parts:  # type: ignore[type-var]
+        with closing(self._map_blocks(X, action)) as parts:
             return np.concatenate(list(parts))
 
     def _mean_over_blocks(self, source: StreamedRows) -> float:
@@ -83,7 +83,7 @@ class SourceMethods:
         def add(block: np.ndarray) -> tuple[float, int]:
             return self._mean_log_density(block, None) * len(block), len(block)  # type: ignore[attr-defined]
 
-        with closing(self._map_blocks(source, add)) as parts:  # type: ignore[type-var]
+        with closing(self._map_blocks(source, add)) as parts:
             for part, count in parts:
                 total, n_rows = total + part, n_rows + count
         return total / n_rows

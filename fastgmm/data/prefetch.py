@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
 __all__ = ["read_ahead"]
@@ -86,7 +86,7 @@ class _Reader(Generic[Item]):
             self.thread.join()
 
 
-def read_ahead(open_items: Callable[[], Iterator[Item]], depth: int = 1) -> Iterator[Item]:
+def read_ahead(open_items: Callable[[], Iterator[Item]], depth: int = 1) -> Generator[Item, None, None]:
     """Yield the items of ``open_items()``, which a thread opens, reads and closes.
 
     The thread is at most `depth` items ahead, and one more that it waits to hand over. It has ended when this generator

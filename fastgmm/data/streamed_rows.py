@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -66,7 +66,7 @@ class StreamedRows:
     def __repr__(self) -> str:
         return f"<rows of {self.description}>"
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    def blocks(self) -> Generator[np.ndarray, None, None]:
         """Yield all rows in order, in C-contiguous blocks of `block_rows` rows (the last one shorter), read ahead.
 
         Close the generator where it may not be read to its end: a frame in a traceback keeps it, and its thread, alive.
@@ -76,13 +76,13 @@ class StreamedRows:
         ValueError
             If a batch is not what it should be, or the source has changed since the last pass.
         """
-        with closing(read_ahead(self._blocks)) as blocks:  # type: ignore[type-var]
+        with closing(read_ahead(self._blocks)) as blocks:
             yield from blocks
 
     def accumulate(self, parameters: MixtureParameters) -> SufficientStatistics:
         """Return the statistics of one pass under `parameters`, about their means."""
         statistics = SufficientStatistics.zeros(parameters.structure, parameters.means)
-        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+        with closing(self.blocks()) as blocks:
             for block in blocks:
                 kernels.accumulate(block, None, parameters, statistics)
         return statistics
@@ -95,7 +95,7 @@ class StreamedRows:
         ``labels_of(block)`` gives the labels of a block's rows when they are wanted, int64; negative leaves a row out.
         """
         statistics = SufficientStatistics.zeros(structure, centres)
-        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+        with closing(self.blocks()) as blocks:
             for block in blocks:
                 kernels.accumulate_labels(block, None, labels_of(block), statistics)
         return statistics
@@ -119,7 +119,7 @@ class StreamedRows:
         """
         random_state = np.random.RandomState() if random_state is None else random_state
         reservoir: _Reservoir | None = None
-        with closing(self.blocks()) as blocks:  # type: ignore[type-var]
+        with closing(self.blocks()) as blocks:
             for block in blocks:
                 if reservoir is None:
                     n_features = block.shape[1]
@@ -154,7 +154,7 @@ class StreamedRows:
 
     def _batches(self) -> Iterator[np.ndarray]:
         n_rows = 0
-        with closing(self._open()) as batches:  # type: ignore[type-var]
+        with closing(self._open()) as batches:
             for number, batch in enumerate(batches):
                 rows = self._checked(batch, number, n_rows)
                 n_rows += len(rows)
@@ -168,7 +168,7 @@ class StreamedRows:
             raise ValueError(f"{self._changed()}: {n_rows} rows; expected {self.n_samples} as before{hint}")
         self.n_samples, self.total_weight = n_rows, float(n_rows)
 
-    def _open(self) -> Iterator[Any]:
+    def _open(self) -> Generator[Any, None, None]:
         yield from self.open_batches()
 
     def _changed(self) -> str:

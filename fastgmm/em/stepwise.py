@@ -39,7 +39,8 @@ __all__ = ["averaged", "averaging_share", "blend", "bounded_weight", "statistics
 
 # Measured on 1,000,000 rows in batches of 1000 (K=8, D=4, overlapping), from three starts. From one, exponent 0.7 with
 # factor 1 and no average ended 0.025 nats per row below the truth; 0.6 with factors 2 to 4 and 0.5 with 1 to 4,
-# averaged, 0.0001 to 0.0004. From the other two (a plateau, a local maximum) all choices ended alike, 0.035 to 0.073 below.
+# averaged, 0.0001 to 0.0004. From the other two (a plateau, a local maximum) all choices ended alike,
+# 0.035 to 0.073 below.
 STEP_EXPONENT, STEP_FACTOR = 0.6, 2.0
 AVERAGING = 4.0
 # A row whose squared distance is beyond this quantile of its distribution is held to be an outlier.

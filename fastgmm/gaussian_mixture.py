@@ -71,7 +71,7 @@ class GaussianMixture(BaseMixture):
 default='kmeans'
         How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
         'multistart' searches: short runs, of which the best is continued and improved by splitting and merging
-        components, singular solutions refused, in about the time of one fit by scikit-learn. Or
+        components, singular solutions refused, in about the time of two default fits by scikit-learn. Or
         labels of shape (n_samples,), negative for unknown; or responsibilities of shape (n_samples, n_components).
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional

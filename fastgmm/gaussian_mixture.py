@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -238,9 +236,10 @@ default='kmeans'
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
             float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
-            array or memory map is read in place. A source is read in every pass; starts are made from a sample of it.
+            array or memory map is read in place. A source is read in every pass, a dask collection by its workers;
+            starts are made from a sample.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
@@ -368,7 +367,7 @@ default='kmeans'
         labels : ndarray of shape (n_samples,), int64
             -1 for noise, in a model with a background.
         """
-        return self._noise_marked(super().predict(X))
+        return super().predict(X)
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Estimate the parameters and return the most probable component of each row, as ``fit(X).predict(X)``.
@@ -382,7 +381,7 @@ default='kmeans'
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._noise_marked(super().fit_predict(X, y, sample_weight))
+        return super().fit_predict(X, y, sample_weight)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the fitted mixture.
@@ -426,10 +425,10 @@ default='kmeans'
 
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""
-        source = source_of(X)
+        source = source_of(X, sample_weight)
         if source is not None:
-            mean = self.score(source, sample_weight=sample_weight)
-            return mean * source.total_weight, source.total_weight
+            total, weight = self._sum_over_blocks(source, self._total_log_density)
+            return float(total), float(weight)
         X = self._check_rows(X)
         weight = check_sample_weight(sample_weight, X.shape[0])
         total = float(X.shape[0] if weight is None else weight.sum())
@@ -493,11 +492,14 @@ default='kmeans'
 
     def _log_certainty(self, X, sample_weight) -> float:
         """Return the weighted sum over rows of the log of the largest posterior probability, in nats."""
-        if source_of(X) is not None:
-            with closing(self._map_blocks(X, partial(self._certainty_of, weight=None))) as parts:
-                return sum(parts)
+        source = source_of(X, sample_weight)
+        if source is not None:
+            return float(self._sum_over_blocks(source, self._certainties)[0])
         X = self._check_rows(X)
         return self._certainty_of(X, check_sample_weight(sample_weight, X.shape[0]))
+
+    def _certainties(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[float]:
+        return (self._certainty_of(rows, weight),)
 
     def _certainty_of(self, rows: np.ndarray, weight: np.ndarray | None) -> float:
         return inference.most_probable_log_responsibility(rows, self._density(), self._result_dtype(rows), weight)

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.data import ArrayRows, StreamedRows, source_of
+from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
 from fastgmm.inference_methods import InferenceMethods
@@ -141,9 +141,10 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
             float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
-            array or memory map is read in place. A source is read in every pass; starts are made from a sample of it.
+            array or memory map is read in place. A source is read in every pass, a dask collection by its workers;
+            starts are made from a sample.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
@@ -180,7 +181,7 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
         """
         with self._unchanged_on_failure():
             X = self._fit(X, sample_weight)
-            return self._per_row(X, self._assign) if isinstance(X, StreamedRows) else self._assign(X)
+            return self._per_row(X, self._labels_of) if isinstance(X, RowSource) else self._labels_of(X)
 
     @contextmanager
     def _unchanged_on_failure(self) -> Iterator[None]:
@@ -192,17 +193,17 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
             self.__dict__.update(before)
             raise
 
-    def _fit(self, X, sample_weight, labels=None) -> np.ndarray | StreamedRows:
+    def _fit(self, X, sample_weight, labels=None) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""
         random_state = check_random_state(self.random_state)
-        streamed = source_of(X)
+        streamed = source_of(X, sample_weight)
         if streamed is None:
             X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
             sample_weight = check_sample_weight(sample_weight, X.shape[0])
             rows = ArrayRows(X, sample_weight)
         else:
-            rows = self._start_of(streamed, sample_weight, labels, random_state)
-            X = rows.X
+            rows = self._start_of(streamed, labels, random_state)
+            X, sample_weight = rows.X, rows.sample_weight
         self._check_enough_rows(X, sample_weight)
         checked = self._check_parameters(rows)
         labels = check_component_labels(labels, X.shape[0], self.n_components)
@@ -333,12 +334,13 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            Of a dask array or frame, the result is a dask array that is computed when it is asked for.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        return self._per_row(X, self._assign)
+        return self._per_row(X, self._labels_of)
 
     def predict_proba(self, X):
         """Return the posterior probability of each component for each row.
@@ -382,10 +384,8 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
         log_likelihood : float
             Weighted mean over rows, in nats.
         """
-        source = source_of(X)
+        source = source_of(X, sample_weight)
         if source is not None:
-            if sample_weight is not None:
-                raise ValueError("sample_weight is given and X is a source; expected None, or X as an array")
             return self._mean_over_blocks(source)
         X = self._check_rows(X)
         return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))

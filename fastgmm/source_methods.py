@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.data import ArrayRows, StreamedRows, source_of
+from fastgmm.data import ArrayRows, DaskRows, RowSource, source_of
 from fastgmm.data.rows import BLOCK_VALUES
 
 __all__ = ["SourceMethods"]
@@ -68,31 +68,46 @@ class SourceMethods:
                 self._check_columns(source, block.shape[1])
                 yield action(block)
 
-    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return what `action` makes of the rows of an array, checked, or of a source."""
-        if source_of(X) is None:
+    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """Return what `action` makes of the rows of an array, checked, or of a source; lazily for a dask collection."""
+        source = source_of(X)
+        if source is None:
             return action(self._check_rows(X))  # type: ignore[attr-defined]
         check_is_fitted(self)
-        with closing(self._map_blocks(X, action)) as parts:
+        if isinstance(source, DaskRows):
+            self._check_columns(source, source.n_features)
+            return source.lazy(action)
+        with closing(self._map_blocks(source, action)) as parts:
             return np.concatenate(list(parts))
 
-    def _mean_over_blocks(self, source: StreamedRows) -> float:
+    def _mean_over_blocks(self, source: RowSource) -> float:
+        total, weight = self._sum_over_blocks(source, self._total_log_density)
+        return total / weight
+
+    def _sum_over_blocks(self, source: RowSource, action: Callable[..., tuple[float, ...]]) -> np.ndarray:
         check_is_fitted(self)
-        total, n_rows = 0.0, 0
+        if isinstance(source, DaskRows):
+            # The action travels to the workers, without the source.
+            self._check_columns(source, source.n_features)
+            return source.sum_over_blocks(action)
 
-        def add(block: np.ndarray) -> tuple[float, int]:
-            return self._mean_log_density(block, None) * len(block), len(block)  # type: ignore[attr-defined]
+        def checked(rows: np.ndarray, weight: np.ndarray | None) -> tuple[float, ...]:
+            self._check_columns(source, rows.shape[1])
+            return action(rows, weight)
 
-        with closing(self._map_blocks(source, add)) as parts:
-            for part, count in parts:
-                total, n_rows = total + part, n_rows + count
-        return total / n_rows
+        return source.sum_over_blocks(checked)
+
+    def _total_log_density(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+        total = float(len(rows) if weight is None else weight.sum())
+        if total == 0.0:
+            return 0.0, 0.0
+        return self._mean_log_density(rows, weight) * total, total  # type: ignore[attr-defined]
 
     def _labels_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the labels that `predict` gives."""
         return self._assign(rows)  # type: ignore[attr-defined]
 
-    def _check_columns(self, source: StreamedRows, n_features: int) -> None:
+    def _check_columns(self, source: RowSource, n_features: int) -> None:
         expected = self.n_features_in_  # type: ignore[attr-defined]
         if n_features != expected:
             raise ValueError(
@@ -106,21 +121,15 @@ class SourceMethods:
                 "fitted to, in that order. Choose them with columns="
             )
 
-    def _start_of(
-        self, source: StreamedRows, sample_weight: Any, labels: Any, random_state: np.random.RandomState
-    ) -> ArrayRows:
+    def _start_of(self, source: RowSource, labels: Any, random_state: np.random.RandomState) -> ArrayRows:
         """Read a source once: check all rows, set what is known of its columns, and return the rows a start is made of.
 
         These are as many as a block has, drawn at random; all rows if there are no more.
         """
-        for name, given in (
-            ("sample_weight", sample_weight),
-            ("labels", labels),
-            ("noise", getattr(self, "noise", None)),
-        ):
+        for name, given in (("labels", labels), ("noise", getattr(self, "noise", None))):
             if given is not None:
                 raise ValueError(f"{name} is given and X is a source; expected None, or X as an array")
-        if not isinstance(self.init_params, str):  # type: ignore[attr-defined]
+        if not isinstance(self.init_params, str) and source.drawn is None:  # type: ignore[attr-defined]
             raise ValueError("init_params are memberships of rows and X is a source; expected the name of a start")
         rows = source.sample(random_state=random_state)
         if rows.n_samples < 2:

@@ -24,7 +24,7 @@ RANKS = {
     "parameter_validation": 4,
 }
 SKLEARN_FREE = ("exceptions", "config", "kernels", "model", "data", "em", "inference")
-LAZY = {"pandas", "polars", "dask", "pyarrow", "matplotlib", "numba", "rich", "h5py", "zarr"}
+LAZY = {"pandas", "polars", "dask", "distributed", "pyarrow", "matplotlib", "numba", "rich", "h5py", "zarr"}
 
 
 def files():

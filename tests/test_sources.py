@@ -182,11 +182,13 @@ def test_predictions_are_those_of_the_array(method, many):
     model = started("full").fit(many)
     source = batches(lambda: cut(many))
     expected = getattr(model, method)(many)
-    assert_array_equal(getattr(model, method)(source), expected)
+    found = getattr(model, method)(source)
+    # Rows that a kernel takes together depend on their number, and with them a log density's last bit of float32.
+    assert_allclose(found, expected, rtol=3e-7, atol=3e-7)
     in_blocks = list(model.predict_blocks(source, method))
     assert [len(block) for block in in_blocks] == [block_rows(2), 12_345]
-    assert_array_equal(np.concatenate(in_blocks), expected)
-    assert_array_equal(np.concatenate(list(model.predict_blocks(many, method))), expected)
+    assert_array_equal(np.concatenate(in_blocks), found)
+    assert_allclose(np.concatenate(list(model.predict_blocks(many, method))), expected, rtol=3e-7, atol=3e-7)
 
 
 def test_scores_and_labels_of_a_fit_are_those_of_the_array(few):

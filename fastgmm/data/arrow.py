@@ -94,13 +94,13 @@ def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
     return files
 
 
-def parquet_columns(file: Path, columns: Sequence[str] | None) -> list[str]:
-    """Return the columns to read: those asked for, or all.
+def parquet_columns(file: Path, columns: Sequence[str] | None, weights: str | None = None) -> list[str]:
+    """Return the columns to read: those asked for, or all but the one of the weights.
 
     Raises
     ------
     ValueError
-        If one that is asked for is not in the file, or the file cannot be read.
+        If one that is asked for is not in the file, the weights are among them, or the file cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet
@@ -109,8 +109,11 @@ def parquet_columns(file: Path, columns: Sequence[str] | None) -> list[str]:
         found = list(pyarrow.parquet.read_schema(file).names)
     except pa.ArrowInvalid as error:
         raise ValueError(f"path: {file} cannot be read as Parquet: {error}") from None
+    if weights is not None and (weights not in found or (columns is not None and weights in columns)):
+        others = ", ".join(name for name in found if columns is None or name not in columns)
+        raise ValueError(f"weights is {weights!r}; expected a column of {file} that is not in columns: {others}")
     if columns is None:
-        return found
+        return [name for name in found if name != weights]
     if isinstance(columns, str) or not columns:
         raise ValueError(f"columns is {columns!r}; expected a list of one or more of {', '.join(found)}")
     missing = [name for name in columns if name not in found]
@@ -119,15 +122,22 @@ def parquet_columns(file: Path, columns: Sequence[str] | None) -> list[str]:
     return list(columns)
 
 
-def parquet_batches(files: Sequence[Path], columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
-    """Yield the rows of Parquet files in order, as record batches of `columns`."""
+def parquet_batches(
+    files: Sequence[Path], columns: Sequence[str], batch_rows: int, weights: str | None = None
+) -> Iterator[Any]:
+    """Yield the rows of Parquet files in order, as record batches of `columns`; with `weights`, pairs with weights."""
     import pyarrow.parquet
 
+    wanted = [*columns, *([] if weights is None else [weights])]
     for file in files:
-        missing = [name for name in columns if name not in pyarrow.parquet.read_schema(file).names]
+        missing = [name for name in wanted if name not in pyarrow.parquet.read_schema(file).names]
         if missing:
             raise ValueError(f"path: {file} has no column {missing[0]!r}; expected the columns of {files[0]}")
         # Pages through a buffer, not whole column chunks: a row group may be as large as the file.
         with pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened:
-            for batch in opened.iter_batches(batch_rows, columns=list(columns)):
-                yield batch.select(list(columns))
+            for batch in opened.iter_batches(batch_rows, columns=wanted):
+                rows = batch.select(list(columns))
+                if weights is None:
+                    yield rows
+                else:
+                    yield rows, _numbers(batch.column(weights), f"{file}, column {weights!r} of weights")

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data.arrow import parquet_batches, parquet_columns, parquet_files
+from fastgmm.data.dask_rows import DaskRows, is_dask
 from fastgmm.data.rows import block_rows
 from fastgmm.data.streamed_rows import StreamedRows
 
-__all__ = ["batches", "parquet", "sliced", "source_of"]
+__all__ = ["RowSource", "batches", "parquet", "sliced", "source_of"]
+
+RowSource = StreamedRows | DaskRows
 
 
 def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
@@ -23,8 +26,9 @@ def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
     ----------
     factory : callable
         ``factory()`` returns a new iterator over all rows, in the same order each time: arrays of shape
-        (rows, n_features), of any number of rows each, or Arrow record batches or tables. It is called and iterated in
-        a thread of its own; a batch is copied, so its memory may be used again.
+        (rows, n_features), of any number of rows each, or Arrow record batches or tables; or pairs of one of these and
+        the weights of its rows. It is called and iterated in a thread of its own; a batch is copied, so its memory may
+        be used again.
 
     Returns
     -------
@@ -61,7 +65,10 @@ def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
 
 
 def parquet(
-    path: str | os.PathLike[str], columns: Sequence[str] | None = None, batch_rows: int | None = None
+    path: str | os.PathLike[str],
+    columns: Sequence[str] | None = None,
+    batch_rows: int | None = None,
+    weights: str | None = None,
 ) -> StreamedRows:
     """Return a source over a Parquet file, or a folder of them in the order of their names; needs pyarrow.
 
@@ -69,9 +76,12 @@ def parquet(
     ----------
     path : str or path-like
     columns : sequence of str, optional
-        Which to read, in this order; all unless given. They are the feature names of a model fitted to them.
+        Which to read, in this order; all but the weights unless given. They are the feature names of a model fitted
+        to them.
     batch_rows : int, optional
         Most rows that pyarrow decodes at a time; a block's unless given (see `fastgmm.data.block_rows`).
+    weights : str, optional
+        The column of the rows' weights.
 
     Returns
     -------
@@ -88,12 +98,12 @@ def parquet(
         If a column is not there, or `batch_rows` is not positive. Wrong values are found when they are read.
     """
     files = parquet_files(path)
-    names = parquet_columns(files[0], columns)
+    names = parquet_columns(files[0], columns, weights)
     n_rows = _checked_rows(batch_rows, len(names))
-    return StreamedRows(lambda: parquet_batches(files, names, n_rows), str(Path(path)), names, stable=True)
+    return StreamedRows(lambda: parquet_batches(files, names, n_rows, weights), str(Path(path)), names, stable=True)
 
 
-def sliced(X: Any, batch_rows: int | None = None) -> StreamedRows:
+def sliced(X: Any, batch_rows: int | None = None, weights: Any = None) -> StreamedRows:
     """Return a source over an array that is read a slice of rows at a time: HDF5, Zarr, a memory map, any like them.
 
     A memory map may be given to an estimator as it is; its start then reads all rows, and needs 16 bytes for each. As
@@ -105,6 +115,8 @@ def sliced(X: Any, batch_rows: int | None = None) -> StreamedRows:
         With ``shape`` (n_samples, n_features), ``dtype`` and ``X[start:stop]``.
     batch_rows : int, optional
         Rows of a slice; a block's unless given (see `fastgmm.data.block_rows`).
+    weights : array-like of shape (n_samples,), optional
+        Of the rows; sliced as X is.
 
     Returns
     -------
@@ -116,31 +128,50 @@ def sliced(X: Any, batch_rows: int | None = None) -> StreamedRows:
     TypeError
         If X has no ``shape``, ``dtype`` or slices.
     ValueError
-        If it is not two-dimensional, or `batch_rows` is not positive.
+        If it is not two-dimensional, `batch_rows` is not positive, or the weights are not as many as the rows.
     """
     if not all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")):
         raise TypeError(f"X is of type {type(X).__name__}; expected an array-like with shape, dtype and row slices")
     if len(X.shape) != 2 or X.shape[1] < 1:
         raise ValueError(f"X has shape {tuple(X.shape)}; expected (n_samples, n_features)")
     n_rows = _checked_rows(batch_rows, X.shape[1])
+    if weights is not None:
+        weights = weights if hasattr(weights, "shape") else np.asarray(weights)
+        if tuple(weights.shape) != (X.shape[0],):
+            raise ValueError(f"weights has shape {tuple(weights.shape)}; expected (n_samples,) = ({X.shape[0]},)")
 
-    def open_batches() -> Iterator[np.ndarray]:
+    def open_batches() -> Iterator[Any]:
         for start in range(0, X.shape[0], n_rows):
-            yield np.asarray(X[start : start + n_rows])
+            rows = np.asarray(X[start : start + n_rows])
+            yield rows if weights is None else (rows, np.asarray(weights[start : start + n_rows]))
 
     return StreamedRows(open_batches, f"{type(X).__name__} of shape {tuple(X.shape)}", stable=True)
 
 
-def source_of(X: Any) -> StreamedRows | None:
-    """Return X if it is a source, a source over it if it is an HDF5 or Zarr array, and None for all else."""
+def source_of(X: Any, sample_weight: Any = None) -> RowSource | None:
+    """Return X if it is a source, a source over it if it is a dask, HDF5 or Zarr collection, and None for all else.
+
+    Raises
+    ------
+    ValueError
+        If `sample_weight` is given and X is a source, whose batches bring their own.
+    """
     kind = type(X)
     if kind is np.ndarray:
         return None
-    if isinstance(X, StreamedRows):
-        return X
-    if kind.__module__.split(".")[0] in ("h5py", "zarr") and hasattr(X, "shape"):
-        return sliced(X)
-    return None
+    if is_dask(X):
+        return DaskRows(X, sample_weight)
+    source: RowSource | None = None
+    if isinstance(X, RowSource):
+        source = X
+    elif kind.__module__.split(".")[0] in ("h5py", "zarr") and hasattr(X, "shape"):
+        source = sliced(X)
+    if source is not None and sample_weight is not None:
+        raise ValueError(
+            "sample_weight is given and X is a source; expected None: weights come with its rows, as in batches of "
+            "(rows, weights), parquet(..., weights=column) or sliced(..., weights=array)"
+        )
+    return source
 
 
 def _checked_rows(batch_rows: int | None, n_features: int) -> int:

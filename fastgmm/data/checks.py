@@ -1,0 +1,56 @@
+"""What every block of a source is checked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_finite", "check_weights"]
+
+
+def check_finite(rows: np.ndarray, where: str, first_row: int | None, names: Sequence[str] | None = None) -> None:
+    """Raise ValueError if a number is not finite, naming its row and column.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+    where : str
+        Which block, for the message.
+    first_row : int or None
+        Its first row's number among all, where that is known.
+    names : sequence of str, optional
+        Of the columns.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A finite sum proves it; an infinite one may be an overflow.
+        if rows.dtype.kind != "f" or np.isfinite(rows.sum()):
+            return
+    wrong = np.argwhere(~np.isfinite(rows))
+    if len(wrong):
+        row, column = wrong[0]
+        kind = "NaN" if np.isnan(rows[row, column]) else "infinity"
+        of_all = "" if first_row is None else f" (row {first_row + row} of all)"
+        raise ValueError(
+            f"{where}, row {row}{of_all}, column {column if names is None else repr(names[column])}: {kind}; expected "
+            "finite numbers. Fill or leave out such rows"
+        )
+
+
+def check_weights(weight: Any, n_rows: int, where: str) -> np.ndarray:
+    """Return a block's weights as float64 of shape (n_rows,), or raise ValueError."""
+    values = np.ascontiguousarray(weight)
+    if values.shape != (n_rows,) or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"the weights of {where} have shape {values.shape} and dtype {values.dtype}; expected numbers of shape "
+            f"({n_rows},), one for each row"
+        )
+    values = values.astype(np.float64, copy=False)
+    wrong = np.flatnonzero(~((values >= 0.0) & np.isfinite(values)))
+    if len(wrong):
+        raise ValueError(
+            f"the weights of {where}, row {wrong[0]}: {values[wrong[0]]}; expected finite numbers of at least 0, zero "
+            "for an absent row"
+        )
+    return values

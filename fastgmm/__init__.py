@@ -49,7 +49,7 @@ _HOMES = {
     "save": "persistence",
     "show_config": "installation",
 }
-_ROOMS = ("data", "datasets", "exceptions", "inference", "kernels", "model", "plotting", "selection")
+_ROOMS = ("callbacks", "data", "datasets", "exceptions", "inference", "kernels", "model", "plotting", "selection")
 
 
 def __getattr__(name: str) -> Any:

@@ -109,6 +109,8 @@ class BayesianGaussianMixture(BaseMixture):
         Weight of the rows of `fit`, or of all batches of `partial_fit`.
     statistics_ : SufficientStatistics
         After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.

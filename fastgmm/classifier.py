@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,10 +15,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.callbacks import CallbackSupport, Watch, fitted_attributes, unchanged_on_failure
 from fastgmm.class_labels import check_class_priors, encode_classes
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows, statistics_of_labels
-from fastgmm.em import Reporter, kmeans, run_em
+from fastgmm.em import Reporter, Run, kmeans, run_em
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import DTYPES
@@ -29,7 +31,7 @@ from fastgmm.model.moments import components_of
 __all__ = ["GaussianMixtureClassifier"]
 
 
-class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
+class GaussianMixtureClassifier(CallbackSupport, ClassifierMixin, BaseEstimator):
     """Classify by one Gaussian mixture per class, fitted to labelled and unlabelled rows by EM.
 
     A labelled row belongs to the components of its class; an unlabelled one is shared among the components of all.
@@ -90,6 +92,8 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
     lower_bound_ : float
         Mean log-likelihood of rows and known labels before the last M-step, in nats per unit of weight.
     lower_bounds_ : list of float
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -187,6 +191,11 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
             If fewer than two classes are known, a class has fewer labelled rows than components, priors do not fit,
             or a component collapses (`fastgmm.exceptions.ComponentCollapseError`).
         """
+        with unchanged_on_failure(self):
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X, y, sample_weight) -> None:
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
         classes, labels = encode_classes(y, X.shape[0], self.unlabelled_label, type(self).__name__)
@@ -199,33 +208,52 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
         stops = np.cumsum(sizes)
         blocks = [slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True)]
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
+        if not names:
+            raise ValueError("covariance_type is an empty list; expected at least one name")
+        reporter = Reporter.of(self.verbose, self.verbose_interval, len(names))
+        watch = self._watch(len(names), reporter=reporter, X=X, y=y, sample_weight=rows.sample_weight)
         best = None
-        for name in names:
+        for number, name in enumerate(names):
+            if watch is not None and watch.over:
+                watch.n_left = len(names) - number
+                break
             structure = get_structure(name)
             structure.check_n_features(X.shape[1])
             model = ClassMixtures(structure, blocks, self.shared_covariance, priors, float(self.shrinkage))
-            candidate = self._run(rows, labels, model, np.random.RandomState(random_state.randint(2**31 - 1)))
-            if best is None or candidate[1] < best[1]:
-                best = (*candidate, name, model)
-        if best is None:
-            raise ValueError("covariance_type is an empty list; expected at least one name")
-        run, self.bic_, self.covariance_type_, model = best
-        if not run.converged:
+            source = PartlyLabelledRows(rows, labels, model.blocks, model.kernel, float(self.unlabelled_weight))
+            describe = partial(type(self)._set_fitted, classes=classes, model=model, name=name, source=source)
+            if watch is not None:
+                watch.attributes_of = partial(fitted_attributes, self, describe)
+                watch.start(number, self.max_iter)
+            run = self._run(source, model, np.random.RandomState(random_state.randint(2**31 - 1)), watch)
+            bic = _bic(run, model, source)
+            if best is None or bic < best[0]:
+                best = bic, run, describe
+        assert best is not None, "the first name is always tried"
+        _, run, describe = best
+        if watch is not None:
+            watch.finish(run)
+        self.stopped_ = watch is not None and watch.stopped
+        if not run.converged and not self.stopped_:
             warnings.warn(
                 f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
+        describe(self, run)
+
+    def _set_fitted(self, run: Run, *, classes, model: ClassMixtures, name: str, source: PartlyLabelledRows) -> None:
         state: MixtureParameters = run.parameters
+        self.bic_, self.covariance_type_ = _bic(run, model, source), name
         self.classes_ = classes
+        sizes = [block.stop - block.start for block in model.blocks]
         self.component_classes_ = np.repeat(np.arange(len(classes)), sizes)
-        self.priors_ = np.array([state.weights[block].sum() for block in blocks])
+        self.priors_ = np.array([state.weights[block].sum() for block in model.blocks])
         self.weights_, self.means_ = state.weights, state.means
         self.covariances_, self.precisions_cholesky_ = state.covariances, state.precisions_cholesky
         self._kernel = model.kernel
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
-        return self
 
     def _check_sizes(self, rows: ArrayRows, labels, classes, random_state) -> np.ndarray:
         n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
@@ -274,23 +302,17 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
                 break
         return best[1]
 
-    def _run(self, rows: ArrayRows, labels: np.ndarray, model: ClassMixtures, random_state):
-        """Return the EM run for one covariance structure and its BIC."""
-        source = PartlyLabelledRows(rows, labels, model.blocks, model.kernel, float(self.unlabelled_weight))
-        count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
-        reporter = Reporter(self.verbose, self.verbose_interval)
-        reporter.start(0)
-        run = run_em(
+    def _run(self, source: PartlyLabelledRows, model: ClassMixtures, random_state, watch: Watch | None) -> Run:
+        """Return the EM run for one covariance structure."""
+        count_floor = 10.0 * float(np.finfo(source.rows.X.dtype).eps)
+        return run_em(
             source,
             self._first_state(source, model, count_floor, random_state),
             lambda statistics, state: model.maximise(statistics, self.reg_covar, count_floor, state),
             tol=self.tol,
             max_iter=self.max_iter,
-            reporter=reporter,
+            listener=watch,
         )
-        total = source.total_weight
-        bic = -2.0 * run.lower_bound * total + model.n_parameters(rows.n_features) * np.log(total)
-        return run, bic
 
     def _first_state(self, source, model: ClassMixtures, count_floor, random_state) -> MixtureParameters:
         """Return the parameters of the labelled rows, their covariances shrunk to those of all rows."""
@@ -407,3 +429,8 @@ class GaussianMixtureClassifier(ClassifierMixin, BaseEstimator):
             In nats. Low for rows unlike any class.
         """
         return inference.log_density(self._check_rows(X), self._state(), np.dtype(np.float64))
+
+
+def _bic(run: Run, model: ClassMixtures, source: PartlyLabelledRows) -> float:
+    total = source.total_weight
+    return -2.0 * run.lower_bound * total + model.n_parameters(source.rows.n_features) * np.log(total)

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import inference
+from fastgmm.callbacks import unchanged_on_failure
 from fastgmm.data import ArrayRows, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Run, Start, initial_parameters
@@ -126,6 +127,8 @@ default='kmeans'
         Weight of the rows of `fit`, or of all batches of `partial_fit`.
     statistics_ : SufficientStatistics
         After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -259,8 +262,8 @@ default='kmeans'
             If X, a weight, a label or a parameter is not valid, or a component collapses in every run
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
-        with self._unchanged_on_failure():
-            self._fit(X, sample_weight, labels)
+        with unchanged_on_failure(self):
+            self._fit(X, sample_weight, labels, y)
         return self
 
     def _first_state(self, source, checked: _Checked, count_floor: float, random_state) -> State:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import repeat
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.callbacks import CallbackSupport, fitted_attributes, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
@@ -34,7 +35,7 @@ __all__ = ["BaseMixture"]
 DTYPES = (np.float64, np.float32)
 
 
-class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, BaseEstimator):
+class BaseMixture(CallbackSupport, SourceMethods, StreamMethods, InferenceMethods, DensityMixin, BaseEstimator):
     """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
 
     A state is anything a source's pass takes: a `MixtureParameters`, or a posterior that reads like one.
@@ -160,8 +161,8 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
             If X, a weight or a parameter is not valid, or a component collapses in every run
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
-        with self._unchanged_on_failure():
-            self._fit(X, sample_weight)
+        with unchanged_on_failure(self):
+            self._fit(X, sample_weight, y=y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -179,21 +180,11 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        with self._unchanged_on_failure():
-            X = self._fit(X, sample_weight)
+        with unchanged_on_failure(self):
+            X = self._fit(X, sample_weight, y=y)
             return self._per_row(X, self._labels_of) if isinstance(X, RowSource) else self._labels_of(X)
 
-    @contextmanager
-    def _unchanged_on_failure(self) -> Iterator[None]:
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    def _fit(self, X, sample_weight, labels=None) -> np.ndarray | RowSource:
+    def _fit(self, X, sample_weight, labels=None, y=None) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""
         random_state = check_random_state(self.random_state)
         streamed = source_of(X, sample_weight)
@@ -215,11 +206,13 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
         if continued:
             self._check_continuation()
         count_floor = 10.0 * float(np.finfo(X.dtype).eps)
-        reporter = Reporter(self.verbose, self.verbose_interval)
         counted = CountedSource(source if streamed is None else streamed)
+        n_runs = 1 if continued else self.n_init
+        reporter = Reporter.of(self.verbose, self.verbose_interval, n_runs)
+        watch = self._watch(n_runs, reporter=reporter, X=X, y=y, sample_weight=sample_weight)
+        describe = partial(type(self)._set_fitted, checked=checked, dtype=self._fitted_dtype(X), counted=counted)
 
-        def one_run(number: int) -> Run:
-            reporter.start(number)
+        def one_run() -> Run:
             return run_em(
                 counted,
                 self._fitted_state() if continued else self._first_state(source, checked, count_floor, random_state),
@@ -228,22 +221,29 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
                 max_iter=self.max_iter,
                 bound=self._bound,
                 previous_bound=float(self.lower_bound_) if continued else -np.inf,
-                reporter=reporter,
+                listener=watch,
                 **self._run_options(checked),
             )
 
-        run = best_run(
-            (partial(one_run, number) for number in range(1 if continued else self.n_init)),
-            partial(self._is_spurious, rows),
-        )
-        if not run.converged and self.max_iter > 0:
+        runs: Iterable[Callable[[], Run]] = repeat(one_run, n_runs)
+        if watch is not None:
+            watch.attributes_of = partial(fitted_attributes, self, describe)
+            runs = watch.runs(one_run, n_runs, self.max_iter)
+        run = best_run(runs, partial(self._is_spurious, rows))
+        if watch is not None:
+            watch.finish(run)
+        self.stopped_ = watch is not None and watch.stopped
+        if not run.converged and self.max_iter > 0 and not self.stopped_:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        dtype = self._fitted_dtype(X)
+        describe(self, run)
+        return X if streamed is None else streamed
+
+    def _set_fitted(self, run: Run, *, checked: Any, dtype: np.dtype, counted: CountedSource) -> None:
         self._set_state(run.parameters, checked, dtype)
         self.converged_ = run.converged
         self.n_iter_ = run.n_iter
@@ -255,7 +255,6 @@ class BaseMixture(SourceMethods, StreamMethods, InferenceMethods, DensityMixin, 
         for name in ("statistics_", "_latest_statistics"):
             self.__dict__.pop(name, None)
         self.n_samples_seen_ = counted.total_weight
-        return X if streamed is None else streamed
 
     def _check_enough_rows(self, X: np.ndarray, sample_weight: np.ndarray | None) -> None:
         n_present = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
 from fastgmm.data import ArrayRows
 from fastgmm.data.trimmed import TrimmedRows
 from fastgmm.em import INIT_PARAMS, Run, Start, best_run, initial_parameters, run_em
@@ -31,7 +32,7 @@ __all__ = ["GaussianMixtureOutlierDetector"]
 DEFAULT_SHARE = 0.1
 
 
-class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
+class GaussianMixtureOutlierDetector(CallbackSupport, OutlierMixin, BaseEstimator):
     """Find anomalies: rows whose density under a Gaussian mixture is low.
 
     Parameters
@@ -70,6 +71,8 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
         Components and iterations of the model chosen.
     bic_ : float
         Of the rows that were not trimmed, in nats; lower is better.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -164,11 +167,20 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
             If X or a parameter is not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
+        with unchanged_on_failure(self):
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X, y, sample_weight) -> None:
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
         get_structure(self.covariance_type).check_n_features(X.shape[1])
         random_state = check_random_state(self.random_state)
-        self.mixture_, self.bic_ = self._fit_mixture(rows, random_state)
+        sizes = [self.n_components]
+        if isinstance(self.n_components, str):
+            sizes = list(range(1, min(self.max_components, rows.n_samples) + 1))
+        watch = self._watch(len(sizes), X=X, y=y, sample_weight=rows.sample_weight)
+        self.mixture_, self.bic_ = self._fit_mixture(rows, [int(size) for size in sizes], random_state, watch)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         simulated = None
         if self.n_components_ > 1:
@@ -176,18 +188,21 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
             simulated = np.sort(self.mixture_.score_samples(drawn))
         self._simulated_scores = simulated
         self.offset_ = self._threshold(X, rows.sample_weight)
-        return self
+        if watch is not None:
+            watch.finish()
+        self.stopped_ = watch is not None and watch.stopped
 
-    def _fit_mixture(self, rows: ArrayRows, random_state) -> tuple[GaussianMixture, float]:
-        if not isinstance(self.n_components, str):
-            return self._fit_size(rows, int(self.n_components), random_state)
+    def _fit_mixture(
+        self, rows: ArrayRows, sizes: list[int], random_state, watch: Watch | None
+    ) -> tuple[GaussianMixture, float]:
         best, failure = None, None
-        for size in range(1, min(self.max_components, rows.n_samples) + 1):
+        for size, task in each_candidate(watch, sizes):
             try:
-                candidate = self._fit_size(rows, size, random_state)
+                candidate = self._fit_size(rows, self._unfitted(size, random_state), random_state, task)
             except ValueError as error:
                 failure = failure or error
                 continue
+            task.outcome = candidate[0]
             if best is None or candidate[1] < best[1]:
                 best = candidate
         if best is None:
@@ -195,9 +210,8 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
             raise failure
         return best
 
-    def _fit_size(self, rows: ArrayRows, size: int, random_state) -> tuple[GaussianMixture, float]:
-        """Return a mixture of `size` components and its BIC."""
-        model = GaussianMixture(
+    def _unfitted(self, size: int, random_state) -> GaussianMixture:
+        return GaussianMixture(
             size,
             covariance_type=self.covariance_type,
             tol=self.tol,
@@ -206,15 +220,20 @@ class GaussianMixtureOutlierDetector(OutlierMixin, BaseEstimator):
             n_init=self.n_init,
             init_params=self.init_params,
             random_state=random_state,
+            noise=self._share() if self.robust == "noise" else None,
         )
+
+    def _fit_size(
+        self, rows: ArrayRows, model: GaussianMixture, random_state, task: Task
+    ) -> tuple[GaussianMixture, float]:
+        """Return a fitted mixture of the components that `model` has, and its BIC."""
         if self.robust == "trimming":
             return self._trimmed(rows, model, random_state)
-        if self.robust == "noise":
-            model.set_params(noise=self._share())
         with warnings.catch_warnings():
             # A size that has not converged has the larger BIC it deserves.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(rows.X, sample_weight=rows.sample_weight)
+            with task.follow(model):
+                model.fit(rows.X, sample_weight=rows.sample_weight)
         bic = model.bic(rows.X, sample_weight=rows.sample_weight)
         # The background, where there is one, is left behind.
         regular = model.weights_ / model.weights_.sum()

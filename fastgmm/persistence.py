@@ -257,7 +257,9 @@ class _Writer:
 
     def _estimator(self, value: Any, where: str) -> Any:
         parameters = value.get_params(deep=False)
-        attributes = {name: held for name, held in vars(value).items() if name not in parameters}
+        # Callbacks are the program's own; a model that is read has none.
+        left_out = {"_skl_callbacks", *parameters}
+        attributes = {name: held for name, held in vars(value).items() if name not in left_out}
         for name in attributes:
             if not _is_attribute(name, type(value)):
                 raise TypeError(f"{where}.{name} is neither a parameter nor a fitted attribute; delete it to save")

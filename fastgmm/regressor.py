@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import takewhile
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,16 +14,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.callbacks import CallbackSupport, Watch, each_candidate, unchanged_on_failure
 from fastgmm.em import INIT_PARAMS
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner
 from fastgmm.input_validation import check_sample_weight
+from fastgmm.model import get_structure
 from fastgmm.model.covariance import STRUCTURES
 
 __all__ = ["GaussianMixtureRegressor"]
 
 
-class GaussianMixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class GaussianMixtureRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict targets, their spread and their whole distribution from a Gaussian mixture of inputs and targets.
 
     The mixture is fitted to the rows ``[X, y]``; given X, y is again a Gaussian mixture, whose mean is predicted.
@@ -50,6 +53,8 @@ class GaussianMixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         In units of the data.
     n_components_, n_iter_ : int
         Components and iterations of the model chosen.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         When X had column names.
@@ -124,6 +129,11 @@ class GaussianMixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If the data or a parameter are not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
+        with unchanged_on_failure(self):
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X, y, sample_weight) -> None:
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._one_target = y.ndim == 1
         rows = np.column_stack([X, y]).astype(np.float64, copy=False)
@@ -134,18 +144,33 @@ class GaussianMixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         sd = np.sqrt(np.average((shifted - mean) ** 2, axis=0, weights=weight))
         self.centre_, self.scale_ = rows[0] + mean, np.where(sd > 0, sd, 1.0)
         standardised = (shifted - mean) / self.scale_
-        self.mixture_ = self._fit_mixture(standardised, weight)
-        self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
-        return self
-
-    def _fit_mixture(self, rows: np.ndarray, sample_weight) -> GaussianMixture:
         fixed = not isinstance(self.n_components, str)
-        sizes = [self.n_components] if fixed else range(1, self.max_components + 1)
+        sizes = [self.n_components] if fixed else self._sizes(standardised, weight)
+        watch = self._watch(len(sizes), X=X, y=y, sample_weight=weight)
+        self.mixture_ = self._fit_mixture(standardised, weight, sizes, watch)
+        self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
+        if watch is not None:
+            watch.finish()
+        self.stopped_ = watch is not None and watch.stopped
+
+    def _sizes(self, rows: np.ndarray, sample_weight) -> list[int]:
+        """Return the numbers of components to choose from."""
+        structure, n_features = get_structure(self.covariance_type), rows.shape[1]
+        total = len(rows) if sample_weight is None else sample_weight.sum()
+
+        def is_sensible(size: int) -> bool:
+            # More parameters than half the numbers there are: a criterion for large samples says nothing.
+            n_parameters = structure.n_parameters(size, n_features) + size * (n_features + 1)
+            return size == 1 or n_parameters <= total * n_features / 2
+
+        return list(takewhile(is_sensible, range(1, self.max_components + 1)))
+
+    def _fit_mixture(self, rows: np.ndarray, sample_weight, sizes: list[int], watch: Watch | None) -> GaussianMixture:
+        fixed = not isinstance(self.n_components, str)
         # One seed for all sizes: what a size comes to does not hang on those tried before.
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        total = len(rows) if sample_weight is None else sample_weight.sum()
         best, failure = None, None
-        for size in sizes:
+        for size, task in each_candidate(watch, sizes):
             model = GaussianMixture(
                 size,
                 covariance_type=self.covariance_type,
@@ -156,19 +181,17 @@ class GaussianMixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 init_params=self.init_params,
                 random_state=seed,
             )
-            covariances = model._structure.n_parameters(size, rows.shape[1])
-            if not fixed and size > 1 and covariances + size * (rows.shape[1] + 1) > total * rows.shape[1] / 2:
-                # More parameters than half the numbers there are: a criterion for large samples says nothing.
-                break
             try:
                 with warnings.catch_warnings():
                     if not fixed:
                         # A size that has not converged has the larger BIC it deserves.
                         warnings.simplefilter("ignore", ConvergenceWarning)
-                    model.fit(rows, sample_weight=sample_weight)
+                    with task.follow(model):
+                        model.fit(rows, sample_weight=sample_weight)
             except ValueError as error:
                 failure = failure or error
                 continue
+            task.outcome = model
             bic = 0.0 if fixed else model.bic(rows, sample_weight=sample_weight)
             if best is None or bic < best[0]:
                 best = (bic, model)

@@ -10,6 +10,7 @@ from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
+from fastgmm.callbacks import unchanged_on_failure
 from fastgmm.data import ArrayRows, source_of
 from fastgmm.em.stepwise import (
     averaged,
@@ -80,7 +81,7 @@ class StreamMethods:
         >>> sorted(model.means_[:, 0].round().tolist())
         [-5.0, 5.0]
         """
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             self._learn(X, sample_weight)
         return self
 

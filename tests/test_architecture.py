@@ -22,6 +22,7 @@ RANKS = {
     "inference": 4,
     "input_validation": 4,
     "parameter_validation": 4,
+    "callbacks": 5,
 }
 SKLEARN_FREE = ("exceptions", "config", "kernels", "model", "data", "em", "inference")
 LAZY = {"pandas", "polars", "dask", "distributed", "pyarrow", "matplotlib", "numba", "rich", "h5py", "zarr"}

@@ -13,11 +13,10 @@ from typing import Any, Protocol
 
 from fastgmm.em.acceleration import QuasiNewton
 from fastgmm.em.convergence import StoppingRule
-from fastgmm.em.reporter import Reporter
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.model import MixtureParameters, SufficientStatistics
 
-__all__ = ["CountedSource", "Run", "Source", "best_run", "run_em"]
+__all__ = ["CountedSource", "Listener", "Run", "Source", "best_run", "run_em"]
 
 
 class Source(Protocol):
@@ -62,12 +61,15 @@ class Run:
     converged : bool
     gap : float
         Estimate of what the last bound lacks of its limit, in the same unit; NaN where nothing is known.
+    stopped : bool
+        Whether a listener ended it.
     """
 
     parameters: Any
     lower_bounds: list[float] = field(default_factory=list)
     converged: bool = False
     gap: float = float("nan")
+    stopped: bool = False
 
     @property
     def n_iter(self) -> int:
@@ -80,6 +82,19 @@ class Run:
         return self.lower_bounds[-1] if self.lower_bounds else -float("inf")
 
 
+class Listener(Protocol):
+    """Whoever wants to know how a run goes."""
+
+    def begin_iteration(self) -> None:
+        """Hear that a pass begins."""
+
+    def iteration(self, run: Run, change: float) -> bool:
+        """Hear what it came to, the change of the bound in nats; return whether to end the run here."""
+
+    def end(self, run: Run) -> None:
+        """Hear that the run is over."""
+
+
 def run_em(
     source: Source,
     parameters: Any,
@@ -89,7 +104,7 @@ def run_em(
     max_iter: int,
     bound: Callable[[SufficientStatistics, Any], float] | None = None,
     previous_bound: float = -float("inf"),
-    reporter: Reporter | None = None,
+    listener: Listener | None = None,
     accelerator: QuasiNewton | None = None,
     stop_on: str = "change",
 ) -> Run:
@@ -111,7 +126,7 @@ def run_em(
         a variational bound takes them; without it, the mean log-likelihood of those before the M-step.
     previous_bound : float
         Bound of a run that is being continued.
-    reporter : Reporter, optional
+    listener : Listener, optional
     accelerator : QuasiNewton, optional
         New, of this run. Not with `bound`, which it knows nothing of.
     stop_on : {'change', 'gap'}
@@ -133,12 +148,15 @@ def run_em(
     rule = StoppingRule(stop_on, tol, accelerator)
     proposal = None
     for n_iter in range(1, max_iter + 1):
+        if listener is not None:
+            listener.begin_iteration()
         state = run.parameters if proposal is None else proposal
         statistics = source.accumulate(state)
         if bound is None:
             value = statistics.log_likelihood / source.total_weight
             if proposal is not None and not value >= previous_bound:
-                _refuse(run, accelerator, reporter)
+                if _refuse(run, accelerator, listener):
+                    break
                 proposal = None
                 continue
             run.lower_bounds.append(value)
@@ -147,7 +165,8 @@ def run_em(
         except ComponentCollapseError:
             if proposal is not None:
                 run.lower_bounds.pop()
-                _refuse(run, accelerator, reporter)
+                if _refuse(run, accelerator, listener):
+                    break
                 proposal = None
                 continue
             if n_iter < max_iter or bound is not None:
@@ -160,24 +179,26 @@ def run_em(
         previous_bound = value
         if accelerator is not None:
             accelerator.observe(state, run.parameters, value)
-        if reporter:
-            reporter.iteration(n_iter, change)
-        if rule.is_met(change):
-            run.converged = True
+        run.converged = rule.is_met(change)
+        if listener is not None:
+            run.stopped = listener.iteration(run, change)
+        if run.converged or run.stopped:
             break
         proposal = None if accelerator is None else accelerator.propose()
     run.gap = rule.gap
-    if reporter and max_iter:
-        reporter.end(run.lower_bound, run.converged)
+    if listener is not None:
+        listener.end(run)
     return run
 
 
-def _refuse(run: Run, accelerator: QuasiNewton | None, reporter: Reporter | None) -> None:
+def _refuse(run: Run, accelerator: QuasiNewton | None, listener: Listener | None) -> bool:
+    """Take note of a pass spent on a failed proposal; return whether to end the run."""
     assert accelerator is not None, "who else proposed it"
     accelerator.refuse()
     run.lower_bounds.append(run.lower_bound)
-    if reporter:
-        reporter.iteration(run.n_iter, 0.0)
+    if listener is not None:
+        run.stopped = listener.iteration(run, 0.0)
+    return run.stopped
 
 
 def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], bool] | None = None) -> Run:

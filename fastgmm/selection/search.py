@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import config
+from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
 from fastgmm.data import ArrayRows
 from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.quantiles import quantile_labels
@@ -22,7 +22,8 @@ from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
-from fastgmm.selection.criteria import get_criterion
+from fastgmm.selection.criteria import Criterion, get_criterion
+from fastgmm.selection.reporter import SearchReporter
 
 __all__ = ["GaussianMixtureSearch"]
 
@@ -38,7 +39,7 @@ TOL_SHARE, LEAST_TOL, LARGEST_TOL = 7.5e-6, 1e-5, 5e-5
 NEAR_TIE = 2.0
 
 
-class GaussianMixtureSearch(DensityMixin, BaseEstimator):
+class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
     """Fit every combination of number of components and covariance structure, and keep the best.
 
     What R's ``Mclust`` does: one hierarchical clustering starts all candidates, EM runs from it for each, and a
@@ -82,6 +83,8 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         much worse than the best). ``pandas.DataFrame(results_)`` makes a table.
     near_ties_ : list of dict
         Candidates other than the best whose criterion is within 2 of it (0.01 for 'cv_log_likelihood'), best first.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
 
     Notes
@@ -161,26 +164,25 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         ValueError
             If a parameter is not valid or every candidate fails; the message gives the reasons.
         """
-        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-        sample_weight = check_sample_weight(sample_weight, X.shape[0])
-        criterion = get_criterion(self.criterion)
-        sizes, names = self._checked_sizes(X.shape[0]), self._checked_names(X.shape[1])
-        random_state = check_random_state(self.random_state)
-        rows = ArrayRows(X, sample_weight)
-        seed = int(random_state.randint(np.iinfo(np.int32).max))
-        starts = self._starts(rows, sizes, random_state)
-        arguments = (X, sample_weight, _variances(rows), criterion, seed)
-        tol = _default_tol(rows) if self.tol is None else self.tol
-        tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
-        finished: list[Candidate] = []
-        try:
-            for candidate in self._run(tasks, tol, seed, arguments):
-                finished.append(candidate)
-                self._report(candidate)
-            self._polish(finished, criterion.sign, tol, arguments)
-        finally:
-            # Also after an interrupt: what is finished is kept.
+        interrupt, finished = None, list[Candidate]()
+        with unchanged_on_failure(self):
+            X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+            sample_weight = check_sample_weight(sample_weight, X.shape[0])
+            criterion = get_criterion(self.criterion)
+            sizes, names = self._checked_sizes(X.shape[0]), self._checked_names(X.shape[1])
+            reporter = SearchReporter(len(sizes) * len(names)) if self.verbose else None
+            watch = self._watch(len(sizes) * len(names), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
+            try:
+                self._search(X, sample_weight, sizes, names, criterion, finished, watch)
+            except KeyboardInterrupt as raised:
+                # What is finished is kept.
+                interrupt = raised
             self._set_results(finished, criterion)
+            if watch is not None:
+                watch.finish()
+            self.stopped_ = watch is not None and watch.stopped
+        if interrupt is not None:
+            raise interrupt
         if not hasattr(self, "best_estimator_"):
             reasons = "; ".join(f"{c.covariance_type}, {c.n_components}: {c.failure}" for c in finished[:5])
             raise ValueError(
@@ -222,8 +224,37 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
 
     # Work.
 
-    def _run(self, tasks, tol, seed, arguments) -> Iterator[Candidate]:
-        def one(candidate: Candidate, start) -> Candidate:
+    def _search(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        sizes: list[int],
+        names: list[str],
+        criterion: Criterion,
+        finished: list[Candidate],
+        watch: Watch | None,
+    ) -> None:
+        """Fit the candidates, adding each to `finished` as soon as it is."""
+        random_state = check_random_state(self.random_state)
+        rows = ArrayRows(X, sample_weight)
+        seed = int(random_state.randint(np.iinfo(np.int32).max))
+        starts = self._starts(rows, sizes, random_state)
+        arguments = (X, sample_weight, _variances(rows), criterion, seed)
+        tol = _default_tol(rows) if self.tol is None else self.tol
+        tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
+        reporter = None if watch is None else watch.reporter
+        for candidate in self._run(tasks, tol, seed, arguments, watch):
+            finished.append(candidate)
+            if reporter is not None:
+                reporter.candidate(candidate, criterion.sign)
+        if watch is not None and watch.over:
+            return
+        if reporter is not None:
+            reporter.polishing()
+        self._polish(finished, criterion.sign, tol, arguments)
+
+    def _run(self, tasks, tol, seed, arguments, watch: Watch | None) -> Iterator[Candidate]:
+        def one(candidate: Candidate, start, task: Task) -> Candidate:
             if isinstance(start, Exception):
                 candidate.fail(str(start))
                 return candidate
@@ -241,20 +272,27 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
                 prior=self.prior,
                 noise=self.noise,
             )
-            return fit_candidate(candidate, estimator, *arguments)
+            with task.follow(estimator):
+                return fit_candidate(candidate, estimator, *arguments)
 
         if self.n_jobs in (None, 1):
-            for task in tasks:
-                yield one(*task)
+            for (candidate, start), task in each_candidate(watch, tasks):
+                task.outcome = candidate
+                yield one(candidate, start, task)
             return
         from joblib import Parallel, delayed
 
         def one_thread(candidate: Candidate, start) -> Candidate:
             with config.config_context(n_threads=1):
-                return one(candidate, start)
+                return one(candidate, start, Task())
 
+        # Callbacks need not be safe for threads: they hear of a candidate, from this one, once it is finished.
         parallel = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
-        yield from parallel(delayed(one_thread)(*task) for task in tasks)
+        fitted = parallel(delayed(one_thread)(*task) for task in tasks)
+        for _, task in each_candidate(watch, tasks):
+            task.outcome = next(fitted)
+            yield task.outcome
+        fitted.close()
 
     def _polish(self, finished: list[Candidate], sign: int, tol: float, arguments) -> None:
         losses = {id(c): sign * c.score for c in finished if c.failure is None and np.isfinite(c.score)}
@@ -264,11 +302,6 @@ class GaussianMixtureSearch(DensityMixin, BaseEstimator):
         for candidate in finished:
             if losses.get(id(candidate), np.inf) <= limit:
                 polish_candidate(candidate, tol * POLISH, *arguments)
-
-    def _report(self, candidate: Candidate) -> None:
-        if self.verbose:
-            outcome = candidate.failure or f"score {candidate.score:.3f}, {candidate.fit_time:.3f} s"
-            sys.stdout.write(f"{candidate.covariance_type}, {candidate.n_components} components: {outcome}\n")
 
     def _set_results(self, finished: list[Candidate], criterion) -> None:
         for name in ("best_estimator_", "best_params_", "best_score_"):

@@ -1,0 +1,185 @@
+"""Telling callbacks and the screen of runs, iterations and candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from typing import Any, TypeVar
+
+from fastgmm.em import Run
+from fastgmm.exceptions import ComponentCollapseError
+
+__all__ = ["Task", "Watch", "each_candidate", "fitted_attributes"]
+
+T = TypeVar("T")
+
+
+class Task:
+    """A candidate in the tree of tasks.
+
+    Attributes
+    ----------
+    context : CallbackContext or None
+    outcome : Any
+        What callbacks find as ``context.candidate`` at the end.
+    """
+
+    def __init__(self, context: Any = None) -> None:
+        self.context = context
+        self.outcome: Any = None
+
+    @contextmanager
+    def follow(self, estimator: Any) -> Iterator[None]:
+        """Let callbacks that go down follow the fit of the candidate's estimator."""
+        if self.context is None:
+            yield
+            return
+        with self.context.propagate_callback_context(estimator):
+            yield
+
+
+class Watch:
+    """The listener of one fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        That is being fitted.
+    root : CallbackContext or None
+        The task that the fit is; None where there are only lines to be written.
+    reporter : Reporter or None
+        Writes lines. That of a search is told of its candidates by the search itself.
+    data : dict
+        X, y and metadata, for hooks that ask for them.
+
+    Attributes
+    ----------
+    stopped : bool
+        After `finish`: whether a callback ended the fit or its best run.
+    over : bool
+        Whether no further run or candidate is to be begun.
+    n_left : int
+        Runs or candidates that were not begun.
+    attributes_of : callable or None
+        ``attributes_of(run) -> dict``, the fitted attributes that a run stands for.
+    """
+
+    def __init__(self, estimator: Any, root: Any, reporter: Any, data: dict[str, Any]) -> None:
+        self.estimator, self.root, self.reporter, self.data = estimator, root, reporter, data
+        self.stopped = self.over = False
+        self.attributes_of: Callable[[Run], dict[str, Any]] | None = None
+        self._run: Any = None
+        self._iteration: Any = None
+        self.n_left = 0
+        if root is not None:
+            self._begin(root)
+
+    def _begin(self, context: Any) -> Any:
+        return context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def _end(self, context: Any, run: Run | None = None) -> bool:
+        made = self.attributes_of
+        attributes = None if run is None or made is None else lambda: made(run)
+        return context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes=attributes)
+
+    # Of a run; the next three are what `fastgmm.em.run_em` calls.
+
+    def runs(self, one_run: Callable[[], Run], n_runs: int, max_iter: int) -> Iterator[Callable[[], Run]]:
+        """Return runs to be made, as many as `n_runs` unless a callback ends the fit."""
+        self.n_left = n_runs
+
+        def watched(number: int) -> Run:
+            self.start(number, max_iter)
+            try:
+                return one_run()
+            except ComponentCollapseError:
+                self.fail()
+                raise
+
+        while self.n_left and not self.over:
+            self.n_left -= 1
+            yield partial(watched, n_runs - self.n_left - 1)
+
+    def start(self, number: int, max_iter: int) -> None:
+        """Say that a run begins, before its start is made."""
+        if self.reporter is not None:
+            self.reporter.start(number, max_iter)
+        if self.root is not None:
+            self._run = self._begin(self.root.subcontext("run", max_subtasks=max_iter))
+
+    def begin_iteration(self) -> None:
+        """Say that a pass begins."""
+        if self._run is not None:
+            self._iteration = self._begin(self._run.subcontext("iteration"))
+
+    def iteration(self, run: Run, change: float) -> bool:
+        """Say what a pass came to; return whether to end the run."""
+        if self.reporter is not None:
+            self.reporter.iteration(run, change)
+        if self._run is None:
+            return False
+        self._iteration.lower_bound, self._iteration.change = float(run.lower_bound), float(change)
+        return self._end(self._iteration, run)
+
+    def end(self, run: Run) -> None:
+        """Say how a run ended."""
+        if self.reporter is not None:
+            self.reporter.end(run)
+        if self._run is not None:
+            context, self._run = self._run, None
+            context.lower_bound, context.n_iter = float(run.lower_bound), run.n_iter
+            context.converged = bool(run.converged)
+            self.over |= self._end(context, run)
+
+    def fail(self) -> None:
+        """Say that a run collapsed."""
+        if self._run is not None:
+            context, self._run = self._run, None
+            self.over |= self._end(context)
+
+    # Of a search.
+
+    def begin_candidate(self) -> Task:
+        """Say that a candidate begins."""
+        return Task(None if self.root is None else self._begin(self.root.subcontext("candidate")))
+
+    def end_candidate(self, task: Task) -> None:
+        """Say what a candidate came to."""
+        if task.context is not None:
+            task.context.candidate = task.outcome
+            self.over |= self._end(task.context) or getattr(task.context, "ends_level", False)
+
+    # Of the fit.
+
+    def finish(self, run: Run | None = None) -> None:
+        """Say that the fit is done, and which run was the best."""
+        self.stopped = (self.over and self.n_left > 0) or (run is not None and run.stopped)
+        if self.root is not None and self._end(self.root, run):
+            outer = self.estimator.__dict__.get("_parent_callback_ctx")
+            if outer is not None:
+                # This fit is a task of an outer one, whose own hook does not tell the callbacks that came down.
+                outer.ends_level = True
+
+
+def fitted_attributes(estimator: Any, describe: Callable[[Any, Run], None], run: Run) -> dict[str, Any]:
+    """Return the fitted attributes that `describe` sets for a run, without touching the estimator."""
+    model = copy(estimator)
+    describe(model, run)
+    return {name: value for name, value in vars(model).items() if name.endswith("_") or name == "_kernel"}
+
+
+def each_candidate(watch: Watch | None, candidates: Sequence[T]) -> Iterator[tuple[T, Task]]:
+    """Go through candidates, each with its task, until a callback ends the fit."""
+    if watch is None:
+        yield from ((candidate, Task()) for candidate in candidates)
+        return
+    watch.n_left = len(candidates)
+    for candidate in candidates:
+        if watch.over:
+            return
+        watch.n_left -= 1
+        task = watch.begin_candidate()
+        yield candidate, task
+        watch.end_candidate(task)

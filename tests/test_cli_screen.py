@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from fastgmm.cli.screen import Screen, number
+from fastgmm.em import status_line
 
 
 class Terminal(io.StringIO):
@@ -75,11 +76,14 @@ def test_column_names_are_not_markup(style, terminal):
     assert "[red]1" in plain(out.getvalue())
 
 
-def test_progress_counts_on_a_terminal_and_leaves_nothing(style, terminal):
+def test_progress_counts_on_a_terminal_and_leaves_nothing(style, terminal, monkeypatch):
     out, error = terminal()
-    with Screen().progress(3, words="beginning") as step:
+    clock = iter(range(100))
+    monkeypatch.setattr(status_line.time, "monotonic", lambda: float(next(clock)))
+    with Screen().progress(3, words="beginning") as progress:
         for k in range(3):
-            step(f"candidate {k}")
+            progress.note("within")
+            progress.done(f"candidate {k}")
     assert "3/3" in plain(error.getvalue())
     assert out.getvalue() == ""
     # Plain progress erases its line; rich takes its own back.
@@ -89,16 +93,16 @@ def test_progress_counts_on_a_terminal_and_leaves_nothing(style, terminal):
 @pytest.mark.parametrize("screen", [Screen(quiet=True), Screen(as_json=True)], ids=["quiet", "json"])
 def test_a_silent_screen_shows_no_progress_even_on_a_terminal(screen, terminal):
     streams = terminal()
-    with screen.progress(1) as step:
-        step("candidate")
+    with screen.progress(1) as progress:
+        progress.done("candidate")
     screen.line("text")
     screen.table(HEADER, ROWS)
     assert [stream.getvalue() for stream in streams] == ["", ""]
 
 
 def test_no_progress_into_a_file(capsys):
-    with Screen().progress(1) as step:
-        step("candidate")
+    with Screen().progress(1) as progress:
+        progress.done("candidate")
     assert capsys.readouterr() == ("", "")
 
 

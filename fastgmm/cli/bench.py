@@ -48,11 +48,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     screen.line(f"fastgmm {config['fastgmm']}, {engine}; {ITERATIONS} EM iterations, seconds")
     screen.line()
     results = []
-    with screen.progress(len(CASES), "timing") as step:
+    with screen.progress(len(CASES), "timing") as progress:
         for structure, n_features, n_components, share in CASES:
             n_samples = max(10 * n_components, round(arguments.rows * share))
             results.append(_compare(structure, n_samples, n_features, n_components))
-            step(f"{structure}, {n_samples} x {n_features}, {n_components} components")
+            progress.done(f"{structure}, {n_samples} x {n_features}, {n_components} components")
     screen.table(
         ["covariance", "rows", "columns", "components", "fastgmm", "scikit-learn", "ratio", "difference"],
         [

@@ -161,14 +161,14 @@ def _search(arguments: argparse.Namespace, table: Table, scaling: Scaling | None
     structures = arguments.structure or (BASIC_STRUCTURES if table.X.shape[1] > 1 else ("tied", "full"))
     n_candidates = len(arguments.components) * len(structures)
     starts = "starts by hierarchical clustering" if arguments.init == "hc" else ""
-    with screen.progress(n_candidates, words=starts) as step:
+    with screen.progress(n_candidates, words=starts) as progress:
         outcome = search(
             table.X if scaling is None else scaling.apply(table.X),
             arguments.components,
             structures,
             criterion=arguments.criterion,
             sample_weight=table.weights,
-            watch=step,
+            progress=progress if screen.shows_progress else None,
             init_params=arguments.init,
             random_state=arguments.seed,
             tol=arguments.tol,

@@ -9,14 +9,13 @@ import json
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-__all__ = ["Screen", "discard_output", "number"]
+from fastgmm.cli.progress import Progress, plain_progress, rich_progress
 
-Step = Callable[[str], None]
+__all__ = ["Screen", "discard_output", "number"]
 
 
 def number(value: float, digits: int = 5) -> str:
@@ -101,20 +100,22 @@ class Screen:
         """Write one line to standard error."""
         print(f"fastgmm: {text}", file=sys.stderr)
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether anybody sees how far a command is."""
+        return not self.silent and sys.stderr.isatty()
+
     @contextmanager
-    def progress(self, total: int, title: str = "fitting", words: str = "") -> Iterator[Step]:
-        """Give a function to call, with a few words, after each of `total` steps; a terminal shows how far it is.
+    def progress(self, total: int, title: str = "fitting", words: str = "") -> Iterator[Progress]:
+        """Give what to tell of each of `total` steps; a terminal shows how far it is.
 
         `words` are shown until the first step is made.
         """
-        if self.silent or not sys.stderr.isatty():
-            yield lambda words: None
-        elif _has_rich(sys.stderr):
-            with _rich_progress(total, title, words) as step:
-                yield step
-        else:
-            with _plain_progress(total, title, words) as step:
-                yield step
+        if not self.shows_progress:
+            yield Progress()
+            return
+        with (rich_progress if _has_rich(sys.stderr) else plain_progress)(total, title, words) as progress:
+            yield progress
 
 
 def discard_output() -> None:
@@ -172,41 +173,3 @@ def _rich_table(header: Sequence[str], cells: list[list[str]], marked: tuple[int
     console = Console(file=sys.stdout)
     console.width = max(console.width, width)
     console.print(table)
-
-
-@contextmanager
-def _plain_progress(total: int, title: str, words: str) -> Iterator[Step]:
-    begin = time.monotonic()
-    done = 0
-    sys.stderr.write(f"{title} {done}/{total}  {words}")
-    sys.stderr.flush()
-
-    def step(words: str) -> None:
-        nonlocal done
-        done += 1
-        left = (time.monotonic() - begin) / done * (total - done)
-        sys.stderr.write(f"\r\x1b[K{title} {done}/{total}  {words}  {left:.0f} s left")
-        sys.stderr.flush()
-
-    try:
-        yield step
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-
-
-@contextmanager
-def _rich_progress(total: int, title: str, words: str) -> Iterator[Step]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}", markup=False),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(title, total=total, words=words)
-        yield lambda words: bar.update(task, advance=1, words=words)

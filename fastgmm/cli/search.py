@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastgmm.callbacks import Callback
+from fastgmm.cli.progress import Progress
+from fastgmm.cli.screen import number
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureSearch
 
@@ -38,11 +41,32 @@ class Outcome:
     model: GaussianMixture | None = None
 
 
-class _Watched(GaussianMixtureSearch):
-    watch: Callable[[str], None]
+class _Candidates(Callback):
+    """Counts candidates."""
 
-    def _report(self, candidate: Any) -> None:
-        self.watch(f"{candidate.n_components} components, {candidate.covariance_type}")
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        if context.task_name == "candidate":
+            is_last = context.task_id + 1 == context.parent.max_subtasks
+            self.progress.done("continuing the best" if is_last else "")
+
+
+class _Iterations(Callback):
+    """Tells what is being fitted and how well it fits by now."""
+
+    max_propagation_depth = None
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        if context.task_name == "iteration":
+            which = f"{estimator.n_components} {estimator.covariance_type}"
+            self.progress.note(
+                f"{which}  log-likelihood {number(context.lower_bound)}  iteration {context.task_id + 1}"
+            )
 
 
 def search(
@@ -52,7 +76,7 @@ def search(
     *,
     criterion: str,
     sample_weight: np.ndarray | None,
-    watch: Callable[[str], None],
+    progress: Progress | None,
     **parameters: Any,
 ) -> Outcome:
     """Fit every combination; one that cannot be fitted says why and stops nothing.
@@ -64,8 +88,8 @@ def search(
     structures : sequence of str
     criterion : {'bic', 'icl', 'aic'}
     sample_weight : ndarray of shape (n_samples,), optional
-    watch : callable
-        Called with a few words after each candidate.
+    progress : Progress, optional
+        Told of candidates and iterations.
     **parameters
         Of `GaussianMixtureSearch`.
 
@@ -82,8 +106,9 @@ def search(
     possible = [size for size in sizes if size <= n_rows]
     if not possible:
         return outcome
-    found = _Watched(possible, list(structures), criterion=criterion, **parameters)
-    found.watch = watch
+    found = GaussianMixtureSearch(possible, list(structures), criterion=criterion, **parameters)
+    if progress is not None:
+        found.set_callbacks(_Candidates(progress), _Iterations(progress))
     failure = ""
     try:
         found.fit(X, sample_weight=sample_weight)

@@ -33,7 +33,7 @@ class Reporter:
         self.n_runs = n_runs
         self._status = StatusLine()
         self._number, self._max_iter = 0, 1
-        self._start = self._previous = 0.0
+        self._begin = self._start = self._previous = time.perf_counter()
 
     @classmethod
     def of(cls, verbose: int, interval: int, n_runs: int = 1) -> Reporter | None:
@@ -63,12 +63,11 @@ class Reporter:
         self._show(n_iter, run.lower_bound)
 
     def _show(self, n_iter: int, lower_bound: float) -> None:
-        whole_runs = self._number + n_iter / self._max_iter
-        left = (time.perf_counter() - self._start) / n_iter * (self._max_iter - n_iter)
-        if self._number:
-            left += self._status.elapsed / whole_runs * (self.n_runs - self._number - 1)
-        else:
-            left *= self.n_runs
+        each = (time.perf_counter() - self._start) / n_iter
+        left = each * (self._max_iter - n_iter)
+        # The starts to come take what those before took on average; before there are any, all their iterations.
+        average = (self._start - self._begin) / self._number if self._number else each * self._max_iter
+        left += average * (self.n_runs - self._number - 1)
         self._status.show(
             f"start {self._number + 1} of {self.n_runs} {progress_bar(n_iter, self._max_iter)}",
             f"iteration {n_iter} of {self._max_iter}",

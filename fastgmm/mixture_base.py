@@ -209,7 +209,8 @@ class BaseMixture(CallbackSupport, SourceMethods, StreamMethods, InferenceMethod
         counted = CountedSource(source if streamed is None else streamed)
         n_runs = 1 if continued else self.n_init
         reporter = Reporter.of(self.verbose, self.verbose_interval, n_runs)
-        watch = self._watch(n_runs, reporter=reporter, X=X, y=y, sample_weight=sample_weight)
+        data = X if streamed is None else streamed
+        watch = self._watch(n_runs, reporter=reporter, X=data, y=y, sample_weight=sample_weight)
         describe = partial(type(self)._set_fitted, checked=checked, dtype=self._fitted_dtype(X), counted=counted)
 
         def one_run() -> Run:
@@ -241,7 +242,7 @@ class BaseMixture(CallbackSupport, SourceMethods, StreamMethods, InferenceMethod
                 stacklevel=4,
             )
         describe(self, run)
-        return X if streamed is None else streamed
+        return data
 
     def _set_fitted(self, run: Run, *, checked: Any, dtype: np.dtype, counted: CountedSource) -> None:
         self._set_state(run.parameters, checked, dtype)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm.data import ArrayRows, DaskRows, RowSource, source_of
 from fastgmm.data.rows import BLOCK_VALUES
 
-__all__ = ["SourceMethods"]
+__all__ = ["SourceMethods", "check_columns", "learn_columns"]
 
 
 class SourceMethods:
@@ -65,7 +65,7 @@ class SourceMethods:
             return
         with closing(source.blocks()) as blocks:
             for block in blocks:
-                self._check_columns(source, block.shape[1])
+                check_columns(self, source, block.shape[1])
                 yield action(block)
 
     def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray]) -> Any:
@@ -75,7 +75,7 @@ class SourceMethods:
             return action(self._check_rows(X))  # type: ignore[attr-defined]
         check_is_fitted(self)
         if isinstance(source, DaskRows):
-            self._check_columns(source, source.n_features)
+            check_columns(self, source, source.n_features)
             return source.lazy(action)
         with closing(self._map_blocks(source, action)) as parts:
             return np.concatenate(list(parts))
@@ -88,11 +88,11 @@ class SourceMethods:
         check_is_fitted(self)
         if isinstance(source, DaskRows):
             # The action travels to the workers, without the source.
-            self._check_columns(source, source.n_features)
+            check_columns(self, source, source.n_features)
             return source.sum_over_blocks(action)
 
         def checked(rows: np.ndarray, weight: np.ndarray | None) -> tuple[float, ...]:
-            self._check_columns(source, rows.shape[1])
+            check_columns(self, source, rows.shape[1])
             return action(rows, weight)
 
         return source.sum_over_blocks(checked)
@@ -107,20 +107,6 @@ class SourceMethods:
         """Return the labels that `predict` gives."""
         return self._assign(rows)  # type: ignore[attr-defined]
 
-    def _check_columns(self, source: RowSource, n_features: int) -> None:
-        expected = self.n_features_in_  # type: ignore[attr-defined]
-        if n_features != expected:
-            raise ValueError(
-                f"X, {source.description}, has {n_features} features; expected {expected}, those fitted to. Choose its "
-                "columns"
-            )
-        names = getattr(self, "feature_names_in_", None)
-        if names is not None and source.names is not None and list(names) != list(source.names):
-            raise ValueError(
-                f"X, {source.description}, has columns {', '.join(source.names)}; expected {', '.join(names)}, those "
-                "fitted to, in that order. Choose them with columns="
-            )
-
     def _start_of(self, source: RowSource, labels: Any, random_state: np.random.RandomState) -> ArrayRows:
         """Read a source once: check all rows, set what is known of its columns, and return the rows a start is made of.
 
@@ -134,8 +120,28 @@ class SourceMethods:
         rows = source.sample(random_state=random_state)
         if rows.n_samples < 2:
             raise ValueError(f"X, {source.description}, has {rows.n_samples} row; expected at least 2")
-        self.n_features_in_ = source.n_features
-        self.__dict__.pop("feature_names_in_", None)
-        if source.names is not None:
-            self.feature_names_in_ = np.array(source.names, dtype=object)
+        learn_columns(self, source)
         return rows
+
+
+def learn_columns(estimator: Any, source: RowSource) -> None:
+    """Set the number of an estimator's features and their names, if the source has names."""
+    estimator.n_features_in_ = source.n_features
+    estimator.__dict__.pop("feature_names_in_", None)
+    if source.names is not None:
+        estimator.feature_names_in_ = np.array(source.names, dtype=object)
+
+
+def check_columns(estimator: Any, source: RowSource, n_features: int) -> None:
+    """Raise ValueError unless a source's columns are those that an estimator was fitted to."""
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X, {source.description}, has {n_features} features; expected {estimator.n_features_in_}, those fitted "
+            "to. Choose its columns"
+        )
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and source.names is not None and list(names) != list(source.names):
+        raise ValueError(
+            f"X, {source.description}, has columns {', '.join(source.names)}; expected {', '.join(names)}, those "
+            "fitted to, in that order. Choose them with columns="
+        )

@@ -1,27 +1,19 @@
-"""Fits and predictions on dask collections: the answer of memory, where the blocks are, whatever happens to workers."""
+"""Fits and predictions on dask collections: the answer of memory."""
 
-import os
 import pickle
-import signal
-import subprocess
-import sys
-import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, config, config_context
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, config, config_context
 from fastgmm.data import ArrayRows, DaskRows
 from fastgmm.exceptions import ComponentCollapseError
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
-distributed = pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
 
 CLASSES = (GaussianMixture, BayesianGaussianMixture)
@@ -35,6 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization d
 
 @pytest.fixture(scope="module")
 def X():
+    return rows_of_a_mixture()
+
+
+def rows_of_a_mixture():
     mixture = random_parameters("full", 3, 4, np.random.default_rng(0), spread=2.0)
     return random_rows(mixture, 5000, np.random.default_rng(1))
 
@@ -160,6 +156,26 @@ def test_a_task_has_one_thread_unless_more_are_asked_for(X):
 
 def _threads(rows, weight):
     return (config.n_threads(),)
+
+
+@pytest.mark.parametrize("kind", ["rows", "frame"])
+def test_a_search_is_that_of_memory(kind, X):
+    options = {"n_components": [1, 3], "covariance_type": ["EEI", "VVV", "EEV"], "random_state": 0, "max_iter": 200}
+    source = collection(kind, X)
+    expected = GaussianMixtureSearch(**options).fit(X)
+    search = GaussianMixtureSearch(**options).fit(source)
+    assert search.best_params_ == expected.best_params_
+    for name in ("log_likelihood", "bic", "icl", "aic"):
+        assert_allclose(search.results_[name], expected.results_[name], rtol=1e-10)
+    assert_array_equal(search.predict(source).compute(), expected.predict(X))
+    weight = np.arange(len(X)) % 3
+    given = weight if kind == "rows" else dd.from_pandas(pd.Series(weight), chunksize=700, sort=False)
+    assert_allclose(search.score(source, sample_weight=given), expected.score(X, sample_weight=weight), rtol=1e-10)
+    assert_allclose(search.bic(source), expected.bic(X), rtol=1e-10)
+    if kind == "frame":
+        assert search.feature_names_in_.tolist() == list("abcd")
+        with pytest.raises(ValueError, match="has columns d, c, b, a; expected a, b, c, d"):
+            search.predict(source[list("dcba")])
 
 
 # Predictions.
@@ -302,124 +318,3 @@ def test_a_collapse_is_told_as_it_is_in_memory(X):
 def test_a_model_is_pickled_without_the_collection(X):
     model = GaussianMixture(**OPTIONS).fit(collection("rows", X))
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
-
-
-# A cluster of two processes on this machine.
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", memory_limit=0
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-def until(condition, seconds=60.0):
-    """Wait for a condition of another process, which nothing announces."""
-    tick, end = threading.Event(), time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        tick.wait(0.02)
-
-
-def test_a_cluster_gives_the_bits_of_threads_and_leaves_blocks_where_they_are(client, X):
-    expected = GaussianMixture(**OPTIONS).fit(collection("rows", X))
-    with client.as_current():
-        source = client.persist(collection("rows", X))
-        distributed.wait(source)
-        before = client.who_has()
-        assert {len(workers) for workers in before.values()} == {1}
-        assert len({worker for workers in before.values() for worker in workers}) == 2
-        model = GaussianMixture(**OPTIONS).fit(source)
-        assert_same_bits(model, expected)
-        labels = model.predict(source)
-        assert isinstance(labels, da.Array)
-        assert_array_equal(labels.compute(), expected.predict(X))
-        assert_allclose(model.score(source), expected.score(X), rtol=1e-12)
-        # A block that had been sent to another worker would be held by both.
-        assert client.who_has(source) == {key: before[key] for key in client.who_has(source)}
-
-
-def test_a_cluster_names_what_is_wrong_by_block_and_row(client, X):
-    with (
-        client.as_current(),
-        pytest.raises(ValueError, match="block 3, row 17, column 2: NaN; expected finite numbers"),
-    ):
-        GaussianMixture(2).fit(client.persist(collection("rows", spoiled(X, 2117, 2))))
-
-
-def count(folder, what):
-    """Note that something happened, in whichever process, and return how often it has."""
-    (folder / f"{what}-{os.getpid()}-{time.monotonic_ns()}").touch()
-    return len(list(folder.glob(f"{what}-*")))
-
-
-def loaded(rows, folder):
-    count(folder, "loaded")
-    return rows
-
-
-def deadly(rows, folder):
-    """Kill this worker in the fourth pass."""
-    if count(folder, "read") >= 8 * 3 + 4 and not list(folder.glob("killed-*")):
-        count(folder, "killed")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return rows
-
-
-def test_a_worker_killed_during_a_pass_costs_its_blocks_and_not_the_fit(client, X, tmp_path):
-    expected = GaussianMixture(**OPTIONS).fit(collection("rows", X))
-    with client.as_current():
-        kept = client.persist(collection("rows", X).map_blocks(loaded, tmp_path, meta=X[:0]))
-        distributed.wait(kept)
-        assert len(list(tmp_path.glob("loaded-*"))) == 8
-        model = GaussianMixture(**OPTIONS).fit(kept.map_blocks(deadly, tmp_path, meta=X[:0]))
-        assert len(list(tmp_path.glob("killed-*"))) == 1
-        # The blocks that it held were made again from their source; those of the other worker were not.
-        assert 8 < len(list(tmp_path.glob("loaded-*"))) < 16
-        assert_same_bits(model, expected)
-        client.wait_for_workers(2, timeout=60)
-
-
-def noted(rows, folder):
-    count(folder, "read")
-    return rows
-
-
-ENDLESS = """
-import sys
-from pathlib import Path
-import dask.array as da, numpy as np
-from distributed import Client
-from fastgmm import GaussianMixture
-from test_dask import noted
-
-with Client(sys.argv[1]):
-    X = da.from_array(np.random.default_rng(0).normal(size=(1000, 2)), chunks=(100, -1)).map_blocks(
-        noted, Path(sys.argv[2]), meta=np.empty((0, 2))
-    )
-    GaussianMixture(2, tol=0, max_iter=10**9).fit(X)
-"""
-
-
-def test_a_client_that_dies_leaves_nothing_running(client, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, client.scheduler.address, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
-    )
-    try:
-        until(lambda: len(list(tmp_path.glob("read-*"))) > 30 or process.poll() is not None)
-        assert process.poll() is None, "the fit has no end"
-        assert client.run_on_scheduler(_n_tasks) > 0
-    finally:
-        process.kill()
-        process.wait()
-    until(lambda: client.run_on_scheduler(_n_tasks) == 0)
-
-
-def _n_tasks(dask_scheduler):
-    return len(dask_scheduler.tasks)

@@ -13,7 +13,7 @@ import pytest
 from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, config_context
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, config_context
 from fastgmm.data import ArrayRows, batches, block_rows, parquet, sliced, source_of
 from fastgmm.data.prefetch import read_ahead
 
@@ -172,6 +172,130 @@ def test_a_start_from_a_sample_ends_where_all_rows_do(many):
     model = GaussianMixture(**options).fit(batches(lambda: cut(many)))
     # Both are within some tol of the same maximum.
     assert_allclose(model.lower_bound_, GaussianMixture(**options).fit(many).lower_bound_, atol=1e-5)
+
+
+# Weights.
+
+
+def weighted_source(kind, X, weight, folder):
+    if kind == "batches":
+        column = weight[:, None]
+        return batches(lambda: ((a, b[:, 0]) for a, b in zip(cut(X), cut(column), strict=True)))
+    if kind == "sliced":
+        return sliced(Stored(X), batch_rows=1009, weights=weight)
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    table = pa.table({"x0": X[:, 0], "w": weight, "x1": X[:, 1]})
+    pq.write_table(table, folder / "w.parquet", row_group_size=70_000)
+    return parquet(folder / "w.parquet", weights="w")
+
+
+@pytest.mark.parametrize("kind", ["batches", "sliced", "parquet"])
+def test_weights_come_with_the_rows(kind, few, many, tmp_path):
+    rng = np.random.default_rng(7)
+    for X, make in ((few, lambda: GaussianMixture(3, random_state=5, tol=1e9)), (many, lambda: started("full"))):
+        weight = rng.integers(0, 4, size=len(X)).astype(float)
+        source = weighted_source(kind, X, weight, tmp_path)
+        model, expected = make().fit(source), make().fit(X, sample_weight=weight)
+        assert_same_bits(model, expected)
+        assert model.n_samples_seen_ == weight.sum()
+        # Means of float32 are summed in another order.
+        assert_allclose(model.score(source), expected.score(X, sample_weight=weight), rtol=1e-6)
+        assert_array_equal(model.predict(source), expected.predict(X))
+        assert_allclose(model.bic(source), expected.bic(X, sample_weight=weight), rtol=1e-6)
+
+
+def test_a_weighted_sample_stands_for_all_rows():
+    """Sums over the sample, in the weights that its rows stand for, are those over all rows on average."""
+    X, rng = np.arange(300.0)[:, None], np.random.default_rng(0)
+    weight = np.where(rng.uniform(size=300) < 0.3, 0.0, rng.exponential(size=300))
+    weight[7] = 40.0  # what an eighth of all weigh is in every sample
+    source = batches(lambda: ((a, b[:, 0]) for a, b in zip(cut(X, (70,)), cut(weight[:, None], (70,)), strict=True)))
+    random_state, totals, sums = np.random.RandomState(0), [], []
+    for _ in range(400):
+        rows = source.sample(40, random_state)
+        assert len(rows.X) == 40
+        assert (np.diff(rows.X[:, 0]) > 0).all()
+        assert 7.0 in rows.X[:, 0]
+        assert (weight[rows.X[:, 0].astype(int)] > 0).all()
+        totals.append(rows.sample_weight.sum())
+        sums.append(rows.sample_weight @ rows.X[:, 0])
+    for found, expected in ((totals, weight.sum()), (sums, weight @ X[:, 0])):
+        # Five standard errors of the mean.
+        assert abs(np.mean(found) - expected) < 5.0 * np.std(found) / np.sqrt(len(found))
+
+
+def test_a_weighted_sample_does_not_depend_on_the_batches(few):
+    weight = np.random.default_rng(0).exponential(size=len(few))
+    samples = []
+    for sizes in ((17,), (1500, 1), (4000,)):
+        pairs = zip(cut(few, sizes), cut(weight[:, None], sizes), strict=True)
+        pairs = [(a, b[:, 0]) for a, b in pairs]
+        samples.append(batches(lambda pairs=pairs: iter(pairs)).sample(500, np.random.RandomState(0)))
+    for sample in samples[1:]:
+        assert_array_equal(sample.X, samples[0].X)
+        assert_array_equal(sample.sample_weight, samples[0].sample_weight)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (lambda X: X, "block 1 has no weights, unlike those before"),
+        (
+            lambda X: (X, np.ones(3)),
+            r"weights of X, batches, block 1 have shape \(3,\).*expected numbers of shape \(4000,\)",
+        ),
+        (lambda X: (X, np.where(np.arange(4000) == 7, np.nan, 1.0)), "block 1, row 7: nan; expected finite numbers"),
+        (lambda X: (X, np.where(np.arange(4000) == 7, -1, 1)), r"block 1, row 7: -1\.0; expected finite numbers"),
+    ],
+)
+def test_wrong_weights_are_named_by_block_and_row(second, message, few):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(2).fit(batches(lambda: iter([(few, np.ones(4000)), second(few)])))
+
+
+def test_weights_of_sources_are_checked(few, tmp_path):
+    with pytest.raises(ValueError, match="are zero everywhere"):
+        GaussianMixture(2).fit(batches(lambda: iter([(few, np.zeros(4000))])))
+    with pytest.raises(ValueError, match=r"weights has shape \(3,\); expected \(n_samples,\) = \(4000,\)"):
+        sliced(few, weights=np.ones(3))
+    make_source("parquet file", few, tmp_path)
+    for arguments in ({"weights": "w"}, {"weights": "x0", "columns": ["x0", "x1"]}):
+        with pytest.raises(ValueError, match=r"weights is .*expected a column of .* that is not in columns"):
+            parquet(tmp_path / "x.parquet", **arguments)
+
+
+# The search.
+
+
+@pytest.mark.parametrize("kind", ["batches", "parquet file"])
+def test_a_search_of_a_source_is_that_of_the_array(kind, few, tmp_path):
+    source = make_source(kind, few, tmp_path)
+    options = {"n_components": [1, 3], "covariance_type": ["EII", "VVV"], "random_state": 0}
+    expected, search = GaussianMixtureSearch(**options).fit(few), GaussianMixtureSearch(**options).fit(source)
+    assert search.best_params_ == expected.best_params_
+    for name in ("log_likelihood", "bic", "icl"):
+        assert_allclose(search.results_[name], expected.results_[name], rtol=1e-12)
+    assert_array_equal(search.predict(source), expected.predict(few))
+    assert hasattr(search, "feature_names_in_") == (kind == "parquet file")
+
+
+def test_a_search_reads_a_source_once_for_all_starts(many):
+    passes = []
+
+    def factory():
+        passes.append(1)
+        yield many
+
+    search = GaussianMixtureSearch([1, 2], ["EII"], criterion=lambda model, X: model.score(X), random_state=0)
+    search.fit(batches(factory))
+    read_by_fits = sum(c.n_passes_ for c in [search.best_estimator_])
+    assert len(passes) > read_by_fits
+    with pytest.raises(ValueError, match="criterion is 'cv_log_likelihood' and X is a source"):
+        GaussianMixtureSearch([1], criterion="cv_log_likelihood").fit(batches(factory))
+    with pytest.raises(ValueError, match="init_params is ndarray and X is a source"):
+        GaussianMixtureSearch([1], init_params=np.zeros(len(many))).fit(batches(factory))
 
 
 # Predictions.

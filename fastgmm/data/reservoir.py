@@ -63,7 +63,17 @@ class Reservoir:
         self.numbers[place] = row_numbers[chosen[latest]]
 
     def _add_weighted(self, block: np.ndarray, weight: np.ndarray, first: int) -> None:
-        priority = weight / (1.0 - self.random_state.uniform(size=len(block)))
+        if self.n_seen <= len(self.kept):
+            self.kept[first : self.n_seen] = block
+            self.weights[first : self.n_seen] = weight
+            self.numbers[first : self.n_seen] = np.arange(first, self.n_seen)
+            self.n_kept = self.n_seen
+            return
+        if self.threshold < 0.0:
+            # The first that do not fit: chance begins here, with the rows before.
+            self.priorities[:first] = self.weights[:first] / self._chances(first)
+            self.threshold = 0.0
+        priority = weight / self._chances(len(block))
         chosen = np.flatnonzero(priority > self.threshold)
         n_before, size = self.n_kept, len(self.kept)
         everyone = np.concatenate([self.priorities[:n_before], priority[chosen]])
@@ -84,6 +94,9 @@ class Reservoir:
             weight[source],
         )
         self.n_kept = len(staying)
+
+    def _chances(self, n_rows: int) -> np.ndarray:
+        return 1.0 - self.random_state.uniform(size=n_rows)
 
     def rows(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the rows kept, in the order they were seen, and the weight each stands for."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from fastgmm.data import RowSource
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.criteria import Criterion
@@ -72,7 +73,7 @@ def fit_candidate(
         Mutated.
     estimator : GaussianMixture
         Not fitted, or to be continued.
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray of shape (n_samples, n_features), or source that knows its sample
     sample_weight : ndarray of shape (n_samples,) or None
     variances : ndarray of shape (n_features,)
         Of the data: what degenerate is measured by.
@@ -110,12 +111,14 @@ def polish_candidate(candidate: Candidate, tol: float, *arguments) -> Candidate:
 
 
 def _measure(candidate, estimator, X, sample_weight, criterion, seed):
-    mean, total = estimator.score(X, sample_weight=sample_weight), len(X)
-    if sample_weight is not None:
-        total = float(sample_weight.sum())
+    if isinstance(X, RowSource):
+        log_likelihood, total = estimator._log_likelihood(X, None)
+    else:
+        total = float(len(X) if sample_weight is None else sample_weight.sum())
+        log_likelihood = float(estimator.score(X, sample_weight=sample_weight)) * total
     candidate.estimator = estimator
     candidate.n_parameters = n_parameters = estimator._n_parameters()
-    candidate.log_likelihood = log_likelihood = float(mean) * total
+    candidate.log_likelihood = log_likelihood
     candidate.bic = -2.0 * log_likelihood + n_parameters * np.log(total)
     candidate.aic = -2.0 * log_likelihood + 2.0 * n_parameters
     candidate.icl = candidate.bic - 2.0 * estimator._log_certainty(X, sample_weight)

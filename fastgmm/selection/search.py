@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import config
 from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
-from fastgmm.data import ArrayRows
+from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.quantiles import quantile_labels
 from fastgmm.gaussian_mixture import GaussianMixture
@@ -24,6 +24,7 @@ from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.reporter import SearchReporter
+from fastgmm.source_methods import check_columns, learn_columns
 
 __all__ = ["GaussianMixtureSearch"]
 
@@ -151,7 +152,9 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
+            Of a source, one sample serves the starts of all candidates, and the scale of `tol` and of degeneracy;
+            every candidate's passes read it all. Cross-validation takes arrays only.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
 
@@ -166,14 +169,21 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
         """
         interrupt, finished = None, list[Candidate]()
         with unchanged_on_failure(self):
-            X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-            sample_weight = check_sample_weight(sample_weight, X.shape[0])
             criterion = get_criterion(self.criterion)
-            sizes, names = self._checked_sizes(X.shape[0]), self._checked_names(X.shape[1])
+            random_state = check_random_state(self.random_state)
+            source = source_of(X, sample_weight)
+            if source is None:
+                X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+                sample_weight = check_sample_weight(sample_weight, X.shape[0])
+                rows = ArrayRows(X, sample_weight)
+            else:
+                rows = self._sample_of(source, criterion, random_state)
+                X, sample_weight = source.with_sample(rows), None
+            sizes, names = self._checked_sizes(rows.n_samples), self._checked_names(rows.n_features)
             reporter = SearchReporter(len(sizes) * len(names)) if self.verbose else None
             watch = self._watch(len(sizes) * len(names), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:
-                self._search(X, sample_weight, sizes, names, criterion, finished, watch)
+                self._search(X, sample_weight, rows, sizes, names, criterion, random_state, finished, watch)
             except KeyboardInterrupt as raised:
                 # What is finished is kept.
                 interrupt = raised
@@ -192,6 +202,21 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
         return self
 
     # Parameters.
+
+    def _sample_of(self, source: RowSource, criterion: Criterion, random_state) -> ArrayRows:
+        for name, given in (("init_params", self.init_params), ("noise", self.noise)):
+            if not (given is None or isinstance(given, str)):
+                raise ValueError(
+                    f"{name} is {type(given).__name__} and X is a source; expected a name, or X as an array"
+                )
+        if criterion.name == "cv_log_likelihood":
+            raise ValueError(
+                "criterion is 'cv_log_likelihood' and X is a source, which is not cut into folds; expected 'bic', "
+                "'icl', 'aic' or a callable, or X as an array"
+            )
+        rows = source.sample(random_state=random_state)
+        learn_columns(self, source)
+        return rows
 
     def _checked_sizes(self, n_samples: int) -> list[int]:
         given = self.n_components
@@ -226,17 +251,17 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
 
     def _search(
         self,
-        X: np.ndarray,
+        X: np.ndarray | RowSource,
         sample_weight: np.ndarray | None,
+        rows: ArrayRows,
         sizes: list[int],
         names: list[str],
         criterion: Criterion,
+        random_state: np.random.RandomState,
         finished: list[Candidate],
         watch: Watch | None,
     ) -> None:
         """Fit the candidates, adding each to `finished` as soon as it is."""
-        random_state = check_random_state(self.random_state)
-        rows = ArrayRows(X, sample_weight)
         seed = int(random_state.randint(np.iinfo(np.int32).max))
         starts = self._starts(rows, sizes, random_state)
         arguments = (X, sample_weight, _variances(rows), criterion, seed)
@@ -317,6 +342,9 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
             self.best_params_ = _name(best)
             self.best_score_ = best.score
         width = NEAR_TIE if criterion.sign > 0 else 0.01
+        for candidate in valid:
+            # Names of columns are the search's to check, and not every X has them.
+            candidate.estimator.__dict__.pop("feature_names_in_", None)
         self.near_ties_ = [{**_name(c), "difference": c.difference} for c in ranked[1:] if c.difference < width]
         self.results_ = {name: [getattr(c, name) for c in finished] for name in COLUMNS}
 
@@ -327,9 +355,13 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
         assert self.best_estimator_ is not None, "a search that found nothing is not fitted"
         return self.best_estimator_
 
-    def _checked(self, X) -> np.ndarray:
-        # The candidates saw an array; column names are the search's to check.
+    def _checked(self, X) -> Any:
+        # The candidates know no column names: they are the search's to check.
         check_is_fitted(self, "best_estimator_")
+        source = source_of(X)
+        if source is not None:
+            check_columns(self, source, source.n_features or self.n_features_in_)
+            return X
         return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
 
     def predict(self, X):

@@ -27,11 +27,12 @@ from fastgmm.model import MixtureParameters, get_structure
 from fastgmm.model.class_mixtures import ClassMixtures
 from fastgmm.model.covariance import STRUCTURES
 from fastgmm.model.moments import components_of
+from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureClassifier"]
 
 
-class GaussianMixtureClassifier(CallbackSupport, ClassifierMixin, BaseEstimator):
+class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin, BaseEstimator):
     """Classify by one Gaussian mixture per class, fitted to labelled and unlabelled rows by EM.
 
     A labelled row belongs to the components of its class; an unlabelled one is shared among the components of all.
@@ -348,6 +349,16 @@ class GaussianMixtureClassifier(CallbackSupport, ClassifierMixin, BaseEstimator)
     def _state(self) -> MixtureParameters:
         return MixtureParameters(self._kernel, self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
 
+    def _mixture(self) -> GaussianMixture:
+        """Return all classes' components as one mixture."""
+        mixture = GaussianMixture.from_parameters(
+            self.weights_, self.means_, self.covariances_, covariance_type=self._kernel
+        )
+        for name in ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stopped_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(mixture, name, getattr(self, name))
+        return mixture
+
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""
         state = self._state()
@@ -429,6 +440,27 @@ class GaussianMixtureClassifier(CallbackSupport, ClassifierMixin, BaseEstimator)
             In nats. Low for rows unlike any class.
         """
         return inference.log_density(self._check_rows(X), self._state(), np.dtype(np.float64))
+
+    def plot(self, X, y=None, *, ax=None, **options):
+        """Draw rows by class and the components of the classes; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), optional
+            Classes: rows that are predicted another are ringed.
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of `fastgmm.plotting.plot_classes`.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_classes
+
+        return plot_classes(self, X, y, ax=ax, **options)
 
 
 def _bic(run: Run, model: ClassMixtures, source: PartlyLabelledRows) -> float:

@@ -27,6 +27,7 @@ from fastgmm.input_validation import check_component_labels, check_memberships, 
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
 from fastgmm.model.precisions import precisions_of
+from fastgmm.show_methods import SummaryMethod
 from fastgmm.source_methods import SourceMethods
 from fastgmm.stream_methods import StreamMethods
 
@@ -35,7 +36,9 @@ __all__ = ["BaseMixture"]
 DTYPES = (np.float64, np.float32)
 
 
-class BaseMixture(CallbackSupport, SourceMethods, StreamMethods, InferenceMethods, DensityMixin, BaseEstimator):
+class BaseMixture(
+    CallbackSupport, SummaryMethod, SourceMethods, StreamMethods, InferenceMethods, DensityMixin, BaseEstimator
+):
     """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
 
     A state is anything a source's pass takes: a `MixtureParameters`, or a posterior that reads like one.
@@ -470,20 +473,3 @@ class BaseMixture(CallbackSupport, SourceMethods, StreamMethods, InferenceMethod
         from fastgmm.plotting import plot_model
 
         return plot_model(self, X, kind=kind, ax=ax, **options)
-
-    def summary(self, X=None):
-        """Describe the fitted mixture in a few lines of text.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), optional
-            Rows to count by component.
-
-        Returns
-        -------
-        summary : str
-            Parameters, convergence, overlap, warnings, and a table of components.
-        """
-        from fastgmm.summary import summary
-
-        return summary(self, X)

@@ -25,6 +25,7 @@ from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import DTYPES
 from fastgmm.model import get_structure
 from fastgmm.model.covariance import STRUCTURES, maximise
+from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureOutlierDetector"]
 
@@ -32,7 +33,7 @@ __all__ = ["GaussianMixtureOutlierDetector"]
 DEFAULT_SHARE = 0.1
 
 
-class GaussianMixtureOutlierDetector(CallbackSupport, OutlierMixin, BaseEstimator):
+class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixin, BaseEstimator):
     """Find anomalies: rows whose density under a Gaussian mixture is low.
 
     Parameters
@@ -359,3 +360,25 @@ class GaussianMixtureOutlierDetector(CallbackSupport, OutlierMixin, BaseEstimato
             return chdtrc(X.shape[1], squared_distances(X, self.mixture_._density())[:, 0])
         lower = np.searchsorted(self._simulated_scores, self.score_samples(X), side="right")
         return (lower + 1.0) / (len(self._simulated_scores) + 1.0)
+
+    def plot(self, X, *, kind="outliers", ax=None, **options):
+        """Draw the scores of rows and the threshold, or the mixture; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        kind : {'outliers', 'clusters', 'density', 'histogram', 'pairs', 'posterior'}, default='outliers'
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of the function of `fastgmm.plotting` for that kind.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_model
+
+        if kind == "outliers" and "fraction" not in options:
+            options.setdefault("threshold", getattr(self, "offset_", None))
+        return plot_model(self, X, kind=kind, ax=ax, **options)

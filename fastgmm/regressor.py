@@ -21,11 +21,12 @@ from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import get_structure
 from fastgmm.model.covariance import STRUCTURES
+from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureRegressor"]
 
 
-class GaussianMixtureRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict targets, their spread and their whole distribution from a Gaussian mixture of inputs and targets.
 
     The mixture is fitted to the rows ``[X, y]``; given X, y is again a Gaussian mixture, whose mean is predicted.
@@ -320,3 +321,23 @@ class GaussianMixtureRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin
         random_state = check_random_state(self.random_state if random_state is None else random_state)
         parts = [m.sample(random_state) for _, m in self._conditioner().blocks(self._standardised(X))]
         return self._targets(np.concatenate(parts))
+
+    def plot(self, X, y, *, ax=None, **options):
+        """Draw the prediction and its spread; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of `fastgmm.plotting.plot_regression`.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_regression
+
+        return plot_regression(self, X, y, ax=ax, **options)

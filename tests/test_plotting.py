@@ -403,3 +403,10 @@ def test_without_matplotlib_the_remedy_is_named(model, X, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'fastgmm\[plot\]'"):
         model.plot(X)
+
+
+def test_contours_are_darker_the_denser(model, X, axes):
+    plot_density(model, X, ax=axes)
+    filled = next(collection for collection in axes.collections if len(collection.get_facecolor()) > 2)
+    lightness = filled.get_facecolor()[:, :3].mean(axis=1)
+    assert (np.diff(lightness) < 0).all()

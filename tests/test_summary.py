@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureClassifier,
+    GaussianMixtureOutlierDetector,
+    GaussianMixtureRegressor,
+    GaussianMixtureSearch,
+)
+from fastgmm.callbacks import TimeLimit
 from fastgmm.datasets import load_faithful
 from fastgmm.summary import overlap_bound
 
@@ -72,3 +82,65 @@ def test_every_mixture_has_one():
     assert "noise" in GaussianMixture(2, noise=0.1, random_state=0).fit(X).summary()
     with pytest.raises(ValueError, match="not fitted"):
         GaussianMixture().summary()
+
+
+def test_a_search_says_what_it_chose_and_what_failed():
+    X = load_faithful()
+    search = GaussianMixtureSearch([1, 2, 3], ["EEE", "VVV"]).fit(X)
+    text = search.summary(X)
+    assert text.startswith(
+        "GaussianMixtureSearch: 6 candidates, chosen by bic\nbest         EEE, 3 components; bic 2314.3"
+    )
+    assert text.endswith(search.best_estimator_.summary(X))
+    assert "failed" not in text
+    line = np.random.default_rng(0).normal(size=(60, 1))
+    flat = GaussianMixtureSearch([1], ["EII", "VVV"]).fit(np.hstack([line, line]))
+    assert [reason is None for reason in flat.results_["failure"]] == [True, False]
+    assert "\nfailed       1: " in flat.summary()
+
+
+def test_a_classifier_names_the_class_of_each_component():
+    X, y = load_iris(return_X_y=True)
+    model = GaussianMixtureClassifier([1, 2, 1], random_state=0).fit(X, np.array(["a", "b", "c"])[y])
+    lines = model.summary(X).splitlines()
+    assert lines[0] == "GaussianMixtureClassifier: 3 classes, 4 components, full covariance, 4 features"
+    assert "a 33.3%; b 33.3%; c 33.3%" in lines[1]
+    assert [line.split()[1] for line in lines[-4:]] == ["a", "b", "b", "c"]
+
+
+def test_an_outlier_detector_says_its_threshold_and_counts():
+    X = load_faithful()
+    model = GaussianMixtureOutlierDetector(2, contamination=0.05, random_state=0).fit(X)
+    text = model.summary(X)
+    assert f"log density {model.offset_:.6g}, which 0.05 of the rows fell below" in text
+    assert f"anomalies    {np.count_nonzero(model.predict(X) < 0)} of 272 rows" in text
+    assert "convergence" not in text  # of a trimmed fit there is none to tell
+
+
+def test_a_regressor_gives_means_in_the_units_of_the_data():
+    X = load_faithful()
+    model = GaussianMixtureRegressor(1).fit(X[:, :1], X[:, 1])
+    head, row = model.summary().splitlines()[-2:]
+    assert head.split() == ["component", "weight", "mean", "y", "mean", "x0"]
+    assert_allclose([float(cell) for cell in row.split()[2:]], X.mean(axis=0)[::-1], rtol=1e-4)  # five digits
+
+
+def test_a_fit_that_a_callback_ended_says_so_and_is_no_failure():
+    model = GaussianMixture(3, tol=0.0, random_state=0).set_callbacks(TimeLimit(0)).fit(load_faithful())
+    assert "ended by a callback after 1 iteration" in model.summary()
+    assert "did not converge" not in model.summary()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GaussianMixtureSearch(),
+        GaussianMixtureClassifier(),
+        GaussianMixtureOutlierDetector(),
+        GaussianMixtureRegressor(),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_before_a_fit_there_is_nothing_to_say(estimator):
+    with pytest.raises(NotFittedError):
+        estimator.summary()

@@ -5,6 +5,7 @@ blindness, and markers repeat what colours say. `views` reduces any number of fe
 `palette` holds colours, and each other file is one picture.
 """
 
+from fastgmm.plotting.classes import plot_classes
 from fastgmm.plotting.clusters import plot_clusters
 from fastgmm.plotting.convergence import plot_convergence
 from fastgmm.plotting.criteria import plot_criteria
@@ -14,12 +15,14 @@ from fastgmm.plotting.model_picture import plot_model
 from fastgmm.plotting.outliers import plot_outlier_scores
 from fastgmm.plotting.pairs import plot_pairs
 from fastgmm.plotting.posterior import plot_posterior
+from fastgmm.plotting.regression import plot_regression
 from fastgmm.plotting.report import report_figure
 from fastgmm.plotting.segmentation import plot_segmentation
 from fastgmm.plotting.views import View
 
 __all__ = [
     "View",
+    "plot_classes",
     "plot_clusters",
     "plot_convergence",
     "plot_criteria",
@@ -29,6 +32,7 @@ __all__ = [
     "plot_outlier_scores",
     "plot_pairs",
     "plot_posterior",
+    "plot_regression",
     "plot_segmentation",
     "report_figure",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from fastgmm.plotting.views import View, view_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["add_points", "plot_clusters"]
+__all__ = ["LEAST_COUNT", "add_centre", "add_points", "plot_clusters"]
 
 # Areas in points squared: of a certain point, and added to one of which nothing is known.
 SMALLEST, GROWTH = 9.0, 110.0
@@ -79,14 +79,14 @@ def plot_clusters(
     moments = moments_of(model)
     plane = view_of(moments, view, names)
     seen = plane.mixture(moments)
-    add_points(ax, model, X[some_rows(X.shape[0], max_points)], plane)
+    drawn = X[some_rows(X.shape[0], max_points)]
+    add_points(ax, plane.rows(drawn), *labels_of(model, drawn))
     # What a variational fit has left empty lies where its prior put it, and is no cluster.
     present = np.flatnonzero(seen.weights * X.shape[0] >= LEAST_COUNT).tolist()
     for k in present:
         for probability in probabilities:
             add_ellipse(ax, seen.means[k], seen.covariances[k], probability, fill=False, edgecolor=colour(k), lw=1.3)
-        ax.plot(*seen.means[k], marker="+", color="black", ms=9, mew=2.0, zorder=4)
-        ax.plot(*seen.means[k], marker="+", color="white", ms=7, mew=0.8, zorder=5)
+        add_centre(ax, seen.means[k])
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
     if legend:
@@ -94,14 +94,30 @@ def plot_clusters(
     return ax
 
 
-def add_points(ax: Axes, model: Any, X: np.ndarray, plane: View) -> None:
-    """Draw rows in a plane: one collection per component that is the most probable of any row, and one of noise."""
-    labels, uncertainty = labels_of(model, X)
-    seen = plane.rows(X)
+def add_points(
+    ax: Axes,
+    seen: np.ndarray,
+    labels: np.ndarray,
+    uncertainty: np.ndarray,
+    name_of: Callable[[int], str] = "component {}".format,
+) -> None:
+    """Draw points: one collection per label that occurs, and one of noise.
+
+    Parameters
+    ----------
+    ax : Axes
+    seen : ndarray of shape (n, 2)
+    labels : ndarray of shape (n,), int
+        -1 for noise.
+    uncertainty : ndarray of shape (n,)
+        One minus the probability of the label.
+    name_of : callable
+        The legend's entry of a label.
+    """
     noise = labels < 0
     if noise.any():
         ax.scatter(seen[noise, 0], seen[noise, 1], s=2 * SMALLEST, c=NOISE, marker="x", linewidths=0.8, label="noise")
-    for k in np.unique(labels[~noise]):
+    for k in np.unique(labels[~noise]).tolist():
         mine = labels == k
         ax.scatter(
             seen[mine, 0],
@@ -111,8 +127,14 @@ def add_points(ax: Axes, model: Any, X: np.ndarray, plane: View) -> None:
             marker=marker(k),
             alpha=0.55,
             linewidths=0,
-            label=f"component {k}",
+            label=name_of(k),
         )
+
+
+def add_centre(ax: Axes, mean: np.ndarray) -> None:
+    """Mark the mean of a component, visibly on any colour."""
+    ax.plot(*mean, marker="+", color="black", ms=9, mew=2.0, zorder=4)
+    ax.plot(*mean, marker="+", color="white", ms=7, mew=0.8, zorder=5)
 
 
 def add_component_legend(

@@ -10,7 +10,7 @@ from scipy import linalg
 
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.moments import Moments, mixture_of, moments_of
-from fastgmm.plotting.palette import DENSITY_MAP
+from fastgmm.plotting.palette import CONTOUR_MAP
 from fastgmm.plotting.rows import feature_names, rows_of, some_rows
 from fastgmm.plotting.views import View, view_of
 
@@ -76,6 +76,8 @@ def plot_density(
     'x0'
     """
     ax = new_axes(ax)
+    from matplotlib import colormaps
+
     model = mixture_of(model)
     names = feature_names(model, X, names)
     X = rows_of(model, X)
@@ -94,7 +96,9 @@ def plot_density(
     levels = np.unique(np.quantile(plane_density(seen, rows), [1.0 - share for share in sorted(shares, reverse=True)]))
     levels = levels[levels < density.max()]
     if len(levels):
-        ax.contourf(*axes, density, [*levels, density.max()], cmap=DENSITY_MAP, alpha=0.75)
+        # A shade per share, evenly: by density, all but the innermost regions would look alike.
+        shades = colormaps[CONTOUR_MAP](np.linspace(0.15, 0.75, len(levels)))
+        ax.contourf(*axes, density, [*levels, density.max()], colors=shades)
         ax.contour(*axes, density, levels, colors="white", linewidths=0.6)
     kept = rows[some_rows(len(rows), max_points)]
     ax.scatter(kept[:, 0], kept[:, 1], s=4.0, c="black", alpha=0.45, linewidths=0)

@@ -6,15 +6,15 @@ After seven components the colours begin again with another marker.
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "DENSITY_MAP", "MARKERS", "NOISE", "SCORE_MAP", "colour", "marker"]
+__all__ = ["COLOURS", "CONTOUR_MAP", "MARKERS", "NOISE", "POSTERIOR_MAP", "colour", "marker"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 NOISE = "0.45"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-# Perceptually even, and read the same without colour.
-DENSITY_MAP = "cividis"
-SCORE_MAP = "viridis"
+# Read the same without colour. Of contours on white: the denser, the darker, so that the outermost is the faintest.
+POSTERIOR_MAP = "cividis"
+CONTOUR_MAP = "Blues"
 
 
 def colour(k: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.moments import mixture_of
-from fastgmm.plotting.palette import DENSITY_MAP
+from fastgmm.plotting.palette import POSTERIOR_MAP
 from fastgmm.plotting.rows import quietly, rows_of, some_rows
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def plot_posterior(model: Any, X: Any, *, max_rows: int = 2000, ax: Axes | None 
     labels = probabilities.argmax(axis=1)
     order = np.lexsort((-probabilities.max(axis=1), labels))
     image = ax.imshow(
-        probabilities[order], aspect="auto", cmap=DENSITY_MAP, vmin=0.0, vmax=1.0, interpolation="nearest"
+        probabilities[order], aspect="auto", cmap=POSTERIOR_MAP, vmin=0.0, vmax=1.0, interpolation="nearest"
     )
     for edge in np.cumsum(np.bincount(labels, minlength=probabilities.shape[1]))[:-1]:
         if 0 < edge < len(labels):

@@ -24,6 +24,7 @@ from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.reporter import SearchReporter
+from fastgmm.show_methods import SummaryMethod
 from fastgmm.source_methods import check_columns, learn_columns
 
 __all__ = ["GaussianMixtureSearch"]
@@ -40,7 +41,7 @@ TOL_SHARE, LEAST_TOL, LARGEST_TOL = 7.5e-6, 1e-5, 5e-5
 NEAR_TIE = 2.0
 
 
-class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
+class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEstimator):
     """Fit every combination of number of components and covariance structure, and keep the best.
 
     What R's ``Mclust`` does: one hierarchical clustering starts all candidates, EM runs from it for each, and a
@@ -387,6 +388,32 @@ class GaussianMixtureSearch(CallbackSupport, DensityMixin, BaseEstimator):
     def bic(self, X, sample_weight=None):
         """Return the best model's Bayesian information criterion; lower is better."""
         return self._best().bic(self._checked(X), sample_weight)
+
+    def plot(self, X=None, *, kind=None, ax=None, **options):
+        """Draw the criterion of all candidates, or the best model and rows; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), optional
+            Rows to draw under the best model.
+        kind : {'criteria', 'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+            'criteria' without X; as in `GaussianMixture.plot` with it.
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of the function of `fastgmm.plotting` for that kind.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_criteria, plot_model
+
+        if kind == "criteria" or (kind is None and X is None):
+            return plot_criteria(self, ax=ax, **options)
+        if X is None:
+            raise ValueError(f"kind is {kind!r} and X is None; expected rows to draw, or kind='criteria'")
+        return plot_model(self, X, kind=kind, ax=ax, **options)
 
 
 def _name(candidate: Candidate) -> dict:

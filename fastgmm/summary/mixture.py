@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["Facts", "facts_of", "full_covariances", "overlap_bound", "summary"]
+__all__ = ["Facts", "count_of", "facts_of", "full_covariances", "labelled_line", "overlap_bound", "table"]
 
 # Pairs cost K^2 factorisations of D x D.
 MOST_COMPONENTS = 64
@@ -34,49 +34,36 @@ class Facts:
     warnings: list[str]
 
 
-def summary(model: Any, X: Any = None) -> str:
-    """Describe a fitted mixture in a few lines of text.
-
-    Parameters
-    ----------
-    model : fitted mixture
-    X : array-like of shape (n_samples, n_features), optional
-        Rows to count by component.
-
-    Returns
-    -------
-    str
-        Title, parameters, convergence, overlap, warnings, and a table of components, numbered as by `predict`.
-    """
-    facts = facts_of(model, X)
-    return "\n".join([facts.title, *facts.lines, "", *_components(model, X)])
-
-
 def facts_of(model: Any, X: Any = None) -> Facts:
-    """Return the same without the table."""
+    """Return what there is to say about a mixture, beside the table of its components."""
     check_is_fitted(model)
     n_components, n_features = model.means_.shape
     kind = model._structure.kernel
     family = "" if model.covariance_type == kind else f" ({model.covariance_type})"
     title = (
-        f"{type(model).__name__}: {_count(n_components, 'component')}, {kind} covariance{family}, "
-        f"{_count(n_features, 'feature')}"
+        f"{type(model).__name__}: {count_of(n_components, 'component')}, {kind} covariance{family}, "
+        f"{count_of(n_features, 'feature')}"
     )
     warnings = _warnings(model, X)
-    lines = [_line("parameters", _parameters(model)), _line("convergence", _convergence(model))]
+    lines = [labelled_line("parameters", _parameters(model))]
+    # Of one that was put together from parameters, or fitted inside another estimator, nothing is known.
+    if np.isfinite(model.lower_bound_) or not model.n_iter_:
+        lines.append(labelled_line("convergence", _convergence(model)))
     if hasattr(model, "noise_weight_"):
-        lines.append(_line("noise", f"{model.noise_weight_:.1%} of the rows"))
+        lines.append(labelled_line("noise", f"{model.noise_weight_:.1%} of the rows"))
     if 1 < n_components <= MOST_COMPONENTS:
-        lines.append(_line("overlap", _overlap(model)))
-    lines += [_line("warning", text) for text in warnings]
+        lines.append(labelled_line("overlap", _overlap(model)))
+    lines += [labelled_line("warning", text) for text in warnings]
     return Facts(title, lines, warnings)
 
 
-def _line(name: str, text: str) -> str:
+def labelled_line(name: str, text: str) -> str:
+    """Return a line of a summary."""
     return f"{name:12} {text}"
 
 
-def _count(n: int, noun: str) -> str:
+def count_of(n: int, noun: str) -> str:
+    """Return a number with its noun."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
@@ -93,8 +80,10 @@ def _parameters(model: Any) -> str:
 def _convergence(model: Any) -> str:
     if model.n_iter_ == 0:
         return "no iteration was made"
+    if getattr(model, "stopped_", False) and not model.converged_:
+        return f"ended by a callback after {count_of(model.n_iter_, 'iteration')}; lower bound {model.lower_bound_:.6g}"
     end = "converged after" if model.converged_ else "did not converge in"
-    return f"{end} {_count(model.n_iter_, 'iteration')}; lower bound {float(model.lower_bound_):.6g}"
+    return f"{end} {count_of(model.n_iter_, 'iteration')}; lower bound {float(model.lower_bound_):.6g}"
 
 
 def full_covariances(model: Any) -> np.ndarray:
@@ -157,7 +146,12 @@ def _overlap(model: Any) -> str:
 def _warnings(model: Any, X: Any) -> list[str]:
     found = []
     n_features = model.means_.shape[1]
-    if model.n_iter_ and not model.converged_:
+    if (
+        model.n_iter_
+        and not model.converged_
+        and np.isfinite(model.lower_bound_)
+        and not getattr(model, "stopped_", False)
+    ):
         found.append("EM did not converge: increase max_iter, or tol")
     eigenvalues = np.linalg.eigvalsh(full_covariances(model))
     smallest, condition = eigenvalues[:, 0], eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], 1e-300)
@@ -190,23 +184,44 @@ def _sizes(model: Any, X: Any) -> np.ndarray:
     return np.bincount(labels[labels >= 0], minlength=model.means_.shape[0])
 
 
-def _components(model: Any, X: Any, most_features: int = 6) -> list[str]:
-    n_components, n_features = model.means_.shape
-    names = [f"x{j}" for j in range(n_features)]
-    names = [str(name) for name in getattr(model, "feature_names_in_", names)][:most_features]
-    sizes = None if X is None else _sizes(model, X)
-    head = ["component", "weight", *([] if sizes is None else ["rows"]), *(f"mean {name}" for name in names)]
-    rows = [
-        [
-            str(k),
-            f"{model.weights_[k]:.4f}",
-            *([] if sizes is None else [str(sizes[k])]),
-            *(f"{float(model.means_[k, j]):.5g}" for j in range(len(names))),
-        ]
-        for k in range(n_components)
-    ]
-    widths = [max(len(row[j]) for row in [head, *rows]) for j in range(len(head))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+def table(
+    model: Any,
+    X: Any,
+    first: dict[str, list[str]] | None = None,
+    *,
+    means: np.ndarray | None = None,
+    names: list[str] | None = None,
+    most_features: int = 6,
+) -> list[str]:
+    """Return the lines of a table of components.
+
+    Parameters
+    ----------
+    model : fitted mixture
+    X : array-like of shape (n_samples, n_features) or None
+        Rows to count.
+    first : dict of str to list of str, optional
+        Columns to come after the number of the component.
+    means : ndarray of shape (n_components, n_features), optional
+        To be shown in place of the model's.
+    names : list of str, optional
+        Of the features.
+    most_features : int
+        Those beyond are left out.
+    """
+    means = np.asarray(model.means_) if means is None else means
+    n_components, n_features = means.shape
+    if names is None:
+        names = [str(name) for name in getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_features)])]
+    columns = {"component": [str(k) for k in range(n_components)], **(first or {})}
+    columns["weight"] = [f"{weight:.4f}" for weight in model.weights_]
+    if X is not None:
+        columns["rows"] = [str(size) for size in _sizes(model, X)]
+    for j, name in enumerate(names[:most_features]):
+        columns[f"mean {name}"] = [f"{float(value):.5g}" for value in means[:, j]]
+    widths = [max(map(len, [head, *cells])) for head, cells in columns.items()]
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     if n_features > most_features:
         lines.append(f"(the first {most_features} of {n_features} features)")
     return lines

@@ -20,7 +20,11 @@ Actions
     ``potentials[j] = sum_n w[n] min(distances[n], |X[n] - candidates[j]|^2)``, written.
 ``update_distances(X, centre, distances, n_threads)``
     ``distances[n] = min(distances[n], |X[n] - centre|^2)`` in place, `centre` of shape (n_features,).
-``factorise_precisions(covariances, precisions_cholesky)``
+``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
+precisions_cholesky, log_offset, n_threads)``
+    The M-step where every covariance is free: the last five are written. Returns whether the estimate exists; where it
+    does not, what was written means nothing.
+``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.
 
@@ -51,6 +55,7 @@ __all__ = [
     "assign_nearest",
     "candidate_potentials",
     "engine",
+    "estimate",
     "factorise_precisions",
     "log_density",
     "responsibilities",
@@ -149,6 +154,28 @@ def update_distances(X, centre, distances) -> None:
     engine().update_distances(X, centre, distances, config.n_threads())
 
 
+def estimate(statistics, reg_covar, count_floor, weights, means, covariances, precisions_cholesky, log_offset) -> bool:
+    """Write the parameters that maximise the expected log-likelihood, every covariance being free.
+
+    Returns whether they exist: counts plus `count_floor` are positive, and the covariances, with `reg_covar` added to
+    every variance, are finite and positive definite to working precision. The arrays written are C-contiguous float64.
+    """
+    return getattr(engine(), "estimate_" + statistics.structure)(
+        statistics.centres,
+        statistics.counts,
+        statistics.sums,
+        statistics.scatter,
+        reg_covar,
+        count_floor,
+        weights,
+        means,
+        covariances,
+        precisions_cholesky,
+        log_offset,
+        config.n_threads(),
+    )
+
+
 def factorise_precisions(covariances, precisions_cholesky) -> int:
     """Write upper triangular factors of the inverses; return the first failing index or -1."""
-    return engine().factorise_precisions(covariances, precisions_cholesky)
+    return engine().factorise_precisions(covariances, precisions_cholesky, config.n_threads())

@@ -58,17 +58,33 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         double* potentials
         int n_threads
         int (*poll)() noexcept nogil
+    cdef struct MixtureEstimate:
+        Structure structure
+        int64_t d, k
+        const double* centres
+        const double* counts
+        const double* sums
+        const double* scatter
+        double reg_covar, count_floor
+        double* weights
+        double* means
+        double* covariances
+        double* factor
+        double* log_offset
+        int failed
+        int n_threads
     cdef struct KernelTable:
         const char* name
         int (*mixture[2])(MixturePass*) noexcept nogil
         int (*nearest[2])(NearestPass*) noexcept nogil
         int (*seeding[2])(SeedingPass*) noexcept nogil
+        int (*estimate)(MixtureEstimate*) noexcept nogil
+        int (*factorise)(const double*, int64_t, int64_t, double*, int, int64_t*) noexcept nogil
         void (*exponentials[2])(const void*, void*, int64_t) noexcept nogil
         void (*logarithms[2])(const void*, void*, int64_t) noexcept nogil
     const KernelTable* table_for(const char*)
     const char* best_isa()
     bint built_with_openmp()
-    int64_t native_factorise "fastgmm::factorise_precisions"(const double*, int64_t, int64_t, double*)
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except? -1
@@ -421,13 +437,68 @@ def update_distances(X, centre, distances, int n_threads):
     _seed(X, None, centre, distances, NULL, 1, n_threads)
 
 
-def factorise_precisions(cnp.ndarray covariances, cnp.ndarray precisions_cholesky):
-    cdef int64_t k = covariances.shape[0], d = covariances.shape[1], failed
+def factorise_precisions(cnp.ndarray covariances, cnp.ndarray precisions_cholesky, int n_threads):
+    cdef int64_t k = covariances.shape[0], d = covariances.shape[1], failed = -1
     cdef const double* source = _double(covariances, "covariances", k * d * d)
     cdef double* factors = <double*> _double(precisions_cholesky, "precisions_cholesky", k * d * d)
+    cdef const KernelTable* now = table
+    cdef int status
     with nogil:
-        failed = native_factorise(source, k, d, factors)
+        status = now.factorise(source, k, d, factors, n_threads, &failed)
+    _raise(status)
     return failed
+
+
+cdef bint _estimate(Structure structure, cnp.ndarray centres, cnp.ndarray counts, cnp.ndarray sums,
+                    cnp.ndarray scatter, double reg_covar, double count_floor, cnp.ndarray weights,
+                    cnp.ndarray means, cnp.ndarray covariances, cnp.ndarray factor, cnp.ndarray log_offset,
+                    int n_threads) except? -1:
+    cdef MixtureEstimate e
+    cdef const KernelTable* now = table
+    cdef int status
+    cdef int64_t k = centres.shape[0], d = centres.shape[1], size
+    size = k * d * d if structure == FULL else d * d if structure == TIED else k * d if structure == DIAG else k
+    e.structure, e.k, e.d = structure, k, d
+    e.centres = _double(centres, "centres", k * d)
+    e.counts = _double(counts, "counts", k)
+    e.sums = _double(sums, "sums", k * d)
+    e.scatter = _double(scatter, "scatter", size)
+    e.reg_covar, e.count_floor = reg_covar, count_floor
+    e.weights = <double*> _double(weights, "weights", k)
+    e.means = <double*> _double(means, "means", k * d)
+    e.covariances = <double*> _double(covariances, "covariances", size)
+    e.factor = <double*> _double(factor, "precisions_cholesky", size)
+    e.log_offset = <double*> _double(log_offset, "log_offset", k)
+    e.failed = 0
+    e.n_threads = n_threads
+    with nogil:
+        status = now.estimate(&e)
+    _raise(status)
+    return not e.failed
+
+
+def estimate_full(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means, covariances,
+                  precisions_cholesky, log_offset, int n_threads):
+    return _estimate(FULL, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
+                     precisions_cholesky, log_offset, n_threads)
+
+
+def estimate_tied(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means, covariances,
+                  precisions_cholesky, log_offset, int n_threads):
+    return _estimate(TIED, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
+                     precisions_cholesky, log_offset, n_threads)
+
+
+def estimate_diag(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means, covariances,
+                  precisions_cholesky, log_offset, int n_threads):
+    return _estimate(DIAG, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
+                     precisions_cholesky, log_offset, n_threads)
+
+
+def estimate_spherical(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means,
+                       covariances, precisions_cholesky, log_offset, int n_threads):
+    return _estimate(SPHERICAL, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
+                     precisions_cholesky, log_offset, n_threads)
 
 
 def _transcendental(str name, cnp.ndarray values):

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgmm.kernels import _numba_mixture as mixture
 from fastgmm.kernels import _numba_nearest as nearest
-from fastgmm.kernels._numba_factorise import factorise
+from fastgmm.kernels._numba_estimate import estimate, factorise
 
 
 def available_isas() -> list[str]:
@@ -208,8 +208,49 @@ def update_distances(X, centre, distances, n_threads):
         nearest.update_distances(rows, centre, distances, n_threads)
 
 
-def factorise_precisions(covariances, precisions_cholesky):
+def factorise_precisions(covariances, precisions_cholesky, n_threads):
     """Write the factors of the inverses; return the index of the first matrix that is not positive definite, or -1."""
+    operator.index(n_threads)  # serial here: the answer is the same
     k, d = covariances.shape[:2]
     covariances = _double(covariances, "covariances", (k, d, d))
     return factorise(covariances, _double(precisions_cholesky, "precisions_cholesky", (k, d, d), written=True))
+
+
+def _estimate(structure):
+    def estimate_parameters(
+        centres,
+        counts,
+        sums,
+        scatter,
+        reg_covar,
+        count_floor,
+        weights,
+        means,
+        covariances,
+        precisions_cholesky,
+        log_offset,
+        n_threads,
+    ):
+        operator.index(n_threads)
+        k, d = centres.shape
+        shape = _factor_shape(structure, k, d)
+        given = _double(centres, "centres", (k, d)), _double(counts, "counts", (k,)), _double(sums, "sums", (k, d))
+        scatter = _double(scatter, "scatter", shape)
+        written = (
+            _double(weights, "weights", (k,), written=True),
+            _double(means, "means", (k, d), written=True),
+            _double(covariances, "covariances", shape, written=True),
+            _double(precisions_cholesky, "precisions_cholesky", shape, written=True),
+            _double(log_offset, "log_offset", (k,), written=True),
+        )
+        return estimate(structure, given, scatter, float(reg_covar), float(count_floor), written)
+
+    estimate_parameters.__name__ = estimate_parameters.__qualname__ = f"estimate_{structure}"
+    estimate_parameters.__doc__ = "Write the parameters of the statistics; return whether they exist."
+    return estimate_parameters
+
+
+estimate_full = _estimate("full")
+estimate_tied = _estimate("tied")
+estimate_diag = _estimate("diag")
+estimate_spherical = _estimate("spherical")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgmm import kernels
 from fastgmm.model import closed_form, common_axes, volume_families
 from fastgmm.model.factors import collapse_error, factorise
 from fastgmm.model.parameters import MixtureParameters
@@ -143,6 +144,16 @@ def add_to_diagonal(covariances: np.ndarray, kernel: str, amount) -> None:
         covariances += amount
 
 
+def _estimate(statistics: SufficientStatistics, reg_covar: float, count_floor: float) -> MixtureParameters | None:
+    """Return the parameters where every covariance is free, or None if there are none."""
+    centres, scatter = statistics.centres, statistics.scatter
+    weights, means = np.empty(len(centres)), np.empty(centres.shape)
+    covariances, factor, log_offset = np.empty(scatter.shape), np.empty(scatter.shape), np.empty(len(centres))
+    if not kernels.estimate(statistics, reg_covar, count_floor, weights, means, covariances, factor, log_offset):
+        return None
+    return MixtureParameters.with_log_offset(statistics.structure, weights, means, covariances, factor, log_offset)
+
+
 def maximise(
     statistics: SufficientStatistics,
     structure: CovarianceStructure,
@@ -175,6 +186,11 @@ def maximise(
         If the structure is not one for this number of features.
     """
     structure.check_n_features(statistics.centres.shape[1])
+    if prior is None and structure.estimate in (closed_form.separate, closed_form.pooled):
+        found = _estimate(statistics, reg_covar, count_floor)
+        if found is not None:
+            return found
+        # What follows comes to the same and says what failed.
     counts = statistics.counts + count_floor
     if not counts.min() > 0:
         raise collapse_error(int(np.argmin(counts > 0)), statistics.counts, None, "no sample belongs to it")

@@ -34,6 +34,13 @@ class MixtureParameters:
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
 
+    @classmethod
+    def with_log_offset(cls, structure, weights, means, covariances, precisions_cholesky, log_offset):
+        """Return the mixture, with a `log_offset` that the M-step has computed beside its factors."""
+        parameters = cls(structure, weights, means, covariances, precisions_cholesky)
+        parameters.__dict__["log_offset"] = log_offset
+        return parameters
+
     @property
     def n_components(self) -> int:
         """Number of components."""

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <cstring>
 #include <initializer_list>
 
@@ -67,46 +66,5 @@ void note_parallel_region() {
 }
 
 bool after_fork() { return child_of_parallel_parent; }
-
-// Covariance = L L^T by Cholesky; the factor of the precision is the transposed inverse of L.
-int64_t factorise_precisions(const double* covariances, int64_t k, int64_t d, double* factors) {
-    for (int64_t c = 0; c < k; ++c) {
-        const double* a = covariances + c * d * d;
-        double* u = factors + c * d * d;
-        // L goes into the lower triangle of u, row by row: every inner loop runs along rows.
-        for (int64_t i = 0; i < d; ++i) {
-            double* li = u + i * d;
-            for (int64_t j = 0; j <= i; ++j) {
-                const double* lj = u + j * d;
-                double sum = a[i * d + j];
-                for (int64_t m = 0; m < j; ++m) sum -= li[m] * lj[m];
-                if (i == j) {
-                    if (!(sum > 0.0) || !std::isfinite(sum)) return c;
-                    li[j] = std::sqrt(sum);
-                } else {
-                    li[j] = sum / lj[j];
-                }
-            }
-        }
-        // Column j of inv(L) is row j of the result: solve L x = e_j. Row j lies above L's diagonal from j + 1 on,
-        // and the reciprocals of the diagonal replace it at the end.
-        for (int64_t j = 0; j < d; ++j) {
-            double* x = u + j * d;
-            const double first = 1.0 / u[j * d + j];
-            for (int64_t i = j + 1; i < d; ++i) {
-                const double* li = u + i * d;
-                double sum = -li[j] * first;
-                for (int64_t m = j + 1; m < i; ++m) sum -= li[m] * x[m];
-                x[i] = sum / li[i];
-            }
-        }
-        for (int64_t i = 0; i < d; ++i) {
-            u[i * d + i] = 1.0 / u[i * d + i];
-            if (!std::isfinite(u[i * d + i])) return c;
-            for (int64_t j = 0; j < i; ++j) u[i * d + j] = 0.0;
-        }
-    }
-    return -1;
-}
 
 }  // namespace fastgmm

@@ -57,12 +57,33 @@ struct SeedingPass {
     int (*poll)();
 };
 
+// The M-step: parameters that maximise the expected log-likelihood, where every covariance is free.
+struct MixtureEstimate {
+    Structure structure;
+    int64_t d, k;
+    const double* centres;  // (k, d), what the statistics are about
+    const double* counts;   // (k)
+    const double* sums;     // (k, d)
+    const double* scatter;  // in the structure's shape
+    double reg_covar;       // added to every variance
+    double count_floor;     // added to every count
+    double* weights;        // (k), written, as all that follows
+    double* means;          // (k, d)
+    double* covariances;    // in the structure's shape
+    double* factor;
+    double* log_offset;  // (k)
+    int failed;          // non-zero where no estimate exists
+    int n_threads;
+};
+
 // The entry points of one instruction set, for float (0) and double (1).
 struct KernelTable {
     const char* name;
     int (*mixture[2])(MixturePass*);
     int (*nearest[2])(NearestPass*);
     int (*seeding[2])(SeedingPass*);
+    int (*estimate)(MixtureEstimate*);
+    int (*factorise)(const double* covariances, int64_t k, int64_t d, double* factors, int n_threads, int64_t* failed);
     void (*exponentials[2])(const void*, void*, int64_t);
     void (*logarithms[2])(const void*, void*, int64_t);
 };
@@ -73,7 +94,6 @@ const char* best_isa();
 bool built_with_openmp();
 void note_parallel_region();
 bool after_fork();
-int64_t factorise_precisions(const double* covariances, int64_t k, int64_t d, double* factors);
 
 }  // namespace fastgmm
 

@@ -43,6 +43,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "collect.inl"
 #include "mixture.inl"
 #include "nearest.inl"
+#include "estimate.inl"
 
 template <typename Real>
 void exponentials(const void* from, void* to, int64_t count) {
@@ -64,6 +65,8 @@ const KernelTable FASTGMM_TABLE = {
     {mixture_pass<float>, mixture_pass<double>},
     {nearest_pass<float>, nearest_pass<double>},
     {seeding_pass<float>, seeding_pass<double>},
+    estimate,
+    factorise_all,
     {exponentials<float>, exponentials<double>},
     {logarithms<float>, logarithms<double>},
 };

@@ -6,7 +6,15 @@ import argparse
 
 from fastgmm.model import STRUCTURES
 
-__all__ = ["BASIC_STRUCTURES", "add_data_options", "components", "non_negative", "positive_int", "structures"]
+__all__ = [
+    "BASIC_STRUCTURES",
+    "add_data_options",
+    "add_stream_option",
+    "components",
+    "non_negative",
+    "positive_int",
+    "structures",
+]
 
 BASIC_STRUCTURES = ("spherical", "diag", "tied", "full")
 
@@ -17,12 +25,23 @@ def add_data_options(parser: argparse.ArgumentParser, optional: bool = False) ->
         "data",
         nargs="?" if optional else None,
         metavar="DATA",
-        help="CSV, TSV, Parquet, Arrow IPC or .npy file, with or without a header; - for standard input",
+        help="CSV, TSV, Parquet, Arrow IPC or .npy file, with or without a header, or a folder of Parquet files; - for "
+        "standard input",
     )
     parser.add_argument(
         "--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all with a name)"
     )
     parser.add_argument("--id", metavar="COL", help="column of row names, which is not modelled")
+
+
+def add_stream_option(parser: argparse.ArgumentParser) -> None:
+    """Add what says whether DATA is read block by block."""
+    parser.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        help="read Parquet or .npy block by block, again in every pass, or load it (default: block by block what would "
+        "take more than a quarter of the memory available)",
+    )
 
 
 def components(text: str) -> list[int]:

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.arguments import BASIC_STRUCTURES, add_data_options, components, non_negative, positive_int, structures
+from fastgmm.cli.arguments import (
+    BASIC_STRUCTURES,
+    add_data_options,
+    add_stream_option,
+    components,
+    non_negative,
+    positive_int,
+    structures,
+)
 from fastgmm.cli.describe import as_json, describe
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
 from fastgmm.cli.outputs import check_output, whole_file
@@ -36,6 +44,7 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
         "fit", parents=[shared], help="choose, fit, describe and draw a mixture", description=DESCRIPTION
     )
     add_data_options(parser, optional=True)
+    add_stream_option(parser)
     parser.add_argument("--weights", metavar="COL", help="column of row weights; a weight of 2 is a row given twice")
     parser.add_argument("--standardize", action="store_true", help="fit columns of mean 0 and variance 1")
     parser.add_argument("--pca", type=positive_int, metavar="N", help="fit the first N principal components")
@@ -84,16 +93,18 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         arguments.columns,
         id_column=arguments.id,
         weight_column=arguments.weights,
+        stream=arguments.stream,
     )
     if arguments.data is None:
         table.source = "Old Faithful eruptions (bundled)"
-    if table.X.shape[0] < 2:
+    if table.n_rows < 2:
         raise CommandError(f"{table.source}: has 1 row; expected at least 2")
-    screen.line(f"{table.source}: {table.X.shape[0]} rows of {', '.join(table.columns)}")
+    how = "" if table.stream is None else ", read block by block"
+    screen.line(f"{table.source}: {table.n_rows} rows of {', '.join(table.columns)}{how}")
     columns, projection, scaling = table.columns, None, None
     if arguments.pca is not None:
         projection = Projection.of(table, arguments.pca, arguments.standardize)
-        table.X, table.columns = projection.apply(table.X), projection.names
+        table = table.mapped(projection.apply, projection.names)
         screen.line(f"{arguments.pca} principal components, {projection.share:.1%} of the variance")
     elif arguments.standardize:
         scaling = Scaling.of(table)
@@ -111,8 +122,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         # From here on the model is for frames with these columns; above, it was given plain arrays.
         model.feature_names_in_ = np.array(table.columns, dtype=object)
     training = {
-        "source": os.path.basename(table.source),
-        "n_samples": table.X.shape[0],
+        "source": os.path.basename(table.source.rstrip("/")),
+        "n_samples": table.n_rows,
         "columns": columns,
         "named": table.named,
         "standardized": arguments.standardize,
@@ -163,11 +174,11 @@ def _search(arguments: argparse.Namespace, table: Table, scaling: Scaling | None
     starts = "starts by hierarchical clustering" if arguments.init == "hc" else ""
     with screen.progress(n_candidates, words=starts) as progress:
         outcome = search(
-            table.X if scaling is None else scaling.apply(table.X),
+            (table if scaling is None else table.mapped(scaling.apply, table.columns)).rows,
             arguments.components,
             structures,
             criterion=arguments.criterion,
-            sample_weight=table.weights,
+            sample_weight=table.weights if table.stream is None else None,
             progress=progress if screen.shows_progress else None,
             init_params=arguments.init,
             random_state=arguments.seed,
@@ -177,7 +188,7 @@ def _search(arguments: argparse.Namespace, table: Table, scaling: Scaling | None
         )
     if scaling is not None:
         # The criterion of the same density of the data as they are, so that it can be compared with other fits.
-        total = table.X.shape[0] if table.weights is None else table.weights.sum()
+        total = table.total_weight
         for result in outcome.results.values():
             if result["value"] is not None:
                 result["value"] += float(2.0 * total * scaling.log_jacobian)
@@ -231,7 +242,11 @@ def _write_winner(screen: Screen, outcome: Outcome, model: GaussianMixture, tabl
         f"{result['n_parameters']} parameters"
     )
     screen.line()
-    describe(screen, model, table.columns, np.bincount(model.predict(table.X), minlength=size))
+    model.__dict__.pop("feature_names_in_", None)
+    sizes = np.zeros(size, dtype=np.int64)
+    for labels in model.predict_blocks(table.rows):
+        sizes += np.bincount(labels, minlength=size)
+    describe(screen, model, table.columns, sizes)
 
 
 def _draw(path: str, outcome: Outcome, model: GaussianMixture, table: Table, name: str) -> None:
@@ -249,7 +264,8 @@ def _draw(path: str, outcome: Outcome, model: GaussianMixture, table: Table, nam
         criterion=name,
         best=(outcome.best[1], outcome.best[0]),
         names=table.columns,
-        title=f"{os.path.basename(table.source)}: {table.X.shape[0]} rows",
+        title=f"{os.path.basename(table.source.rstrip('/'))}: {table.n_rows} rows"
+        + ("" if table.X.shape[0] == table.n_rows else f", {table.X.shape[0]} shown"),
     )
     with whole_file(path, "--plot") as partial:
         figure.savefig(partial)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ import numpy as np
 from fastgmm.cli.columnar import import_pyarrow
 from fastgmm.cli.errors import CommandError
 
-__all__ = ["FORMATS", "check_columns_output", "check_output", "whole_file", "write_columns"]
+__all__ = [
+    "FORMATS",
+    "ColumnsWriter",
+    "check_columns_output",
+    "check_output",
+    "columns_writer",
+    "whole_file",
+    "write_columns",
+]
 
 FORMATS = (".csv", ".tsv", ".parquet", ".arrow", ".npy")
 
@@ -84,36 +93,94 @@ def write_columns(columns: Mapping[str, Any], path: str | None, option: str = "-
     option : str
         For messages.
     """
+    n_rows = len(next(iter(columns.values())))
+    with columns_writer(path, n_rows, option) as writer:
+        writer.write(columns)
+
+
+@contextmanager
+def columns_writer(path: str | None, n_rows: int, option: str = "--output") -> Iterator[ColumnsWriter]:
+    """Give a writer of `n_rows` rows, piece by piece; the file is there once all have been written, or not at all.
+
+    See `write_columns` for `path`.
+    """
     if path is None:
-        _write_text(sys.stdout, columns, ",")
+        yield _Text(sys.stdout, ",")
         return
     suffix = _suffix(path)
-    with whole_file(path, option) as partial:
+    with whole_file(path, option) as partial, ExitStack() as stack:
         if suffix in (".csv", ".tsv"):
-            with open(partial, "w", newline="", encoding="utf-8") as file:
-                _write_text(file, columns, "," if suffix == ".csv" else "\t")
+            file = stack.enter_context(open(partial, "w", newline="", encoding="utf-8"))
+            yield _Text(file, "," if suffix == ".csv" else "\t")
         elif suffix == ".npy":
-            numeric = [np.asarray(values) for values in columns.values() if np.asarray(values).dtype.kind in "iuf"]
-            np.save(partial, np.column_stack(numeric))
+            yield _Npy(partial, n_rows)
         else:
-            _write_arrow(partial, columns, suffix)
+            yield stack.enter_context(_Arrow(partial, suffix))
 
 
-def _write_text(file: Any, columns: Mapping[str, Any], delimiter: str) -> None:
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(columns)
-    # Python's own numbers: their shortest text that reads back the same.
-    lists = [values.tolist() if isinstance(values, np.ndarray) else values for values in columns.values()]
-    writer.writerows(zip(*lists, strict=True))
+class ColumnsWriter(ABC):
+    """What takes the pieces of a table, one after the other, each with the same columns."""
+
+    @abstractmethod
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Write the next rows: columns of equal length."""
 
 
-def _write_arrow(path: Path, columns: Mapping[str, Any], suffix: str) -> None:
-    pa = import_pyarrow("writing the result")
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    if suffix == ".parquet":
-        import pyarrow.parquet
+class _Text(ColumnsWriter):
+    def __init__(self, file: Any, delimiter: str) -> None:
+        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self._begun = False
 
-        pyarrow.parquet.write_table(table, path)
-        return
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    def write(self, columns: Mapping[str, Any]) -> None:
+        if not self._begun:
+            self._writer.writerow(columns)
+            self._begun = True
+        # Python's own numbers: their shortest text that reads back the same.
+        lists = [values.tolist() if isinstance(values, np.ndarray) else values for values in columns.values()]
+        self._writer.writerows(zip(*lists, strict=True))
+
+
+class _Npy(ColumnsWriter):
+    def __init__(self, path: Path, n_rows: int) -> None:
+        self._path, self._n_rows, self._at = path, n_rows, 0
+        self._matrix: np.ndarray | None = None
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        numeric = [np.asarray(values) for values in columns.values() if np.asarray(values).dtype.kind in "iuf"]
+        rows = np.column_stack(numeric)
+        if self._matrix is None:
+            shape = (self._n_rows, rows.shape[1])
+            if 0 in shape:
+                np.save(self._path, np.empty(shape, dtype=rows.dtype))
+                return
+            self._matrix = np.lib.format.open_memmap(self._path, mode="w+", dtype=rows.dtype, shape=shape)
+        self._matrix[self._at : self._at + len(rows)] = rows
+        self._at += len(rows)
+
+
+class _Arrow(ColumnsWriter):
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._path, self._suffix = path, suffix
+        self._pa = import_pyarrow("writing the result")
+        self._stack = ExitStack()
+        self._writer: Any = None
+
+    def __enter__(self) -> _Arrow:
+        return self
+
+    def __exit__(self, *reason: Any) -> None:
+        self._stack.close()
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        table = self._pa.table({name: self._pa.array(values) for name, values in columns.items()})
+        if self._writer is None:
+            self._writer = self._stack.enter_context(self._opened(table.schema))
+        self._writer.write_table(table)
+
+    def _opened(self, schema: Any) -> Any:
+        if self._suffix == ".parquet":
+            import pyarrow.parquet
+
+            return pyarrow.parquet.ParquetWriter(self._path, schema)
+        sink = self._stack.enter_context(self._pa.OSFile(str(self._path), "wb"))
+        return self._pa.ipc.new_file(sink, schema)

@@ -11,6 +11,7 @@ import numpy as np
 from fastgmm.callbacks import Callback
 from fastgmm.cli.progress import Progress
 from fastgmm.cli.screen import number
+from fastgmm.data import RowSource
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureSearch
 
@@ -70,7 +71,7 @@ class _Iterations(Callback):
 
 
 def search(
-    X: np.ndarray,
+    X: np.ndarray | RowSource,
     sizes: Sequence[int],
     structures: Sequence[str],
     *,
@@ -83,7 +84,7 @@ def search(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray of shape (n_samples, n_features), or source that has been read
     sizes : sequence of int
     structures : sequence of str
     criterion : {'bic', 'icl', 'aic'}
@@ -97,7 +98,10 @@ def search(
     -------
     Outcome
     """
-    n_rows = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))
+    if isinstance(X, RowSource):
+        n_rows = X.n_samples or 0
+    else:
+        n_rows = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))
     outcome = Outcome(list(sizes), list(structures), {})
     for size in sizes:
         for structure in structures:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.tables import Table, read_table
+from fastgmm.cli.tables import Table, read_chunks, read_table
 from fastgmm.cli.units import Projection
 from fastgmm.persistence import load, read_training
 
-__all__ = ["Stored", "open_model", "read_rows", "row_names", "row_numbers"]
+__all__ = ["Stored", "open_model", "read_row_chunks", "read_rows", "row_names", "row_numbers"]
 
 
 @dataclass
@@ -76,6 +77,25 @@ def read_rows(stored: Stored, arguments: argparse.Namespace, weight_column: str 
         weight_column=weight_column,
         known_columns=stored.columns,
     )
+    return _as_fitted(stored, table)
+
+
+def read_row_chunks(
+    stored: Stored, arguments: argparse.Namespace, weight_column: str | None = None
+) -> tuple[int, Iterator[Table]]:
+    """Return the number of rows, and the data as the model takes them: piece by piece where they are streamed."""
+    n_rows, tables = read_chunks(
+        arguments.data,
+        arguments.columns,
+        id_column=arguments.id,
+        weight_column=weight_column,
+        known_columns=stored.columns,
+        stream=arguments.stream,
+    )
+    return n_rows, (_as_fitted(stored, table) for table in tables)
+
+
+def _as_fitted(stored: Stored, table: Table) -> Table:
     n_features = len(stored.names) if stored.projection is None else len(stored.projection.shift)
     if table.X.shape[1] != n_features:
         raise CommandError(

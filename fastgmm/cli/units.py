@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgmm.cli.errors import CommandError
 from fastgmm.cli.tables import Table
+from fastgmm.data import moments
 from fastgmm.gaussian_mixture import GaussianMixture
 
 __all__ = ["Projection", "Scaling", "in_data_units"]
@@ -16,6 +17,8 @@ __all__ = ["Projection", "Scaling", "in_data_units"]
 
 def _moments(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return means and (population) covariance of the columns, with the weights of the rows."""
+    if table.stream is not None:
+        return moments(table.stream)
     mean = np.average(table.X, axis=0, weights=table.weights)
     return mean, np.cov(table.X.T, aweights=table.weights, bias=True).reshape(len(mean), len(mean))
 

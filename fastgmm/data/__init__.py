@@ -10,17 +10,21 @@ collection is read where its blocks are: `DaskRows`.
 from fastgmm.data.dask_rows import DaskRows
 from fastgmm.data.rows import ArrayRows, block_rows, blocks_of
 from fastgmm.data.sources import RowSource, batches, parquet, sliced, source_of
+from fastgmm.data.standardised import Standardised, moments, standardise
 from fastgmm.data.streamed_rows import StreamedRows
 
 __all__ = [
     "ArrayRows",
     "DaskRows",
     "RowSource",
+    "Standardised",
     "StreamedRows",
     "batches",
     "block_rows",
     "blocks_of",
+    "moments",
     "parquet",
     "sliced",
     "source_of",
+    "standardise",
 ]

@@ -91,6 +91,12 @@ class DaskRows:
         """Return the sum over blocks of ``action(rows, weight)``, some numbers each; see `lazy` for the action."""
         return self._reduce(_numbers_of, _add, _frozen(action))
 
+    def merged_over_blocks(
+        self, action: Callable[[np.ndarray, np.ndarray | None], SufficientStatistics]
+    ) -> SufficientStatistics:
+        """Return the merged statistics of ``action(rows, weight)`` of all blocks, whatever their centres."""
+        return self._reduce(_statistics_of, _merge, _frozen(action))
+
     def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
         """Return `n_rows` rows drawn in proportion to their weight, in order; all of them if there are no more.
 
@@ -325,8 +331,10 @@ def _accumulate(block: Any, weight: Any, facts: tuple, components: Components) -
 
 
 def _merge(parts: list[SufficientStatistics]) -> SufficientStatistics:
-    # Into a new one: a result may be wanted again, if a worker is lost.
-    total = SufficientStatistics.zeros(parts[0].structure, parts[0].centres)
+    # Into a new one: a result may be wanted again, if a worker is lost. About the centres of most rows, where they
+    # differ: an empty block has none.
+    most = max(parts, key=lambda part: float(part.counts.sum()))
+    total = SufficientStatistics.zeros(most.structure, most.centres)
     for part in parts:
         total.merge(part)
     return total
@@ -336,6 +344,12 @@ def _numbers_of(block: Any, weight: Any, facts: tuple, action: Callable[..., Seq
     rows, weight = _checked(block, weight, facts)
     with config.config_context(**facts[-1]):
         return np.array(action(rows, weight), dtype=np.float64)
+
+
+def _statistics_of(block: Any, weight: Any, facts: tuple, action: Callable[..., Any]) -> SufficientStatistics:
+    rows, weight = _checked(block, weight, facts)
+    with config.config_context(**facts[-1]):
+        return action(rows, weight)
 
 
 def _add(parts: list[np.ndarray]) -> np.ndarray:

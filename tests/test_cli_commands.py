@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastgmm import GaussianMixture, load, save
+from fastgmm import GaussianMixture, GaussianMixtureClassifier, GaussianMixtureRegressor, load, save
 from fastgmm.cli import main
 from fastgmm.datasets import load_faithful
 
@@ -194,17 +196,30 @@ def test_quiet_writes_nothing_but_data(model, capsys):
         (["nothing.npz", "data.csv"], "nothing.npz: no such file"),
         (["data.csv", "data.csv"], "data.csv: not a fastgmm model"),
         (["broken.npz", "data.csv"], "broken.npz: a truncated or damaged fastgmm model"),
-        (["unfitted.npz", "data.csv"], "not a fitted mixture"),
+        (["unfitted.npz", "data.csv"], "holds a GaussianMixture that is not fitted"),
+        (["classifier.npz", "data.csv"], "holds a GaussianMixtureClassifier; expected a mixture"),
+        (["regressor.npz", "data.csv"], "holds a GaussianMixtureRegressor; expected a mixture"),
+        (["folder", "data.csv"], "folder: cannot be read: Is a directory"),
+        (["model.npz", "folder"], "folder: cannot be read: Is a directory"),
+        (["model.npz", "empty.csv"], "empty.csv: the file is empty"),
+        (["model.npz", "cube.npy"], "holds an array of shape (2, 2, 2)"),
+        (["model.npz", "-"], "standard input: the file is empty"),
         (["model.npz", "nothing.csv"], "nothing.csv: no such file"),
         (["model.npz", "renamed.csv"], "has no column 'waiting', which the model was fitted to"),
         (["model.npz", "wide.csv"], "has 3 columns; model.npz was fitted to 2"),
-        (["model.npz", "data.csv", "--columns", "eruptions"], "has 1 columns; model.npz was fitted to 2"),
+        (["model.npz", "data.csv", "--columns", "eruptions"], "has 1 column; model.npz was fitted to 2"),
         (["model.npz", "data.csv", "--id", "night"], "--id: data.csv has no column 'night'"),
         (["model.npz", "data.csv", "-o", "out.xls"], "--output: out.xls ends in '.xls'"),
         (["model.npz", "data.csv", "-o", "nowhere/out.csv"], "there is no folder"),
     ],
 )
-def test_faults_are_one_line_and_status_2(command, arguments, expected, model, frame, capsys, tmp_path):
+def test_faults_are_one_line_and_status_2(command, arguments, expected, model, frame, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.csv").write_bytes(b"")
+    np.save("cube.npy", np.zeros((2, 2, 2)))
+    save(GaussianMixtureClassifier().fit(frame, frame["waiting"] > 68), "classifier.npz")
+    save(GaussianMixtureRegressor(1).fit(frame[["eruptions"]], frame["waiting"]), "regressor.npz")
     (tmp_path / "broken.npz").write_bytes((tmp_path / "model.npz").read_bytes()[:900])
     save(GaussianMixture(), "unfitted.npz")
     frame.rename(columns={"waiting": "pause"}).to_csv("renamed.csv", index=False)
@@ -244,3 +259,77 @@ def test_help_documents_the_exit_status(capsys):
         main(["--help"])
     assert exit_info.value.code == 0
     assert "exit status" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["cake"],
+        ["predict"],
+        ["show"],
+        ["sample", "model.npz", "-n", "0"],
+        ["sample", "model.npz", "--seed", "-1"],
+        ["outliers", "model.npz", "data.csv", "--fraction", "2"],
+        ["outliers", "model.npz", "data.csv", "--threshold", "low"],
+        ["bench", "--rows", "many"],
+        ["completion", "fish"],
+        ["fit", "data.csv", "--criterion", "beauty"],
+        ["fit", "data.csv", "--seed", "x"],
+    ],
+    ids=" ".join,
+)
+def test_arguments_that_are_none_are_one_line_and_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("fastgmm")
+    assert error.endswith("--help\n")
+
+
+def test_show_describes_what_the_other_commands_do_not_take(X, capsys):
+    classifier = GaussianMixtureClassifier().fit(X, X[:, 1] > 68)
+    save(classifier, "classifier.npz")
+    assert main(["show", "classifier.npz"]) == 0
+    assert capsys.readouterr().out == f"classifier.npz: {classifier.summary()}\n"
+    assert main(["show", "classifier.npz", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"summary": classifier.summary().splitlines()}
+
+
+# Completion by the shell.
+
+
+def completions(words, tmp_path):
+    """Return what bash offers after `words`."""
+    script = (
+        "source completion.bash; complete -p fastgmm > /dev/null; "
+        f"COMP_WORDS=({' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words) - 1}; "
+        '_shtab_fastgmm; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_completes_commands_options_choices_and_files(tmp_path, capsys):
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "completion.bash").write_text(capsys.readouterr().out)
+    (tmp_path / "measured.csv").write_text("")
+    assert completions(["fastgmm", "s"], tmp_path) == {"score", "sample", "show"}
+    assert completions(["fastgmm", "fit", "--cri"], tmp_path) == {"--criterion"}
+    assert completions(["fastgmm", "fit", "--criterion", ""], tmp_path) == {"bic", "icl", "aic"}
+    assert completions(["fastgmm", "fit", "meas"], tmp_path) == {"measured.csv"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_is_data_even_when_quiet(shell, capsys):
+    assert main(["completion", shell, "--quiet"]) == 0
+    assert "fastgmm" in capsys.readouterr().out
+
+
+def test_completion_without_shtab_says_how_to_get_it(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert "pip install 'fastgmm[cli]'" in capsys.readouterr().err

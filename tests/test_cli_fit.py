@@ -166,7 +166,7 @@ FAULTS = {
         "a,b\n1,nan\n3,4\n",
         "data.csv, line 2, column 'b': 'nan' is not a finite number",
     ),
-    "ragged": ("a,b\n1,2\n3\n", "data.csv, line 3: has 1 cells; expected 2"),
+    "ragged": ("a,b\n1,2\n3\n", "data.csv, line 3: has 1 cell; expected 2"),
     "binary": (b"\x89PNG\xff\xfe", "not a text file"),
 }
 

@@ -129,7 +129,7 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
         ("a,b\n1,2\n\n3,x\n", {}, "line 4, column 'b': 'x' is not a number"),
         ("a,b\n1,2\n3,\n", {}, "line 3, column 'b': the cell is empty"),
         ("1,2\n3,inf\n", {}, "line 2, column 'x1': 'inf' is not a finite number"),
-        ("a,b\n1,2\n3\n", {}, "line 3: has 1 cells; expected 2"),
+        ("a,b\n1,2\n3\n", {}, "line 3: has 1 cell; expected 2"),
         ("a,a\n1,2\n", {}, "two columns are called 'a'"),
         ("id,a\nx,1\n", {}, "line 2, column 'id': 'x' is not a number"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "--columns: data.csv has no column 'c'; the columns are a, b"),

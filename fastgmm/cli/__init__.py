@@ -1,7 +1,8 @@
 """The command line: `fastgmm fit` and its companions.
 
-`main` parses and dispatches; each command is a file of its own. `tables` reads data, `outputs` checks where results
-go, `screen` writes tables and progress, `grid` fits the candidates of a search, `summary` puts a model into words.
+`main` parses and dispatches; each command is a file of its own. `tables` reads data (`delimited` and `columnar` its
+formats), `stored` a model; `outputs` checks where results go; `screen` writes tables and `progress` how far the work
+is; `search` fits the candidates, `describe` puts a model into tables.
 """
 
 from fastgmm.cli.main import main

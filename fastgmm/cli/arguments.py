@@ -13,6 +13,7 @@ __all__ = [
     "components",
     "non_negative",
     "positive_int",
+    "seed",
     "structures",
 ]
 
@@ -78,6 +79,17 @@ def positive_int(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r}; expected an integer of at least 1")
+    return value
+
+
+def seed(text: str) -> int:
+    """Read a seed of random numbers."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected an integer from 0 to 4294967295")
     return value
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgmm.cli.columns import RawTable
 from fastgmm.cli.errors import CommandError
+from fastgmm.summary.mixture import count_of
 
 __all__ = ["read_delimited"]
 
@@ -72,8 +73,8 @@ class _Delimited(RawTable):
                 line = reader.line_num + self._lines_before
                 if len(row) != len(self.names):
                     raise CommandError(
-                        f"{self.source}, line {line}: has {len(row)} cells; expected {len(self.names)}, as in the "
-                        f"first line"
+                        f"{self.source}, line {line}: has {count_of(len(row), 'cell')}; expected "
+                        f"{len(self.names)}, as in the first line"
                     )
                 yield line, row
 

@@ -15,6 +15,7 @@ from fastgmm.cli.arguments import (
     components,
     non_negative,
     positive_int,
+    seed,
     structures,
 )
 from fastgmm.cli.describe import as_json, describe
@@ -59,7 +60,7 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="all (default: spherical,diag,tied,full) or some of these and of mclust's, as in full,VEV",
     )
     parser.add_argument("--criterion", choices=("bic", "icl", "aic"), default="bic", help="lower is better")
-    parser.add_argument("--seed", type=int, default=0, help="of the starts (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the starts (default: 0)")
     parser.add_argument(
         "--init", choices=STARTS, default="hc", help="how EM starts (default: hc, hierarchical clustering)"
     )

@@ -6,32 +6,38 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CommandError
 from fastgmm.cli.screen import Screen, discard_output
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 EPILOG = """\
 exit status: 0 done; 1 the job failed although arguments and data are valid; 2 an argument, a file or its content is
 not valid; 130 interrupted."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """One line for a fault, as everywhere; the usage is a question away."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     import fastgmm
-    from fastgmm.cli import bench, fit, outliers, predict, sample, score, show
+    from fastgmm.cli import bench, completion, fit, outliers, predict, sample, score, show
 
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="write one JSON object instead of text")
     shared.add_argument("--quiet", action="store_true", help="write no text, only data and faults")
     shared.add_argument("--debug", action="store_true", help="show the traceback of a fault")
-    parser = argparse.ArgumentParser(
-        prog="fastgmm", description="Gaussian mixture models from the command line.", epilog=EPILOG
-    )
+    parser = _Parser(prog="fastgmm", description="Gaussian mixture models from the command line.", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"fastgmm {fastgmm.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (fit, predict, score, outliers, sample, show, bench):
+    for command in (fit, predict, score, outliers, sample, show, bench, completion):
         command.add_parser(commands, shared)
     return parser
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.arguments import positive_int
+from fastgmm.cli.arguments import positive_int, seed
 from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.outputs import check_columns_output, write_columns
 from fastgmm.cli.screen import Screen
@@ -24,7 +24,7 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("sample", parents=[shared], help="draw new rows", description=DESCRIPTION)
     parser.add_argument("model", metavar="MODEL", help="file that fastgmm fit wrote")
     parser.add_argument("-n", type=positive_int, default=100, metavar="N", help="rows (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--seed", type=seed, default=0, help="default: 0")
     parser.add_argument("--component", action="store_true", help="add the component that each row comes from")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help=".csv, .tsv, .parquet, .arrow or .npy (default: CSV on standard output)"

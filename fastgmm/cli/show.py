@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sklearn.base import is_classifier, is_regressor
+
 from fastgmm.cli.describe import as_json, describe
 from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.screen import Screen
-from fastgmm.cli.stored import open_model
+from fastgmm.cli.stored import load_model, open_model
 from fastgmm.summary import facts_of
 
 __all__ = ["add_parser", "run"]
@@ -25,6 +27,12 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
+    model, _ = load_model(arguments.model)
+    if is_classifier(model) or is_regressor(model):
+        text = model.summary()
+        screen.line(f"{arguments.model}: {text}")
+        screen.json({"summary": text.splitlines()})
+        return EXIT_OK
     stored = open_model(arguments.model)
     training = stored.training
     facts = facts_of(stored.model)

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.cli.errors import CommandError
 from fastgmm.cli.tables import Table, read_chunks, read_table
 from fastgmm.cli.units import Projection
 from fastgmm.persistence import load, read_training
+from fastgmm.summary.mixture import count_of
 
-__all__ = ["Stored", "open_model", "read_row_chunks", "read_rows", "row_names", "row_numbers"]
+__all__ = ["Stored", "load_model", "open_model", "read_row_chunks", "read_rows", "row_names", "row_numbers"]
 
 
 @dataclass
@@ -44,8 +48,8 @@ class Stored:
     training: dict[str, Any]
 
 
-def open_model(path: str) -> Stored:
-    """Return the model in a file; CommandError if it is not one, or not fitted."""
+def load_model(path: str) -> tuple[Any, dict[str, Any]]:
+    """Return the estimator in a file and its training; CommandError if it is none, or not fitted."""
     try:
         model, training = load(path), read_training(path)
     except FileNotFoundError:
@@ -54,10 +58,24 @@ def open_model(path: str) -> Stored:
         raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise CommandError(str(error)) from error
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        raise CommandError(f"{path}: holds a {type(model).__name__} that is not fitted; fit it first") from None
+    return model, training
+
+
+def open_model(path: str) -> Stored:
+    """Return the mixture in a file; CommandError if it holds something else, or it is not fitted."""
+    model, training = load_model(path)
+    if is_classifier(model) or is_regressor(model):
+        # The mixture inside is of other rows than those the model takes.
+        raise CommandError(
+            f"{path}: holds a {type(model).__name__}; expected a mixture, a search or an outlier detector. Use "
+            "fastgmm.load in Python; fastgmm show describes it"
+        )
     for name in ("best_estimator_", "mixture_"):  # of a search, of an outlier detector
         model = getattr(model, name, model)
-    if not hasattr(model, "means_") or not hasattr(model, "score_samples"):
-        raise CommandError(f"{path}: holds a {type(model).__name__} that is not a fitted mixture; fit it first")
     known = getattr(model, "feature_names_in_", None)
     if known is not None:
         del model.feature_names_in_
@@ -99,8 +117,8 @@ def _as_fitted(stored: Stored, table: Table) -> Table:
     n_features = len(stored.names) if stored.projection is None else len(stored.projection.shift)
     if table.X.shape[1] != n_features:
         raise CommandError(
-            f"{table.source}: has {table.X.shape[1]} columns; {os.path.basename(stored.path)} was fitted to "
-            f"{n_features}: choose them with --columns"
+            f"{table.source}: has {count_of(table.X.shape[1], 'column')}; "
+            f"{os.path.basename(stored.path)} was fitted to {n_features}: choose them with --columns"
         )
     if stored.projection is not None:
         table.X = stored.projection.apply(table.X)

@@ -200,7 +200,7 @@ def test_quiet_writes_nothing_but_data(model, capsys):
         (["classifier.npz", "data.csv"], "holds a GaussianMixtureClassifier; expected a mixture"),
         (["regressor.npz", "data.csv"], "holds a GaussianMixtureRegressor; expected a mixture"),
         (["folder", "data.csv"], "folder: cannot be read: Is a directory"),
-        (["model.npz", "folder"], "folder: cannot be read: Is a directory"),
+        (["model.npz", "folder"], "path is the folder folder, with no file *.parquet in it"),
         (["model.npz", "empty.csv"], "empty.csv: the file is empty"),
         (["model.npz", "cube.npy"], "holds an array of shape (2, 2, 2)"),
         (["model.npz", "-"], "standard input: the file is empty"),

@@ -23,6 +23,7 @@ from fastgmm import (
     persistence,
 )
 from fastgmm.datasets import load_faithful
+from fastgmm.model import STRUCTURES
 from fastgmm.persistence import ModelFileError, load, read_training, save
 
 MODELS = Path(__file__).parent / "data" / "models"
@@ -57,6 +58,12 @@ def fitted(case, X):
         "classifier": lambda: GaussianMixtureClassifier(2, random_state=0).fit(X, np.where(labels, "long", "short")),
         "detector": lambda: GaussianMixtureOutlierDetector(n_simulations=500, random_state=0).fit(X),
         "regressor": lambda: GaussianMixtureRegressor(2, random_state=0).fit(X[:, :1], X[:, 1]),
+        "stream": lambda: GaussianMixture(2, random_state=0).partial_fit(X[:136]).partial_fit(X[136:]),
+        "bayesian stream": lambda: (
+            BayesianGaussianMixture(n_components=3, random_state=0).partial_fit(X[:136]).partial_fit(X[136:])
+        ),
+        "student": lambda: BayesianGaussianMixture(n_components=2, predictive="student-t", random_state=0).fit(X),
+        "one component": lambda: GaussianMixtureOutlierDetector(1, contamination=0.1).fit(X),
         "search": lambda: GaussianMixtureSearch(range(1, 4), ["EEE", "VVV"], random_state=0).fit(X),
     }
     return makers[case]()
@@ -64,7 +71,7 @@ def fitted(case, X):
 
 CASES = [
     *("full", "tied", "diag", "spherical", "family", "float32", "labels", "frame", "noise", "given", "bayesian"),
-    *("classifier", "detector", "regressor", "search"),
+    *("classifier", "detector", "regressor", "search", "stream", "bayesian stream", "student", "one component"),
 ]
 
 
@@ -102,6 +109,29 @@ def test_a_model_comes_back_the_same_in_everything(case, X, path):
             assert_array_equal(getattr(again, method)(rows), getattr(model, method)(rows))
     if hasattr(model, "sample") and case != "regressor":  # whose sample is one of targets
         assert_array_equal(again.sample(50, random_state=1)[0], model.sample(50, random_state=1)[0])
+
+
+@pytest.mark.parametrize("family", [name for name in STRUCTURES if name not in ("E", "V")])
+def test_every_family_predicts_the_same_after_a_load(family, X, path):
+    model = GaussianMixture(2, covariance_type=family, random_state=0, max_iter=500).fit(X)
+    save(model, path)
+    assert_array_equal(load(path).predict_proba(X), model.predict_proba(X))
+    assert_array_equal(load(path).score_samples(X), model.score_samples(X))
+
+
+@pytest.mark.parametrize("family", ["E", "V"])
+def test_families_of_one_feature_predict_the_same_after_a_load(family, X, path):
+    model = GaussianMixture(2, covariance_type=family, random_state=0).fit(X[:, 1:])
+    save(model, path)
+    assert_array_equal(load(path).predict_proba(X[:, 1:]), model.predict_proba(X[:, 1:]))
+
+
+@pytest.mark.parametrize("case", ["stream", "bayesian stream"])
+def test_a_stream_goes_on_where_it_was(case, X, path):
+    model = fitted(case, X)
+    save(model, path)
+    again = load(path)
+    assert_array_equal(again.partial_fit(X[:50]).means_, model.partial_fit(X[:50]).means_)
 
 
 def test_every_public_estimator_can_be_saved():
@@ -239,7 +269,7 @@ def test_a_folder_is_refused(tmp_path):
 # Files of earlier versions.
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "search", "bayesian"])
+@pytest.mark.parametrize("kind", ["gaussian", "search", "bayesian", "stream", "classifier", "detector"])
 @pytest.mark.parametrize("version", range(1, persistence.FORMAT_VERSION + 1))
 def test_files_of_every_version_predict_what_they_predicted(version, kind, X):
     model = load(MODELS / f"version{version}_{kind}.npz")
@@ -247,6 +277,13 @@ def test_files_of_every_version_predict_what_they_predicted(version, kind, X):
     assert model.predict(X).tolist() == expected["labels"]
     # Sums of exponentials over another instruction set differ in the last places.
     assert_allclose(model.score_samples(X), expected["log_density"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("version", range(1, persistence.FORMAT_VERSION + 1))
+def test_regressors_of_every_version_predict_what_they_predicted(version, X):
+    model = load(MODELS / f"version{version}_regressor.npz")
+    expected = json.loads((MODELS / f"version{version}_expected.json").read_text())["regressor"]
+    assert_allclose(model.predict(X[:, :1]), expected["predicted"], rtol=1e-10)
 
 
 def test_a_newer_version_is_refused_with_the_remedy(X, path):

@@ -1,0 +1,125 @@
+"""From JSON and arrays back to an estimator; whatever a file says is checked before it is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.persistence.errors import ModelFileError
+from fastgmm.persistence.registry import ESTIMATORS, RECORDS, SCALARS, class_of, is_attribute
+
+__all__ = ["Decoder"]
+
+
+class Decoder:
+    """The inverse of `Encoder`."""
+
+    def __init__(self, arrays: list[np.ndarray]) -> None:
+        self.arrays = arrays
+
+    def decode(self, value: Any) -> Any:
+        """Return the value that was encoded."""
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "estimator" in value:
+            return self._estimator(value)
+        if "record" in value:
+            return self._record(value)
+        ((tag, held),) = value.items()
+        if tag == "float":
+            return float(held)
+        if tag == "numpy_str":
+            return np.str_(held)
+        if tag == "scalar":
+            return self._scalar(*held)
+        if tag == "scalars":
+            return list(self._member(held))
+        if tag == "array":
+            return self._member(held)
+        if tag == "objects":
+            shape, items = held
+            out = np.empty(len(items), dtype=object)
+            out[:] = [self.decode(item) for item in items]
+            return out.reshape(shape)
+        if tag == "tuple":
+            return tuple(self.decode(item) for item in held)
+        if tag == "dict":
+            return {self.decode(key): self.decode(item) for key, item in held}
+        if tag == "range":
+            return range(*held)
+        if tag == "random_state":
+            return self._random_state(*held)
+        raise ModelFileError(f"a damaged fastgmm model: unknown kind of value {tag!r}")
+
+    def _member(self, i: Any) -> np.ndarray:
+        if type(i) is not int or not 0 <= i < len(self.arrays):
+            raise ModelFileError(f"a damaged fastgmm model: there is no array {i!r}")
+        return self.arrays[i]
+
+    def _scalar(self, dtype: str, value: Any) -> Any:
+        if dtype not in SCALARS:
+            raise ModelFileError(f"a damaged fastgmm model: unknown type of number {dtype!r}")
+        return np.dtype(dtype).type(self.decode(value))
+
+    def _random_state(self, key: int, position: int, has_gauss: int, gauss: float) -> np.random.RandomState:
+        state = np.random.RandomState()
+        state.set_state(("MT19937", self._member(key), position, has_gauss, gauss))
+        return state
+
+    def _record(self, value: dict) -> Any:
+        name = value["record"]
+        if name not in RECORDS:
+            raise ModelFileError(f"holds a {name!r}; expected one of {', '.join(RECORDS)}: upgrade fastgmm")
+        return class_of(name, RECORDS)(**{key: self.decode(held) for key, held in value["fields"].items()})
+
+    def _estimator(self, value: dict) -> Any:
+        name = value["estimator"]
+        if name not in ESTIMATORS:
+            raise ModelFileError(f"holds a {name!r}; expected one of {', '.join(ESTIMATORS)}: upgrade fastgmm")
+        cls = class_of(name, ESTIMATORS)
+        parameters = {key: self.decode(held) for key, held in value["parameters"].items()}
+        unknown = sorted(set(parameters) - set(cls._get_param_names()))  # type: ignore[attr-defined]
+        if unknown:
+            raise ModelFileError(f"{name} has no parameter {', '.join(unknown)} in this fastgmm: upgrade fastgmm")
+        model = cls(**parameters)
+        for key, held in value["attributes"].items():
+            if not is_attribute(key, cls):
+                raise ModelFileError(f"a damaged fastgmm model: {key!r} is not the name of a fitted attribute")
+            model.__dict__[key] = self.decode(held)
+        _check_mixture(model)
+        return model
+
+
+def _check_mixture(model: Any) -> None:
+    """Raise ModelFileError unless the parts of a fitted mixture fit together: kernels trust shapes."""
+    if not hasattr(model, "means_"):
+        return
+    means = model.means_
+    if not isinstance(means, np.ndarray) or means.ndim != 2:
+        raise ModelFileError("a damaged fastgmm model: means_ is not a matrix")
+    n_components, n_features = means.shape
+    shapes = {
+        "full": (n_components, n_features, n_features),
+        "tied": (n_features, n_features),
+        "diag": (n_components, n_features),
+        "spherical": (n_components,),
+    }
+    kernel = model._structure.kernel if hasattr(model, "_structure") else model._kernel
+    expected = {"weights_": (n_components,), "means_": means.shape}
+    expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), shapes[kernel])
+    if hasattr(model, "precisions_"):
+        expected["precisions_"] = shapes[kernel]
+    for name, shape in expected.items():
+        part = getattr(model, name, None)
+        if not isinstance(part, np.ndarray) or part.dtype.kind != "f" or part.shape != shape:
+            raise ModelFileError(
+                f"a damaged fastgmm model: {name} has shape {getattr(part, 'shape', None)}; expected {shape} for "
+                f"{n_components} components and {n_features} features"
+            )
+    if getattr(model, "n_features_in_", n_features) != n_features:
+        raise ModelFileError(
+            f"a damaged fastgmm model: n_features_in_ is {model.n_features_in_}; means_ has {n_features} columns"
+        )

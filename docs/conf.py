@@ -1,0 +1,114 @@
+"""Sphinx configuration; `bash ci/docs.sh` builds the pages, runs the gallery and turns every warning into an error."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+import fastgmm
+
+project = "fastgmm"
+author = "The fastgmm developers"
+copyright = "The fastgmm developers"
+version = release = fastgmm.__version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+# The pages need no network: neither to be built, nor (no MathJax, no web fonts) to be read.
+extensions = [
+    "command_output",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "gallery", "auto_gallery/*.py", "auto_gallery/*.ipynb"]
+suppress_warnings = ["config.cache"]  # the gallery's settings hold functions, which cannot be cached
+
+# Markdown.
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# The reference: one page per class with all its methods, from numpydoc docstrings.
+autosummary_generate = True
+autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+numpydoc_validation_checks = {"GL01", "GL06", "GL07", "PR02", "SS01", "SS02", "SS03", "SS04", "SS05"}
+numpydoc_validation_exclude = {r"fastgmm\.set_config$"}  # its keywords are named in the text
+
+# Added by scikit-learn to every estimator; metadata routing is its subject, not this package's.
+ROUTING = {
+    "get_metadata_routing",
+    "set_fit_request",
+    "set_partial_fit_request",
+    "set_predict_request",
+    "set_score_request",
+}
+
+
+def leave_out(app, kind, name, value, skip, options):
+    """Leave scikit-learn's routing out of the reference."""
+    return True if name in ROUTING else None
+
+
+# The gallery: runs at build, one picture or more for each example.
+matplotlib.use("agg")
+
+
+def plain_pictures(gallery_conf, fname):
+    """Begin each example with the same picture settings; a warning in it is an error."""
+    plt.rcdefaults()
+    plt.rcParams.update({"figure.dpi": 100, "figure.constrained_layout.use": True, "axes.grid": False})
+    warnings.simplefilter("error")
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "filename_pattern": r"plot_",
+    "abort_on_example_error": True,
+    "reset_modules": (plain_pictures,),
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "min_reported_time": 3600,
+    "write_computation_times": False,
+    "copyfile_regex": r"",
+}
+
+# The look.
+html_theme = "pydata_sphinx_theme"
+html_title = "fastgmm"
+html_static_path = ["_static"]
+html_css_files = ["fastgmm.css"]
+html_favicon = "_static/mark.svg"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "fastgmm", "image_light": "_static/mark.svg", "image_dark": "_static/mark.svg"},
+    "show_toc_level": 2,
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "monokai",
+}
+html_sidebars = {"index": []}
+
+
+def setup(app):
+    """Connect what autodoc asks before it shows a member."""
+    app.connect("autodoc-skip-member", leave_out)

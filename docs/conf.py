@@ -84,6 +84,8 @@ sphinx_gallery_conf = {
     "min_reported_time": 3600,
     "write_computation_times": False,
     "copyfile_regex": r"",
+    "capture_repr": (),
+    "within_subsection_order": "gallery_order.by_use",
 }
 
 # The look.

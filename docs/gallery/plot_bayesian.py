@@ -32,8 +32,9 @@ def fitted(concentration, seed=0, **options):
 
 
 # %%
-# The concentration is how ready the prior is to use more components, and each start may end in an optimum of its own.
-# `elbo_`, the complete evidence lower bound, is comparable among all of them: it says which answer the data support.
+# The concentration is how ready the prior is to use more components, and each start may end
+# in an optimum of its own. `elbo_`, the complete evidence lower bound, is comparable among
+# all of them: it says which answer the data support.
 
 concentrations = [1e-3, 1e-1, 10.0, 100.0]
 print("concentration   components (of five starts)    best evidence bound (nats)")
@@ -41,21 +42,30 @@ best = {}
 for c in concentrations:
     models = [fitted(c, seed) for seed in range(5)]
     best[c] = max(models, key=lambda model: model.elbo_)
-    print(f"{c:13g}   {[model.n_effective_components_ for model in models]!s:28}   {best[c].elbo_:.1f}")
+    print(
+        f"{c:13g}   {[model.n_effective_components_ for model in models]!s:28}   {best[c].elbo_:.1f}"
+    )
 
 best_of_all = max(best.values(), key=lambda model: model.elbo_)
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.2))
 plot_clusters(best_of_all, Z, names=["eruption (sd)", "waiting (sd)"], ax=axes[0])
 for i, (c, model) in enumerate(best.items()):
     weights = np.sort(model.weights_)[::-1]
-    axes[1].bar(np.arange(1, 11) + 0.2 * (i - 1.5), weights, width=0.2, label=f"concentration {c:g}")
-axes[1].set(xlabel="component, largest first", ylabel="posterior mean of its weight", xticks=range(1, 11))
-axes[1].legend()
+    axes[1].bar(
+        np.arange(1, 11) + 0.2 * (i - 1.5), weights, width=0.2, label=f"concentration {c:g}"
+    )
+axes[1].set(
+    xlabel="component, largest first",
+    ylabel="posterior mean of its weight",
+    xticks=range(1, 11),
+    yscale="log",
+)
+axes[1].legend(fontsize=9)
 
 # %%
-# What is gained over maximum likelihood is honesty with few rows: the predictive density of a new eruption knows that
-# means and covariances are uncertain. Learnt from 10 to 100 eruptions, the log density of the
-# others:
+# What is gained over maximum likelihood is honesty with few rows: the predictive density of
+# a new eruption knows that means and covariances are uncertain. Learnt from 10 to 100
+# eruptions, the log density of the others:
 
 few = np.random.default_rng(0).permutation(len(Z))
 for n in (10, 20, 50, 100):
@@ -66,11 +76,14 @@ for n in (10, 20, 50, 100):
             n_components=2, max_iter=5000, n_init=3, random_state=0, predictive=predictive
         )
         scores.append(model.fit(train).score(rest))
-    print(f"{n:3d} eruptions: expected log density {scores[0]:.3f}, Student-t predictive {scores[1]:.3f} nats per row")
+    print(
+        f"{n:3d} eruptions: expected log density {scores[0]:.3f}, Student-t predictive {scores[1]:.3f} nats per row"
+    )
 
 # %%
-# **What to conclude.** Here two components keep rows at every concentration over five orders of magnitude and from every
-# start, so the number can be relied on; where they disagree, `elbo_` is the judge, and a number reported without it
-# means little. The prior still shows in the weights: at a large concentration empty components are promised a share of
-# future rows. For scores of new rows use ``predictive="student-t"``, which is a normalised density and much better
-# with few rows per component.
+# **What to conclude.** Here two components keep rows at every concentration over five
+# orders of magnitude and from every start, so the number can be relied on; where they
+# disagree, `elbo_` is the judge, and a number reported without it means little. The prior
+# shows in the weights of the empty ones: the larger the concentration, the more future rows
+# they are promised. For scores of new rows use ``predictive="student-t"``, which is a
+# normalised density and much better with few rows per component.

@@ -10,9 +10,9 @@ weeks on file and mean spending of a repeat purchase.
 """
 
 # %%
-# Three questions describe a customer: how often, how long ago, for how much? The first and the last are times and
-# amounts that vary by factors, so their logarithm is modelled; all three are standardised, so that none counts more
-# because of its unit.
+# Three questions describe a customer: how often, how long ago, for how much? The first and
+# the last are times and amounts that vary by factors, so their logarithm is modelled; all
+# three are standardised, so that none counts more because of its unit.
 
 from importlib.metadata import distribution
 
@@ -36,22 +36,34 @@ customers = pd.DataFrame(
     }
 )
 features = customers[["weeks between", "weeks silent", "dollars each"]].copy()
-features[["weeks between", "dollars each"]] = np.log(features[["weeks between", "dollars each"]])
+features[["weeks between", "dollars each"]] = np.log(
+    features[["weeks between", "dollars each"]]
+)
 scaler = StandardScaler().fit(features)
 Z = scaler.transform(features)
 
 # %%
-# How many segments, and of which shape? The search fits one to eight components with each of mclust's fourteen
-# covariance families, 112 candidates, and keeps the one of lowest BIC.
+# How many segments, and of which shape? The search fits one to eight components with each
+# of mclust's fourteen covariance families, 112 candidates, and keeps the one of lowest BIC.
 
 search = GaussianMixtureSearch(n_components=range(1, 9), random_state=0).fit(Z)
 table = pd.DataFrame(search.results_).sort_values("bic")
-print(table[["n_components", "covariance_type", "bic", "icl"]].head(5).round(1).to_string(index=False))
-print("lowest ICL:", table.sort_values("icl").iloc[0][["n_components", "covariance_type"]].tolist())
+print(
+    table[["n_components", "covariance_type", "bic", "icl"]]
+    .head(5)
+    .round(1)
+    .to_string(index=False)
+)
+print(
+    "lowest ICL:",
+    table.sort_values("icl").iloc[0][["n_components", "covariance_type"]].tolist(),
+)
 
 fig, ax = plt.subplots(figsize=(7, 4.5))
 plot_criteria(search, ax=ax)
-ax.legend(ncols=2, fontsize=8, title=ax.get_legend().get_title().get_text(), title_fontsize=8)
+ax.legend(
+    ncols=2, fontsize=8, title=ax.get_legend().get_title().get_text(), title_fontsize=8
+)
 
 # %%
 # What the segments are, in the customers' own units (medians), sorted by what they spent:
@@ -66,15 +78,19 @@ profile["certain"] = pd.Series(model.predict_proba(Z).max(axis=1)).groupby(segme
 print(profile.sort_values("share of sales", ascending=False).round(2).to_string())
 
 fig, axes = plt.subplots(3, 3, figsize=(9, 8.5))
-plot_pairs(model, Z, names=["log weeks between", "weeks silent", "log dollars each"], ax=axes)
+plot_pairs(
+    model, Z, names=["log weeks between", "weeks silent", "log dollars each"], ax=axes
+)
 fig.suptitle("Standardised; + marks a segment's mean, ellipses hold 50% and 95% of it")
 
 # %%
-# **What to conclude.** One segment of fewer than a tenth of the customers bought last week and brings over a fifth of
-# the sales: keep it, no discount needed. The customers who once came back at once and have been silent for thirty
-# weeks spent nearly as much per purchase as the best: they are the ones to write to. One segment bought a single cheap
-# record each; a letter costs more than it would return.
+# **What to conclude.** One segment of fewer than a tenth of the customers bought last week
+# and brings over a fifth of the sales: keep it, no discount needed. The customers who once
+# came back at once and have been silent for thirty weeks spent nearly as much per purchase
+# as the best: they are the ones to write to. One segment bought a single cheap record each;
+# a letter costs more than it would return.
 #
-# The column "certain" is the mean probability of the most probable segment, and ICL, which punishes overlap, prefers
-# fewer segments: these are regions of a continuum rather than species. So rank customers by ``predict_proba`` instead
-# of treating everyone in a segment alike, and do not read much into a border between two of them.
+# The column "certain" is the mean probability of the most probable segment, and ICL, which
+# punishes overlap, prefers fewer segments: these are regions of a continuum rather than
+# species. So rank customers by ``predict_proba`` instead of treating everyone in a segment
+# alike, and do not read much into a border between two of them.

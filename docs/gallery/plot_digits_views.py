@@ -15,20 +15,26 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_rand_score
 
 from fastgmm import GaussianMixture
-from fastgmm.plotting import plot_clusters
 
 X, y = load_digits(return_X_y=True)
 pca = PCA(20, random_state=0).fit(X)
 Z = pca.transform(X)
 ratio = pca.explained_variance_ratio_
-print(f"20 of 64 directions hold {ratio.sum():.0%} of the variance, the first two {ratio[:2].sum():.0%}")
-print(f"variances along them: {pca.explained_variance_.max():.0f} to {pca.explained_variance_.min():.0f}")
+print(
+    f"20 of 64 directions hold {ratio.sum():.0%} of the variance, the first two {ratio[:2].sum():.0%}"
+)
+print(
+    f"variances along them: {pca.explained_variance_.max():.0f} to {pca.explained_variance_.min():.0f}"
+)
 
 # %%
-# Ten full covariances in 20 dimensions are 2309 parameters for 1797 rows, so the covariances are kept from collapsing
-# by `reg_covar`, in squared units of the data: here one, where the directions kept have variances of 11 and more.
+# Ten full covariances in 20 dimensions are 2309 parameters for 1797 rows, so the
+# covariances are kept from collapsing by `reg_covar`, in squared units of the data: here
+# one, where the directions kept have variances of 11 and more.
 
-model = GaussianMixture(10, reg_covar=1.0, init_params="multistart", n_init=5, random_state=0).fit(Z)
+model = GaussianMixture(
+    10, reg_covar=1.0, init_params="multistart", n_init=5, random_state=0
+).fit(Z)
 groups = model.predict(Z)
 centres = pca.inverse_transform(model.means_)
 fig, axes = plt.subplots(1, 10, figsize=(10, 1.5))
@@ -38,23 +44,29 @@ for ax, centre, weight in zip(axes, centres, model.weights_, strict=True):
     ax.set_title(f"{weight:.0%}", fontsize=9)
 
 # %%
-# Two pictures of the same components. PCA is linear, so ellipses stay ellipses, but the first two directions hold less
-# than a third of the variance and groups lie on top of each other. t-SNE keeps neighbours together and has no ellipses:
-# sizes of islands and distances between them mean nothing. Dots are coloured by component in both; large dots are rows
-# whose component is less certain than 90%.
+# Two pictures of the same components. PCA is linear: distances mean something, but the
+# first two directions hold less than a third of the variance, and groups lie on top of each
+# other. t-SNE keeps neighbours together: groups come apart, but sizes of islands and
+# distances between them mean nothing. Both are coloured and numbered by component; rows
+# whose component is less certain than 90% are large.
 
 shown = np.random.default_rng(0).permutation(len(Z))[:700]
-plane = TSNE(init="pca", perplexity=25, max_iter=400, random_state=0).fit_transform(Z[shown])
-fig, axes = plt.subplots(1, 2, figsize=(12, 5.6))
-plot_clusters(model, Z[shown], view="pca", legend=False, ax=axes[0])
-axes[0].set_title("PCA, with the ellipses of the components")
+plane = TSNE(init="pca", perplexity=25, max_iter=400, random_state=0).fit_transform(
+    Z[shown]
+)
 unsure = model.predict_proba(Z[shown]).max(axis=1) < 0.9
 colours = plt.get_cmap("tab10")(groups[shown])
-axes[1].scatter(*plane[~unsure].T, c=colours[~unsure], s=12, lw=0)
-axes[1].scatter(*plane[unsure].T, c=colours[unsure], s=60, lw=0.8, edgecolors="black")
-for k in range(10):
-    axes[1].annotate(str(k), np.median(plane[groups[shown] == k], axis=0), fontsize=14, weight="bold")
-axes[1].set(title="t-SNE, coloured by component", xticks=[], yticks=[])
+fig, axes = plt.subplots(1, 2, figsize=(12, 5.6))
+for ax, rows in zip(axes, (Z[shown, :2], plane), strict=True):
+    ax.scatter(*rows[~unsure].T, c=colours[~unsure], s=12, lw=0)
+    ax.scatter(*rows[unsure].T, c=colours[unsure], s=60, lw=0.8, edgecolors="black")
+    for k in range(10):
+        place = np.median(rows[groups[shown] == k], axis=0)
+        ax.annotate(str(k), place, fontsize=14, weight="bold", ha="center", va="center")
+    ax.set(xticks=[], yticks=[])
+axes[0].set_title("first two principal components")
+axes[1].set_title("t-SNE")
+print(f"rows less certain than 90%: {unsure.sum()} of {len(unsure)}")
 
 # %%
 # Against the labels (adjusted Rand index; 1 is agreement, 0 is chance):
@@ -63,10 +75,13 @@ kmeans = KMeans(10, n_init=10, random_state=0).fit_predict(Z)
 print(f"k-means in 20 dimensions:     {adjusted_rand_score(y, kmeans):.2f}")
 print(f"mixture in 20 dimensions:     {adjusted_rand_score(y, groups):.2f}")
 on_plane = GaussianMixture(10, init_params="multistart", random_state=0).fit_predict(plane)
-print(f"mixture in the t-SNE plane:   {adjusted_rand_score(y[shown], on_plane):.2f} (of the 700 rows shown)")
+print(
+    f"mixture in the t-SNE plane:   {adjusted_rand_score(y[shown], on_plane):.2f} (of the 700 rows shown)"
+)
 
 # %%
-# **What to conclude.** Cluster in the PCA space and look in the t-SNE plane. Covariances are worth having: digits vary
-# in their own directions, and k-means, which gives each group the same round shape, agrees less with the truth. A
-# mixture fitted in the t-SNE plane agrees well here, because t-SNE pulls groups apart, but it cannot score new rows,
-# its densities mean nothing, and another seed or perplexity gives other islands.
+# **What to conclude.** Cluster in the PCA space and look in the t-SNE plane. Covariances
+# are worth having: digits vary in their own directions, and k-means, which gives each group
+# the same round shape, agrees less with the truth. A mixture fitted in the t-SNE plane
+# agrees well here, because t-SNE pulls groups apart, but it cannot score new rows, its
+# densities mean nothing, and another seed or perplexity gives other islands.

@@ -17,39 +17,58 @@ from fastgmm import GaussianMixture, GaussianMixtureSearch
 returns = 100 * np.log(sp500.load()["Adj Close"]).diff().dropna()
 X = returns.to_numpy()[:, None]
 years = 1 / (252 * stats.norm(X.mean(), X.std()).cdf(-5))
-print(f"{len(X)} days, {(X < -5).sum()} falls by more than 5%; by one Gaussian, one in {years:.0f} years")
+print(
+    f"{len(X)} days, {(X < -5).sum()} falls by more than 5%; by one Gaussian, one in {years:.0f} years"
+)
 
 # %%
-# How many regimes? BIC of one to six components with variances of their own; the returns are cut at their quantiles
-# to start.
+# How many regimes? BIC of one to six components with variances of their own; the returns
+# are cut at their quantiles to start.
 
-search = GaussianMixtureSearch(n_components=range(1, 7), covariance_type="V", random_state=0).fit(X)
+search = GaussianMixtureSearch(
+    n_components=range(1, 7), covariance_type="V", random_state=0
+).fit(X)
 for k, bic in zip(search.results_["n_components"], search.results_["bic"], strict=True):
     print(f"{k} components: BIC {bic:.0f}")
 model = search.best_estimator_
 order = np.argsort(model.covariances_)
 print("\nregime     share of days    mean (%)    sd (%)")
 for name, k in zip(("calm", "usual", "turbulent", "fourth"), order, strict=False):
-    print(f"{name:10} {model.weights_[k]:12.1%} {model.means_[k, 0]:11.2f} {np.sqrt(model.covariances_[k]):9.2f}")
+    print(
+        f"{name:10} {model.weights_[k]:12.1%} {model.means_[k, 0]:11.2f} {np.sqrt(model.covariances_[k]):9.2f}"
+    )
 
 # %%
-# Regimes differ in spread and hardly in mean, so it is risk they tell, not direction. Tails, on a logarithmic scale:
+# Regimes differ in spread and hardly in mean, so it is risk they tell, not direction.
+# Tails, on a logarithmic scale:
 
 grid = np.linspace(-10, 10, 801)
 fig, ax = plt.subplots(figsize=(8, 4.2))
 ax.hist(X[:, 0], bins=np.arange(-10, 11.5, 0.25), density=True, color="0.8", label="days")
-ax.plot(grid, stats.norm(X.mean(), X.std()).pdf(grid), color="#d55e00", ls="--", label="one Gaussian")
+ax.plot(
+    grid,
+    stats.norm(X.mean(), X.std()).pdf(grid),
+    color="#d55e00",
+    ls="--",
+    label="one Gaussian",
+)
 ax.plot(grid, np.exp(model.score_samples(grid[:, None])), color="#0072b2", label="mixture")
 ax.set(yscale="log", ylim=(2e-4, 1), xlabel="return of a day (%)", ylabel="density")
 ax.legend()
 
 # %%
-# Does it hold out of sample? Fit to the first ten years, and judge the last ten by the mean log density of a day and by
-# how many days fell below the 1% quantile that each model promised. Student's t has fat tails from one more parameter,
-# so it is the one to beat.
+# Does it hold out of sample? Fit to the first ten years, and judge the last ten by the mean
+# log density of a day and by how many days fell below the 1% quantile that each model
+# promised. Student's t has fat tails from one more parameter, so it is the one to beat.
 
 first, last = X[: len(X) // 2], X[len(X) // 2 :]
-past = GaussianMixture(model.n_components, covariance_type="V", init_params="multistart", tol=1e-7, max_iter=1000)
+past = GaussianMixture(
+    model.n_components,
+    covariance_type="V",
+    init_params="multistart",
+    tol=1e-7,
+    max_iter=1000,
+)
 past.set_params(random_state=0).fit(first)
 drawn = past.sample(400_000)[0][:, 0]
 t = stats.t(*stats.t.fit(first[:, 0]))
@@ -60,10 +79,13 @@ for name, density, quantile in (
     ("mixture", past.score(last), np.quantile(drawn, 0.01)),
 ):
     below = (last < quantile).mean()
-    print(f"{name:13} {density:.3f} nats per day; 1% quantile {quantile:.2f}%, and {below:.2%} of the days fell below")
+    print(
+        f"{name:13} {density:.3f} nats per day; 1% quantile {quantile:.2f}%, and {below:.2%} of the days fell below"
+    )
 
 # %%
-# When was it turbulent? The share of each month's days that belong to the regime of the largest spread:
+# When was it turbulent? The share of each month's days that belong to the regime of the
+# largest spread:
 
 turbulent = returns.copy()
 turbulent[:] = model.predict_proba(X)[:, order[-1]]
@@ -76,11 +98,14 @@ axes[1].set(ylabel="turbulent share\nof the month's days", ylim=(0, 1))
 
 shuffled = np.random.default_rng(0).permutation(turbulent.to_numpy())
 for name, values in (("in order", turbulent.to_numpy()), ("shuffled", shuffled)):
-    print(f"correlation of a day's turbulence with the day before, {name}: {np.corrcoef(values[1:], values[:-1])[0, 1]:.2f}")
+    print(
+        f"correlation of a day's turbulence with the day before, {name}: {np.corrcoef(values[1:], values[:-1])[0, 1]:.2f}"
+    )
 
 # %%
-# **What to conclude.** Returns are a mixture of spreads about nearly the same mean: use it for tail risk and for
-# drawing scenarios, not for betting on a direction. Out of sample it is far ahead of one Gaussian and about level with
-# Student's t; what it adds is the name of the regime. The mixture treats days as exchangeable, yet turbulence comes in
-# runs, as 2000 to 2003, 2008 and 2011 show: to forecast tomorrow's regime, use a hidden Markov or GARCH model that
-# knows the order of days.
+# **What to conclude.** Returns are a mixture of spreads about nearly the same mean: use it
+# for tail risk and for drawing scenarios, not for betting on a direction. Out of sample it
+# is far ahead of one Gaussian and about level with Student's t; what it adds is the name of
+# the regime. The mixture treats days as exchangeable, yet turbulence comes in runs, as 2000
+# to 2003, 2008 and 2011 show: to forecast tomorrow's regime, use a hidden Markov or GARCH
+# model that knows the order of days.

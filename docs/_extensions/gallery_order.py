@@ -1,0 +1,21 @@
+"""The order of the gallery: what most come for first."""
+
+ORDER = (
+    "customer_segments",
+    "choosing_k",
+    "image_segmentation",
+    "digits_views",
+    "anomalies",
+    "semi_supervised",
+    "density_and_sampling",
+    "regression",
+    "market_regimes",
+    "speakers",
+    "bayesian",
+)
+
+
+def by_use(name):
+    """Return the place of an example, by its file's name; unlisted ones come last."""
+    stem = name.removeprefix("plot_").removesuffix(".py")
+    return (ORDER.index(stem) if stem in ORDER else len(ORDER), stem)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The README's second command, then what users never run: other installs, lint, types.
+# The README's second command, then what users never run: lint, types, the pages, other installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash ci/test.sh
 bash ci/lint.sh
+bash ci/docs.sh
 bash ci/packages.sh

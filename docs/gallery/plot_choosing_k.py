@@ -89,9 +89,8 @@ for n in (3, 2, 1):
         f"{n} clusters: entropy {merged.entropies[n - 1]:.2f} nats, components {merged.cluster_of_component(n)}"
     )
 for n in (3, 2):
-    print(
-        f"{n} clusters against the three species: adjusted Rand index {adjusted_rand_score(species, merged.labels(n)):.2f}"
-    )
+    agreement = adjusted_rand_score(species, merged.labels(n))
+    print(f"{n} clusters against the three species: adjusted Rand index {agreement:.2f}")
 
 # %%
 # **What to conclude.** One species is apart and two overlap. So "two groups that can be

@@ -97,10 +97,9 @@ axes[1].fill_between(monthly.index, monthly, color="#d55e00", step="mid", lw=0)
 axes[1].set(ylabel="turbulent share\nof the month's days", ylim=(0, 1))
 
 shuffled = np.random.default_rng(0).permutation(turbulent.to_numpy())
+print("correlation of a day's turbulence with that of the day before")
 for name, values in (("in order", turbulent.to_numpy()), ("shuffled", shuffled)):
-    print(
-        f"correlation of a day's turbulence with the day before, {name}: {np.corrcoef(values[1:], values[:-1])[0, 1]:.2f}"
-    )
+    print(f"  {name}: {np.corrcoef(values[1:], values[:-1])[0, 1]:.2f}")
 
 # %%
 # **What to conclude.** Returns are a mixture of spreads about nearly the same mean: use it

@@ -6,9 +6,12 @@ One mixture per speaker is the classical recogniser of voices: cut speech into f
 describe each by its cepstrum, fit a mixture to the frames of each speaker, and name the speaker whose mixture gives an
 utterance the highest likelihood.
 
-**Real voices.** `sktime` ships not the recordings of nine men saying two Japanese vowels but what was computed from
-them: 640 utterances of 7 to 29 frames, each 12 cepstral coefficients from linear prediction [1]_. **From sound to features.** The second part computes mel-frequency cepstra (MFCC) from waveforms
-with SciPy alone; its voices are synthesised.
+**Real voices.** `sktime` ships not the recordings of nine men saying two Japanese vowels but what
+was computed from them: 640 utterances of 7 to 29 frames, each 12 cepstral coefficients from linear
+prediction [1]_.
+
+**From sound to features.** The second part computes mel-frequency cepstra (MFCC) from waveforms with
+SciPy alone; its voices are synthesised.
 
 .. [1] Kudo, Toyama and Shimbo, "Multidimensional curve classification using passing-through regions", Pattern
    Recognition Letters 20 (1999). Data: UCI repository, "Japanese Vowels".

@@ -65,11 +65,16 @@ def leave_out(app, kind, name, value, skip, options):
 matplotlib.use("agg")
 
 
-def plain_pictures(gallery_conf, fname):
-    """Begin each example with the same picture settings; a warning in it is an error."""
+FILTERS = warnings.filters[:]
+
+
+def plain_pictures(gallery_conf, fname, when):
+    """Begin each example with the same picture settings; a warning in it, and in it alone, is an error."""
     plt.rcdefaults()
     plt.rcParams.update({"figure.dpi": 100, "figure.constrained_layout.use": True, "axes.grid": False})
-    warnings.simplefilter("error")
+    warnings.filters[:] = FILTERS
+    if when == "before":
+        warnings.simplefilter("error")
 
 
 sphinx_gallery_conf = {
@@ -78,6 +83,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
     "reset_modules": (plain_pictures,),
+    "reset_modules_order": "both",
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,

@@ -41,6 +41,16 @@ def test_iris_has_mclusts_model_and_its_runners_up(iris_search):
     assert iris_search.near_ties_[0]["difference"] == pytest.approx(562.5522 - 561.7285, abs=2e-3)
 
 
+def test_numbers_of_the_table_are_pythons_own(iris_search):
+    # NumPy's would be printed as np.float64(0.82).
+    columns = [name for name, values in iris_search.results_.items() if isinstance(values[0], float)]
+    assert {"log_likelihood", "bic", "icl", "aic", "score", "difference"} <= set(columns)
+    for name in columns:
+        assert {type(value) for value in iris_search.results_[name]} <= {float, int}, name
+    assert type(iris_search.best_score_) is float
+    assert type(iris_search.near_ties_[0]["difference"]) is float
+
+
 def test_unbounded_likelihoods_are_reported_and_not_chosen(iris_search):
     results = iris_search.results_
     failures = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -119,14 +120,14 @@ def _measure(candidate, estimator, X, sample_weight, criterion, seed):
     candidate.estimator = estimator
     candidate.n_parameters = n_parameters = estimator._n_parameters()
     candidate.log_likelihood = log_likelihood
-    candidate.bic = -2.0 * log_likelihood + n_parameters * np.log(total)
+    candidate.bic = -2.0 * log_likelihood + n_parameters * math.log(total)
     candidate.aic = -2.0 * log_likelihood + 2.0 * n_parameters
-    candidate.icl = candidate.bic - 2.0 * estimator._log_certainty(X, sample_weight)
+    candidate.icl = candidate.bic - 2.0 * float(estimator._log_certainty(X, sample_weight))
     candidate.converged = bool(estimator.converged_)
     if criterion.name in ("bic", "icl", "aic"):
         candidate.score = getattr(candidate, criterion.name)
     else:
-        candidate.score = criterion.evaluate(estimator, X, sample_weight, seed)
+        candidate.score = float(criterion.evaluate(estimator, X, sample_weight, seed))
 
 
 def _degeneracy(estimator, variances):

@@ -111,10 +111,10 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "pygments_light_style": "tango",
-    "pygments_dark_style": "monokai",
 }
-html_sidebars = {"index": []}
+# Pages that stand alone have no section to navigate.
+ALONE = ("index", "coming_from_scikit_learn", "coming_from_mclust", "how_it_works", "development")
+html_sidebars = {page: [] for page in ALONE}
 
 
 def setup(app):

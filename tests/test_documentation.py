@@ -6,11 +6,14 @@ before them on the page. Code that is not to be run here stands in a fence ``{co
 
 import contextlib
 import doctest
+import importlib
 import io
 import re
 from pathlib import Path
 
 import pytest
+
+import fastgmm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -79,3 +82,27 @@ def test_the_links_of_a_page_lead_to_files(page):
         if not target.startswith(generated) and not (page.parent / target).exists()
     ]
     assert not missing
+
+
+ROOMS = [
+    "",
+    ".callbacks",
+    ".data",
+    ".datasets",
+    ".exceptions",
+    ".inference",
+    ".kernels",
+    ".model",
+    ".plotting",
+    ".selection",
+]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_in_the_reference(room):
+    module = importlib.import_module(fastgmm.__name__ + room)
+    public = {name for name in module.__all__ if callable(getattr(module, name))}
+    listed = set(
+        re.findall(r"^   (?:\w+\.)*(\w+)$", "\n".join(map(Path.read_text, (ROOT / "docs/api").glob("*.rst"))), re.M)
+    )
+    assert not public - listed

@@ -113,7 +113,9 @@ def bounds():
     ax.text(16.0, threshold + 4, "best less ln 2$^{80}$", ha="right", fontsize=9)
     ax.text(16.0, bound[:, -1].max() + 6, "the row's own component", ha="right", fontsize=9, color=BLUE)
     ax.text(0.3, threshold - 140, "crossed: not evaluated further", fontsize=9, color=ORANGE)
-    ax.set(xlabel="columns of the whitened row that were evaluated", ylabel="upper bound of log weight x density (nats)")
+    ax.set(
+        xlabel="columns of the whitened row that were evaluated", ylabel="upper bound of log weight x density (nats)"
+    )
     ax.set(xlim=(0, 16.3), ylim=(threshold - 160, 10))
     keep(fig, "bounds")
 
@@ -123,7 +125,12 @@ def offsets():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=20_000)
     powers = np.arange(0, 9.01, 0.5)
-    errors = {"about the origin, double": [], "about the origin, single": [], "fastgmm, double": [], "fastgmm, single": []}
+    errors = {
+        "about the origin, double": [],
+        "about the origin, single": [],
+        "fastgmm, double": [],
+        "fastgmm, single": [],
+    }
     for power in powers:
         for dtype, name in ((np.float64, "double"), (np.float32, "single")):
             x = (noise + 10.0**power).astype(dtype)

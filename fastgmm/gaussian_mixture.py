@@ -95,6 +95,7 @@ default='kmeans'
     stop_on : {'change', 'gap'}, default='change'
         What `tol` bounds: the change of the mean log-likelihood in an iteration, or the estimated distance to where
         it converges, `log_likelihood_gap_`.
+
     forgetting : float, default=0.0
         Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
         stream drifts, about ``1 / forgetting`` batches are remembered.

@@ -20,9 +20,10 @@ Actions
     ``potentials[j] = sum_n w[n] min(distances[n], |X[n] - candidates[j]|^2)``, written.
 ``update_distances(X, centre, distances, n_threads)``
     ``distances[n] = min(distances[n], |X[n] - centre|^2)`` in place, `centre` of shape (n_features,).
-``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, *written, n_threads)``
-    The M-step where every covariance is free; weights, means, covariances, precisions_cholesky and log_offset are
-    written. Returns whether the estimate exists; where it does not, what was written means nothing.
+``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
+precisions_cholesky, log_offset, n_threads)``
+    The M-step where every covariance is free: the last five are written. Returns whether the estimate exists; where it
+    does not, what was written means nothing.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.

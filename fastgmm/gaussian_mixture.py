@@ -18,7 +18,15 @@ from fastgmm import inference
 from fastgmm.callbacks import unchanged_on_failure
 from fastgmm.data import ArrayRows, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
-from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Run, Start, initial_parameters
+from fastgmm.em import (
+    ACCELERATIONS,
+    STOP_ON,
+    QuasiNewton,
+    Run,
+    Start,
+    initial_parameters,
+    proposal_cost,
+)
 from fastgmm.em.seeding import MAX_ITER, seeded_memberships
 from fastgmm.em.spurious import is_spurious
 from fastgmm.input_validation import check_sample_weight
@@ -320,11 +328,15 @@ default='kmeans'
             prior = default_prior(*pooled_moments(memory), self.n_components, kernel, given)
         return _Checked(Start("kmeans"), prior, None)
 
-    def _run_options(self, checked: _Checked) -> dict:
+    def _run_options(self, checked: _Checked, rows: ArrayRows | None) -> dict:
         if self.acceleration is None or checked.noise is not None:
             return {"stop_on": self.stop_on}
-        # A gap is best known to the accelerator, so it begins as soon as it can.
-        options = {"worthwhile": -math.inf} if self.stop_on == "gap" else {}
+        options = {}
+        if self.stop_on == "gap":
+            # A gap is best known to the accelerator, so it begins as soon as it can.
+            options["worthwhile"] = -math.inf
+        elif rows is not None:
+            options["cost"] = proposal_cost(rows.n_samples, rows.n_features, self.n_components)
         return {"stop_on": self.stop_on, "accelerator": QuasiNewton(self._structure, self.tol, **options)}
 
     def _fitted_state(self) -> State:

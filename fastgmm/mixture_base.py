@@ -121,7 +121,7 @@ class BaseMixture(
         """Return whether a run may win only where no other is left."""
         return False
 
-    def _run_options(self, checked: Any) -> dict[str, Any]:
+    def _run_options(self, checked: Any, rows: ArrayRows | None) -> dict[str, Any]:
         """Return further arguments of `run_em` for one run."""
         return {}
 
@@ -226,7 +226,7 @@ class BaseMixture(
                 bound=self._bound,
                 previous_bound=float(self.lower_bound_) if continued else -np.inf,
                 listener=watch,
-                **self._run_options(checked),
+                **self._run_options(checked, rows if streamed is None else None),
             )
 
         runs: Iterable[Callable[[], Run]] = repeat(one_run, n_runs)

@@ -14,7 +14,7 @@ from fastgmm.data import ArrayRows
 from fastgmm.em.driver import Run, best_run
 from fastgmm.em.grouping import SmallClusters
 from fastgmm.em.multistart import multistart
-from fastgmm.em.split_merge import merge_to, merging_losses, split
+from fastgmm.em.split_merge import merge_to, split
 from fastgmm.em.spurious import is_spurious
 from fastgmm.model import STRUCTURES, MixtureParameters, get_structure
 from fastgmm.model.covariance import factorise
@@ -249,17 +249,6 @@ def test_shared_covariance_stays_in_a_split():
     larger = split(parameters, np.arange(3))
     assert larger.covariances is parameters.covariances
     assert_allclose(merge_to(larger, 3).means, parameters.means, rtol=1e-9)
-
-
-def test_merging_losses_are_zero_for_equal_components_only():
-    parameters = random_parameters("full", 3, 2, np.random.default_rng(0))
-    weights = np.array([0.2, 0.3, 0.5])
-    means, covariances = parameters.means.copy(), parameters.covariances.copy()
-    means[1], covariances[1] = means[0], covariances[0]
-    pairs = np.array([0, 0, 1]), np.array([1, 2, 2])
-    losses = merging_losses(weights, means, covariances, *pairs)
-    assert losses[0] == pytest.approx(0.0, abs=1e-12)
-    assert losses[1:].min() > 0.01
 
 
 def test_search_never_ends_below_its_own_start():

@@ -5,7 +5,7 @@ when to stop; `initialisation` makes the first parameters; `kmeans` is the compi
 the one place that writes progress.
 """
 
-from fastgmm.em.acceleration import ACCELERATIONS, QuasiNewton
+from fastgmm.em.acceleration import ACCELERATIONS, QuasiNewton, proposal_cost
 from fastgmm.em.convergence import STOP_ON
 from fastgmm.em.driver import CountedSource, Run, best_run, run_em
 from fastgmm.em.initialisation import INIT_PARAMS, Start, initial_parameters, initial_statistics
@@ -26,5 +26,6 @@ __all__ = [
     "initial_statistics",
     "kmeans",
     "kmeans_plusplus",
+    "proposal_cost",
     "run_em",
 ]

@@ -13,7 +13,8 @@ one is kept, and falls to a quarter of what failed.
 
 It begins once plain EM is seen to converge slowly: three ratios of successive changes of the log-likelihood in a row
 between a half and one, and at least `WORTHWHILE` more plain passes to the tolerance at the last ratio. Until then, and
-in a fit that needs fewer, the states are plain EM's to the last bit.
+in a fit that needs fewer, the states are plain EM's to the last bit. On few rows a proposal costs more than a pass
+(`proposal_cost`), and more plain passes must be still to come.
 
 Measured against SQUAREM and Anderson's method, also in these coordinates and in this metric: see docs/convergence.md.
 
@@ -40,7 +41,7 @@ from fastgmm.model.parameters import MixtureParameters
 #: Values of the estimators' parameter ``acceleration`` beside None.
 ACCELERATIONS = ("quasi-newton",)
 
-__all__ = ["ACCELERATIONS", "QuasiNewton"]
+__all__ = ["ACCELERATIONS", "QuasiNewton", "proposal_cost"]
 
 #: Pairs of steps and gradient changes kept.
 MEMORY = 10
@@ -49,6 +50,11 @@ SLOW = 0.5
 LINEAR = 3
 #: Plain passes still to come below which acceleration does not begin.
 WORTHWHILE = 10.0
+#: Accelerated passes that `n` plain ones come to are about ``FEWEST + GROWING sqrt(n)``; one for one at `WORTHWHILE`.
+GROWING = 2.0
+FEWEST = WORTHWHILE - GROWING * math.sqrt(WORTHWHILE)
+#: Work in multiply-adds: of a proposal beside its pass, and of a pass beside its rows.
+PROPOSAL_WORK, PASS_WORK = 1e6, 1e5
 #: Longest proposal at first, in lengths of the plain step; what a success multiplies and a failure divides it by.
 ALLOWANCE = GROWTH = 4.0
 SHRINKAGE = 0.25
@@ -56,6 +62,14 @@ SHRINKAGE = 0.25
 LONGEST_PAUSE = 64
 #: Curvature along a step, as a cosine, below which the pair is left out: the function is not concave there.
 LEAST_CURVATURE = 1e-8
+
+
+def proposal_cost(n_samples: float, n_features: int, n_components: int) -> float:
+    """Return about what a proposal costs beside its pass, in passes: 8 for 300 x 2, K=3, a hundredth for 200k x 16.
+
+    It depends on the sizes alone, as the states that a fit goes through must.
+    """
+    return PROPOSAL_WORK / (PASS_WORK + n_samples * n_components * (16.0 + n_features**2))
 
 
 class QuasiNewton:
@@ -68,6 +82,8 @@ class QuasiNewton:
         Of the run, in nats per unit of weight.
     worthwhile : float
         Plain passes still to come from which on acceleration begins; -inf to begin whatever they are.
+    cost : float
+        What a proposal costs beside its pass, in passes; see `proposal_cost`.
 
     Attributes
     ----------
@@ -80,10 +96,13 @@ class QuasiNewton:
         What a plain step would gain by its own length, in nats per unit of weight. NaN while not active.
     """
 
-    def __init__(self, structure: CovarianceStructure, tol: float, worthwhile: float = WORTHWHILE) -> None:
+    def __init__(
+        self, structure: CovarianceStructure, tol: float, worthwhile: float = WORTHWHILE, cost: float = 0.0
+    ) -> None:
         self.structure = structure
         self.tol = tol
         self.worthwhile = worthwhile
+        self.cost = cost
         self.active = False
         self.gap = self.plain_gain = math.nan
         self._bound, self._change, self._n_linear = -math.inf, 0.0, 0
@@ -134,7 +153,11 @@ class QuasiNewton:
         self._change = change
         self._n_linear = self._n_linear + 1 if SLOW < ratio < 1.0 else 0
         if self._n_linear >= LINEAR:
-            self.active = math.log(max(self.tol, 1e-300) / change) <= self.worthwhile * math.log(ratio)
+            to_come = math.log(max(self.tol, 1e-300) / change) / math.log(ratio)
+            accelerated = FEWEST + GROWING * math.sqrt(max(to_come, 0.0))
+            self.active = to_come >= self.worthwhile and (
+                self.worthwhile == -math.inf or to_come >= accelerated * (1.0 + self.cost)
+            )
 
     def _remember(self, moved: np.ndarray, fell: np.ndarray) -> None:
         curvature = float(moved @ fell)

@@ -95,60 +95,26 @@ class SmallClusters:
         The cost of n rows with scatter W is ``n log det((W + V) / n)`` plus ``-2 n log n``; V, the scatter of
         ``n_features + 1`` rows with the small clusters' pooled covariance, keeps groups of few rows comparable.
         """
-        n_kept, n_features = self.means.shape
-        floor = _positive(self.scatter.sum(axis=0) / self.counts.sum() * (n_features + 1.0), self.kernel)
-        counts, means = self.counts.copy(), self.means.copy()
-        scatter = self.scatter + floor
-        group = np.arange(n_kept)
-        alive = np.ones(n_kept, dtype=bool)
-        costs = self._cost(counts, scatter)
-        gains = np.full((n_kept, n_kept), np.inf)
-        first, second = np.triu_indices(n_kept, 1)
-        # Blocks of a few megabytes at most.
-        step = max(1, (1 << 18) // max(1, scatter[0].size))
-        for begin in range(0, len(first), step):
-            i, j = first[begin : begin + step], second[begin : begin + step]
-            gains[i, j] = gains[j, i] = self._gain(counts, means, scatter, costs, floor, i, j)
-        for _ in range(n_kept - n_groups):
-            i, j = divmod(int(gains.argmin()), n_kept)
-            scatter[i] = self._union(counts, means, scatter, floor, i, np.array([j]))[0]
-            total = counts[i] + counts[j]
-            means[i] += (means[j] - means[i]) * (counts[j] / total)
-            counts[i], alive[j] = total, False
-            costs[i] = self._cost(counts[i : i + 1], scatter[i : i + 1])[0]
-            group[group == j] = i
-            gains[j] = gains[:, j] = np.inf
-            others = np.flatnonzero(alive)
-            others = others[others != i]
-            gains[i, others] = gains[others, i] = self._gain(counts, means, scatter, costs, floor, i, others)
-        return np.unique(group, return_inverse=True)[1]
-
-    def _union(self, counts, means, scatter, floor, i, others):
-        shift = means[others] - means[i]
-        factor = counts[others] * counts[i] / (counts[others] + counts[i])
-        both = scatter[others] + scatter[i] - floor
-        if self.kernel == "full":
-            both += factor[:, None, None] * shift[:, :, None] * shift[:, None, :]
-        elif self.kernel == "diag":
-            both += factor[:, None] * shift**2
-        else:
-            both += factor * (shift**2).sum(axis=1)
-        return both
-
-    def _cost(self, counts, scatter):
         n_features = self.means.shape[1]
-        if self.kernel == "full":
-            log_det = np.linalg.slogdet(scatter)[1]
-        elif self.kernel == "diag":
-            log_det = np.log(scatter).sum(axis=1)
-        else:
-            log_det = n_features * np.log(scatter)
-        weight = counts + (n_features + 1.0)
-        return counts * (log_det - n_features * np.log(weight) - 2.0 * np.log(counts))
-
-    def _gain(self, counts, means, scatter, costs, floor, i, others):
-        both = self._union(counts, means, scatter, floor, i, others)
-        return self._cost(counts[others] + counts[i], both) - costs[others] - costs[i]
+        floor = _positive(self.scatter.sum(axis=0) / self.counts.sum() * (n_features + 1.0), self.kernel)
+        extra = n_features + 1.0
+        weights = (self.counts + extra).reshape(-1, *[1] * (self.scatter.ndim - 1))
+        matrices = (self.scatter + floor) / weights
+        if self.kernel == "spherical":
+            matrices, floor = matrices / n_features, floor / n_features
+        group = np.empty(len(self.counts), dtype=np.int64)
+        kernels.merge(
+            self.kernel,
+            self.counts.copy(),
+            self.means.copy(),
+            matrices,
+            n_groups,
+            group,
+            floor=np.asarray(floor),
+            extra_count=extra,
+            entropy=2.0,
+        )
+        return np.unique(group, return_inverse=True)[1]
 
     def statistics(self, group: np.ndarray, n_groups: int, kernel: str) -> SufficientStatistics:
         """Return the statistics of the rows, each wholly in the group of its small cluster."""

@@ -18,13 +18,6 @@ SAMPLE_ROWS = 1 << 15
 SAMPLE_ROWS_PER_CLUSTER = 512
 
 
-def _draw(cumulative: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return the rows at `positions` in [0, 1) of a cumulative weight; never a row of no weight."""
-    total = cumulative[-1]
-    index = np.searchsorted(cumulative, positions * total, side="right")
-    return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
-
-
 def kmeans_plusplus(
     rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState, n_greedy: int | None = None
 ) -> np.ndarray:
@@ -51,26 +44,12 @@ def kmeans_plusplus(
     ----------
     Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, section 2.2.
     """
-    X, weight = rows.X, rows.sample_weight
-    n_greedy = n_clusters if n_greedy is None else n_greedy
+    n_greedy = min(n_clusters if n_greedy is None else n_greedy, n_clusters)
     n_candidates = 2 + int(np.log(max(n_greedy, 1)))
+    positions = random_state.uniform(size=n_clusters + max(0, n_greedy - 1) * (n_candidates - 1))
     chosen = np.empty(n_clusters, dtype=np.int64)
-    flat = np.arange(1.0, rows.n_samples + 1) if weight is None else np.cumsum(weight)
-    chosen[0] = _draw(flat, random_state.uniform(size=1))[0]
-    distances = np.full(rows.n_samples, np.finfo(X.dtype).max, dtype=X.dtype)
-    kernels.update_distances(X, X[chosen[0]].astype(np.float64), distances)
-    potentials = np.empty(n_candidates)
-    for k in range(1, n_clusters):
-        scaled = distances if weight is None else distances * weight
-        cumulative = np.cumsum(scaled, dtype=np.float64)
-        positions = random_state.uniform(size=n_candidates if k < n_greedy else 1)
-        # Every row sits on a centre already: any row will do.
-        candidates = _draw(cumulative if cumulative[-1] > 0 else flat, positions)
-        chosen[k] = candidates[0]
-        if k < n_greedy:
-            kernels.candidate_potentials(X, weight, X[candidates].astype(np.float64), distances, potentials)
-            chosen[k] = candidates[np.argmin(potentials)]
-        kernels.update_distances(X, X[chosen[k]].astype(np.float64), distances)
+    distances = np.full(rows.n_samples, np.finfo(rows.X.dtype).max, dtype=rows.X.dtype)
+    kernels.choose_centres(rows.X, rows.sample_weight, positions, n_greedy, n_candidates, distances, chosen)
     return chosen
 
 

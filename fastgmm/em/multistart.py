@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.em.acceleration import QuasiNewton
+from fastgmm.em.acceleration import QuasiNewton, proposal_cost
 from fastgmm.em.driver import run_em
 from fastgmm.em.grouping import SmallClusters
 from fastgmm.em.split_merge import merge_to, split
@@ -67,6 +67,8 @@ class _Candidate:
         self.parameters = parameters
         self.bound = -np.inf
         self.change = np.inf
+        #: Whether the parameters `checked` are a singularity.
+        self.spurious, self.checked = False, None
 
 
 class _Search:
@@ -85,6 +87,8 @@ class _Search:
                 bound = statistics.log_likelihood / self.rows.total_weight
                 candidate.bound, candidate.change = bound, bound - candidate.bound
                 candidate.parameters = self.maximise(statistics, candidate.parameters)
+                if candidate.change < SAME:
+                    break
         except ComponentCollapseError:
             return False
         return bool(np.isfinite(candidate.bound))
@@ -94,7 +98,7 @@ class _Search:
         options: dict[str, Any] = {
             "tol": tol,
             "max_iter": max_passes,
-            "accelerator": QuasiNewton(self.structure, tol),
+            "accelerator": QuasiNewton(self.structure, tol, cost=self.proposal_cost(candidate)),
         }
         try:
             run = run_em(self.rows, candidate.parameters, self.maximise, **options)
@@ -103,13 +107,24 @@ class _Search:
         candidate.parameters, candidate.bound = run.parameters, run.lower_bound
         return True
 
+    def proposal_cost(self, candidate: _Candidate) -> float:
+        """Return what a proposal of the accelerator costs, in passes."""
+        return proposal_cost(self.rows.n_samples, self.rows.n_features, candidate.parameters.n_components)
+
     def rank(self, candidate: _Candidate) -> tuple[bool, float]:
         """Return what candidates are compared by: any estimate before a singularity, then the bound."""
-        spurious = is_spurious(candidate.parameters, self.rows.total_weight, self.reg_covar)
-        return not spurious, candidate.bound
+        if candidate.checked is not candidate.parameters:
+            candidate.spurious = is_spurious(candidate.parameters, self.rows.total_weight, self.reg_covar)
+            candidate.checked = candidate.parameters
+        return not candidate.spurious, candidate.bound
 
     def best(self, candidates: list[_Candidate], n_kept: int) -> list[_Candidate]:
-        """Return the best candidates, without those that have come to the same bound as a better one."""
+        """Return the best candidates, without those that have come to the same bound as a better one.
+
+        Before any pass, they are as good as each other.
+        """
+        if not any(np.isfinite(candidate.bound) for candidate in candidates):
+            return candidates[:n_kept]
         kept: list[_Candidate] = []
         for candidate in sorted(candidates, key=self.rank, reverse=True):
             if len(kept) < n_kept and not (kept and kept[-1].bound - candidate.bound < SAME):

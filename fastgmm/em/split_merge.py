@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastgmm import kernels
 from fastgmm.model import MixtureParameters
 from fastgmm.model.factors import factorise
 
-__all__ = ["merge_to", "merging_losses", "split"]
+__all__ = ["merge_to", "split"]
 
 #: Children lie this many standard deviations to either side of their parent along the axis it is split on.
 APART = 0.6
@@ -86,36 +87,6 @@ def split(parameters: MixtureParameters, which: np.ndarray, random_state: np.ran
     return MixtureParameters(parameters.structure, np.concatenate([weights, weights[which]]), new_means, both, factor)
 
 
-def _log_det(covariances, n_features):
-    if covariances.ndim == 3:
-        return np.linalg.slogdet(covariances)[1]
-    return np.log(covariances).sum(axis=1) if covariances.ndim == 2 else n_features * np.log(covariances)
-
-
-def _merged(weights, means, covariances, i, j):
-    share = weights[j] / np.maximum(weights[i] + weights[j], np.finfo(np.float64).tiny)
-    shift = means[j] - means[i]
-    lead = [1] * (covariances.ndim - 1)
-    a, b = (1.0 - share).reshape(-1, *lead), share.reshape(-1, *lead)
-    both = a * covariances[i] + b * covariances[j]
-    spread = share * (1.0 - share)
-    if covariances.ndim == 3:
-        both += spread[:, None, None] * shift[:, :, None] * shift[:, None, :]
-    elif covariances.ndim == 2:
-        both += spread[:, None] * shift**2
-    else:
-        both += spread * (shift**2).mean(axis=1)
-    return means[i] + share[:, None] * shift, both
-
-
-def merging_losses(weights, means, covariances, i, j) -> np.ndarray:
-    """Return Runnalls' bound on what merging components ``i[p]`` and ``j[p]`` loses, in nats per sample."""
-    n_features = means.shape[1]
-    both = _log_det(_merged(weights, means, covariances, i, j)[1], n_features)
-    single = _log_det(covariances, n_features)
-    return 0.5 * ((weights[i] + weights[j]) * both - weights[i] * single[i] - weights[j] * single[j])
-
-
 def merge_to(parameters: MixtureParameters, n_components: int) -> MixtureParameters:
     """Merge the pair of components that loses least, until `n_components` are left.
 
@@ -131,23 +102,10 @@ def merge_to(parameters: MixtureParameters, n_components: int) -> MixtureParamet
     """
     weights, means = parameters.weights.copy(), parameters.means.copy()
     covariances = _full(parameters).copy()
-    alive = np.ones(len(weights), dtype=bool)
-    n_before = len(weights)
-    losses = np.full((n_before, n_before), np.inf)
-    i, j = np.triu_indices(n_before, 1)
-    losses[i, j] = merging_losses(weights, means, covariances, i, j)
-    for _ in range(n_before - n_components):
-        i, j = (np.array([index]) for index in divmod(int(losses.argmin()), n_before))
-        means[i], covariances[i] = _merged(weights, means, covariances, i, j)
-        if parameters.structure == "tied":
-            covariances[i] = parameters.covariances
-        weights[i] += weights[j]
-        alive[j] = False
-        losses[j] = losses[:, j[0]] = losses[i] = losses[:, i[0]] = np.inf
-        others = np.flatnonzero(alive)
-        others = others[others != i[0]]
-        low, high = np.minimum(others, i[0]), np.maximum(others, i[0])
-        losses[low, high] = merging_losses(weights, means, covariances, low, high)
+    kernel, is_shared = parameters.structure, parameters.structure == "tied"
+    group = np.empty(len(weights), dtype=np.int64)
+    kernels.merge("full" if is_shared else kernel, weights, means, covariances, n_components, group, shared=is_shared)
+    alive = np.unique(group)
     weights, means, covariances = weights[alive], means[alive], covariances[alive]
     if parameters.structure == "tied":
         covariances, factor = parameters.covariances, parameters.precisions_cholesky

@@ -20,10 +20,16 @@ Actions
     ``potentials[j] = sum_n w[n] min(distances[n], |X[n] - candidates[j]|^2)``, written.
 ``update_distances(X, centre, distances, n_threads)``
     ``distances[n] = min(distances[n], |X[n] - centre|^2)`` in place, `centre` of shape (n_features,).
+``choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen, n_threads)``
+    k-means++: ``chosen[k]`` (int64) written, the k-th row drawn by weight times distance from those before it. For k in
+    1 to `n_greedy` - 1 it is the best of `n_candidates`. `positions` in [0, 1) say where in the cumulative weight the
+    rows drawn lie, in order; `distances` are in the end those to the nearest of them.
 ``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
 precisions_cholesky, log_offset, n_threads)``
     The M-step where every covariance is free: the last five are written. Returns whether the estimate exists; where it
     does not, what was written means nothing.
+``merge_<structure>(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)``
+    Gaussian groups merged greedily, in place; see `merge`. Structures: full, diag, spherical.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.
@@ -43,6 +49,8 @@ that allocates raises MemoryError.
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastgmm import config
 
 __all__ = [
@@ -54,10 +62,12 @@ __all__ = [
     "assign",
     "assign_nearest",
     "candidate_potentials",
+    "choose_centres",
     "engine",
     "estimate",
     "factorise_precisions",
     "log_density",
+    "merge",
     "responsibilities",
     "update_distances",
 ]
@@ -149,6 +159,11 @@ def candidate_potentials(X, sample_weight, candidates, distances, potentials) ->
     engine().candidate_potentials(X, sample_weight, candidates, distances, potentials, config.n_threads())
 
 
+def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen) -> None:
+    """Choose rows as centres by k-means++ (see the module's text)."""
+    engine().choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen, config.n_threads())
+
+
 def update_distances(X, centre, distances) -> None:
     """Lower each row's squared distance to its nearest centre by a new `centre`, in place."""
     engine().update_distances(X, centre, distances, config.n_threads())
@@ -174,6 +189,40 @@ def estimate(statistics, reg_covar, count_floor, weights, means, covariances, pr
         log_offset,
         config.n_threads(),
     )
+
+
+def merge(
+    structure, counts, means, matrices, n_groups, labels, *, floor=None, extra_count=0.0, entropy=0.0, shared=False
+):
+    """Merge the pair of Gaussian groups whose union costs least, until `n_groups` are left, in place.
+
+    With n the count of a group and M its matrix, and sums over its parts i and j::
+
+        (n + a) M = (n_i + a) M_i + (n_j + a) M_j - F + n_i n_j / n (m_i - m_j)(m_i - m_j)^T
+
+    and a union costs ``n log det M - b n log n`` more than its parts.
+
+    Parameters
+    ----------
+    structure : {'full', 'diag', 'spherical'}
+    counts : ndarray of shape (n,), float64
+    means : ndarray of shape (n, n_features), float64
+    matrices : ndarray of shape (n, n_features, n_features), (n, n_features) or (n,), float64
+        M, of full matrices the upper triangle. A group is afterwards at the place of its first part; so for all three.
+    n_groups : int
+    labels : ndarray of shape (n,), int64
+        Written: the place of each one's group.
+    floor : ndarray, float64, of the shape of one matrix, optional
+        F. Zero unless given.
+    extra_count, entropy : float
+        a and b.
+    shared : bool
+        A union keeps the matrix of its parts.
+    """
+    if floor is None:
+        floor = np.zeros(matrices.shape[1:])
+    action = getattr(engine(), "merge_" + structure)
+    action(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, config.n_threads())
 
 
 def factorise_precisions(covariances, precisions_cholesky) -> int:

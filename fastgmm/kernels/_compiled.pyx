@@ -58,6 +58,15 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         double* potentials
         int n_threads
         int (*poll)() noexcept nogil
+    cdef struct CentreChoice:
+        const void* rows
+        const double* sample_weight
+        int64_t n, d, k, n_greedy, n_candidates
+        const double* positions
+        void* distances
+        int64_t* chosen
+        int n_threads
+        int (*poll)() noexcept nogil
     cdef struct MixtureEstimate:
         Structure structure
         int64_t d, k
@@ -73,13 +82,26 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         double* log_offset
         int failed
         int n_threads
+    cdef struct Merging:
+        Structure structure
+        int64_t n, d, n_groups
+        double* counts
+        double* means
+        double* matrices
+        const double* floor
+        double extra_count, entropy
+        int shared
+        int64_t* labels
+        int n_threads
     cdef struct KernelTable:
         const char* name
         int (*mixture[2])(MixturePass*) noexcept nogil
         int (*nearest[2])(NearestPass*) noexcept nogil
         int (*seeding[2])(SeedingPass*) noexcept nogil
+        int (*choose[2])(CentreChoice*) noexcept nogil
         int (*estimate)(MixtureEstimate*) noexcept nogil
         int (*factorise)(const double*, int64_t, int64_t, double*, int, int64_t*) noexcept nogil
+        int (*merge)(Merging*) noexcept nogil
         void (*exponentials[2])(const void*, void*, int64_t) noexcept nogil
         void (*logarithms[2])(const void*, void*, int64_t) noexcept nogil
     const KernelTable* table_for(const char*)
@@ -437,6 +459,33 @@ def update_distances(X, centre, distances, int n_threads):
     _seed(X, None, centre, distances, NULL, 1, n_threads)
 
 
+def choose_centres(cnp.ndarray X, sample_weight, cnp.ndarray positions, int64_t n_greedy, int64_t n_candidates,
+                   cnp.ndarray distances, cnp.ndarray chosen, int n_threads):
+    cdef CentreChoice c
+    cdef int kind = _kind(X), status
+    cdef const KernelTable* now = table
+    c.rows = cnp.PyArray_DATA(X)
+    c.n, c.d, c.k = X.shape[0], X.shape[1], chosen.shape[0]
+    if c.n == 0 or n_candidates < 1:
+        raise ValueError(f"X has {c.n} rows and n_candidates is {n_candidates}; expected one or more of both")
+    c.n_greedy, c.n_candidates = n_greedy, n_candidates
+    c.sample_weight = NULL
+    if sample_weight is not None:
+        c.sample_weight = _double(sample_weight, "sample_weight", c.n)
+    c.positions = _double(positions, "positions", c.k + max(0, min(n_greedy, c.k) - 1) * (n_candidates - 1))
+    if cnp.PyArray_SIZE(distances) != c.n:
+        raise ValueError(f"distances has shape {tuple(np.shape(distances))}; expected ({c.n},)")
+    c.distances = _same_kind(distances, X, "distances")
+    if chosen.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(chosen):
+        raise ValueError(f"chosen has dtype {chosen.dtype}; expected C-contiguous int64")
+    c.chosen = <int64_t*> cnp.PyArray_DATA(chosen)
+    c.n_threads = n_threads
+    c.poll = poll_signals
+    with nogil:
+        status = now.choose[kind](&c)
+    _raise(status)
+
+
 def factorise_precisions(cnp.ndarray covariances, cnp.ndarray precisions_cholesky, int n_threads):
     cdef int64_t k = covariances.shape[0], d = covariances.shape[1], failed = -1
     cdef const double* source = _double(covariances, "covariances", k * d * d)
@@ -499,6 +548,44 @@ def estimate_spherical(centres, counts, sums, scatter, double reg_covar, double 
                        covariances, precisions_cholesky, log_offset, int n_threads):
     return _estimate(SPHERICAL, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
                      precisions_cholesky, log_offset, n_threads)
+
+
+cdef int _merge(Structure structure, cnp.ndarray counts, cnp.ndarray means, cnp.ndarray matrices, cnp.ndarray floor,
+                double extra_count, double entropy, bint shared, int64_t n_groups, cnp.ndarray labels,
+                int n_threads) except -1:
+    cdef Merging m
+    cdef const KernelTable* now = table
+    cdef int status
+    cdef int64_t n = means.shape[0], d = means.shape[1], size
+    size = d * d if structure == FULL else d if structure == DIAG else 1
+    if n_groups < 1 or n_groups > n:
+        raise ValueError(f"n_groups is {n_groups}; expected 1 to {n}, the number of groups to merge")
+    m.structure, m.n, m.d, m.n_groups = structure, n, d, n_groups
+    m.counts = <double*> _double(counts, "counts", n)
+    m.means = <double*> _double(means, "means", n * d)
+    m.matrices = <double*> _double(matrices, "matrices", n * size)
+    m.floor = _double(floor, "floor", size)
+    m.extra_count, m.entropy, m.shared, m.n_threads = extra_count, entropy, shared, n_threads
+    if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(labels) or labels.shape[0] != n:
+        raise ValueError(
+            f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected int64 of shape ({n},)"
+        )
+    m.labels = <int64_t*> cnp.PyArray_DATA(labels)
+    with nogil:
+        status = now.merge(&m)
+    return _raise(status)
+
+
+def merge_full(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, int n_threads):
+    _merge(FULL, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)
+
+
+def merge_diag(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, int n_threads):
+    _merge(DIAG, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)
+
+
+def merge_spherical(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, int n_threads):
+    _merge(SPHERICAL, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)
 
 
 def _transcendental(str name, cnp.ndarray values):

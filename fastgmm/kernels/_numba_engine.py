@@ -15,6 +15,7 @@ import numpy as np
 from fastgmm.kernels import _numba_mixture as mixture
 from fastgmm.kernels import _numba_nearest as nearest
 from fastgmm.kernels._numba_estimate import estimate, factorise
+from fastgmm.kernels._numba_merging import merge
 
 
 def available_isas() -> list[str]:
@@ -208,6 +209,37 @@ def update_distances(X, centre, distances, n_threads):
         nearest.update_distances(rows, centre, distances, n_threads)
 
 
+def _drawn(cumulative, positions):
+    total = cumulative[-1]
+    index = np.searchsorted(cumulative, positions * total, side="right")
+    return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
+
+
+def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen, n_threads):
+    """Choose rows far from each other, one pass or two per centre."""
+    n, k = len(_rows(X)[0]) // X.shape[1], len(chosen)
+    if n == 0 or n_candidates < 1:
+        raise ValueError(f"X has {n} rows and n_candidates is {n_candidates}; expected one or more of both")
+    positions = _double(positions, "positions", (k + max(0, min(n_greedy, k) - 1) * (n_candidates - 1),))
+    weight = _weight(sample_weight, n)
+    flat = np.arange(1.0, n + 1) if weight is None else np.cumsum(weight)
+    potentials = np.empty(n_candidates)
+    at = 0
+    for i in range(k):
+        count = n_candidates if 0 < i < n_greedy else 1
+        cumulative = flat
+        if i > 0:
+            cumulative = np.cumsum(distances if weight is None else distances * weight, dtype=np.float64)
+        # Every row sits on a centre already: any row will do.
+        drawn = _drawn(cumulative if cumulative[-1] > 0 else flat, positions[at : at + count])
+        at += count
+        chosen[i] = drawn[0]
+        if count > 1:
+            candidate_potentials(X, weight, X[drawn].astype(np.float64), distances, potentials, n_threads)
+            chosen[i] = drawn[np.argmin(potentials)]
+        update_distances(X, X[chosen[i]].astype(np.float64), distances, n_threads)
+
+
 def factorise_precisions(covariances, precisions_cholesky, n_threads):
     """Write the factors of the inverses; return the index of the first matrix that is not positive definite, or -1."""
     operator.index(n_threads)  # serial here: the answer is the same
@@ -254,3 +286,37 @@ estimate_full = _estimate("full")
 estimate_tied = _estimate("tied")
 estimate_diag = _estimate("diag")
 estimate_spherical = _estimate("spherical")
+
+
+def _merge(structure):
+    def merge_groups(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads):
+        operator.index(n_threads)
+        n, d = means.shape
+        shape = _factor_shape(structure, n, d)
+        if not 1 <= n_groups <= n:
+            raise ValueError(f"n_groups is {n_groups}; expected 1 to {n}, the number of groups to merge")
+        counts, means = _double(counts, "counts", (n,), written=True), _double(means, "means", (n, d), written=True)
+        matrices = _double(matrices, "matrices", shape, written=True)
+        floor, labels = _double(floor, "floor", shape[1:]), _labels(labels, n, written=True)
+        # One type to compile for: variances are a matrix of one row.
+        stacked = (d, d) if structure == "full" else (1, d if structure == "diag" else 1)
+        merge(
+            counts,
+            means,
+            matrices.reshape(n, *stacked),
+            floor.reshape(stacked),
+            float(extra_count),
+            float(entropy),
+            bool(shared),
+            int(n_groups),
+            labels,
+        )
+
+    merge_groups.__name__ = merge_groups.__qualname__ = f"merge_{structure}"
+    merge_groups.__doc__ = "Merge groups in place; see `fastgmm.kernels.merge`."
+    return merge_groups
+
+
+merge_full = _merge("full")
+merge_diag = _merge("diag")
+merge_spherical = _merge("spherical")

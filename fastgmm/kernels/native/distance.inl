@@ -94,9 +94,10 @@ INLINE void distance_full(const Real* tile, int64_t stride, const Real* mean, Re
 
 // Diagonal factors of a group of COLUMNS components, packed feature by feature: COLUMNS scaled means, COLUMNS scales.
 // EXACT subtracts before it scales, one operation more, for scales so unequal that the product would lose digits.
-template <typename Real, int R, bool EXACT>
+// Only the first C components are looked at.
+template <typename Real, int R, bool EXACT, int C = COLUMNS>
 INLINE void distance_diag(const Real* tile, int64_t stride, const Real* packed, int64_t first, int64_t last,
-                          Vector<Real> (&distance)[COLUMNS][R]) {
+                          Vector<Real> (&distance)[C][R]) {
     constexpr int L = Simd<Real>::lanes;
     packed += first * 2 * COLUMNS;
     for (int64_t j = first; j < last; ++j, packed += 2 * COLUMNS) {
@@ -104,7 +105,7 @@ INLINE void distance_diag(const Real* tile, int64_t stride, const Real* packed, 
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) x[r] = load(tile + j * stride + r * L);
 #pragma GCC unroll 8
-        for (int c = 0; c < COLUMNS; ++c) {
+        for (int c = 0; c < C; ++c) {
             const Vector<Real> m = broadcast(packed[c]), s = broadcast(packed[COLUMNS + c]);
 #pragma GCC unroll 8
             for (int r = 0; r < R; ++r) {

@@ -1,11 +1,10 @@
 // The M-step where it leaves every covariance of its structure free, and the factors of precision matrices: O(K D^3).
 
-constexpr double INFINITE = __builtin_inf();
 constexpr double HALF_LOG_2PI = 0.91893853320467274178;
 
-// Writes to u the upper triangular U with inv(S) = U U^T; false where S, read in its upper triangle, is not positive
-// definite. S = R^T R by rows, then U = inv(R) by rows, so that every inner loop runs along a row. r is scratch, (d, d).
-inline bool factorise_inverse(const double* s, int64_t d, double* __restrict r, double* __restrict u) {
+// Writes the upper triangle of R with S = R^T R; false where S, read in its upper triangle, is not positive definite.
+// By rows, so that every inner loop runs along one.
+inline bool triangle_of(const double* s, int64_t d, double* __restrict r) {
     for (int64_t j = 0; j < d; ++j) {
         double* __restrict rj = r + j * d;
         for (int64_t c = j; c < d; ++c) rj[c] = s[j * d + c];
@@ -24,6 +23,12 @@ inline bool factorise_inverse(const double* s, int64_t d, double* __restrict r, 
         const double inverse = 1.0 / sqrt_of(rj[j]);
         for (int64_t c = j; c < d; ++c) rj[c] *= inverse;
     }
+    return true;
+}
+
+// Writes to u the upper triangular U = inv(R) with inv(S) = U U^T; false where there is none. r is scratch, (d, d).
+inline bool factorise_inverse(const double* s, int64_t d, double* __restrict r, double* __restrict u) {
+    if (!triangle_of(s, d, r)) return false;
     for (int64_t i = 0; i < d; ++i) {
         double* __restrict ui = u + i * d;
         for (int64_t c = 0; c < d; ++c) ui[c] = 0.0;

@@ -57,6 +57,20 @@ struct SeedingPass {
     int (*poll)();
 };
 
+// k-means++ as a whole.
+struct CentreChoice {
+    const void* rows;
+    const double* sample_weight;
+    int64_t n, d, k;
+    int64_t n_greedy;         // centres before this one are the best of n_candidates drawn
+    int64_t n_candidates;
+    const double* positions;  // in [0, 1): one per row drawn, in order
+    void* distances;          // (n), the rows' type, the largest number there is; in the end to the nearest centre
+    int64_t* chosen;          // (k), written
+    int n_threads;
+    int (*poll)();
+};
+
 // The M-step: parameters that maximise the expected log-likelihood, where every covariance is free.
 struct MixtureEstimate {
     Structure structure;
@@ -76,14 +90,31 @@ struct MixtureEstimate {
     int n_threads;
 };
 
+// Merging of n groups into n_groups; see merging.inl for the criterion.
+struct Merging {
+    Structure structure;  // FULL, DIAG or SPHERICAL: what a group's matrix is
+    int64_t n, d, n_groups;
+    double* counts;        // (n), those of group i are in the end at the place of its first part, as all that follows
+    double* means;         // (n, d)
+    double* matrices;      // (n, d, d), (n, d) or (n)
+    const double* floor;   // F, of the shape of one matrix
+    double extra_count;    // a
+    double entropy;        // b
+    int shared;            // non-zero: a union keeps the matrix of its parts
+    int64_t* labels;       // (n), written: the place of its group's first part
+    int n_threads;
+};
+
 // The entry points of one instruction set, for float (0) and double (1).
 struct KernelTable {
     const char* name;
     int (*mixture[2])(MixturePass*);
     int (*nearest[2])(NearestPass*);
     int (*seeding[2])(SeedingPass*);
+    int (*choose[2])(CentreChoice*);
     int (*estimate)(MixtureEstimate*);
     int (*factorise)(const double* covariances, int64_t k, int64_t d, double* factors, int n_threads, int64_t* failed);
+    int (*merge)(Merging*);
     void (*exponentials[2])(const void*, void*, int64_t);
     void (*logarithms[2])(const void*, void*, int64_t);
 };

@@ -25,6 +25,8 @@
 namespace fastgmm {
 namespace {
 
+constexpr double INFINITE = __builtin_inf();
+
 INLINE double sqrt_of(double x) { return __builtin_sqrt(x); }
 INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 
@@ -43,7 +45,9 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "collect.inl"
 #include "mixture.inl"
 #include "nearest.inl"
+#include "seeding.inl"
 #include "estimate.inl"
+#include "merging.inl"
 
 template <typename Real>
 void exponentials(const void* from, void* to, int64_t count) {
@@ -65,8 +69,10 @@ const KernelTable FASTGMM_TABLE = {
     {mixture_pass<float>, mixture_pass<double>},
     {nearest_pass<float>, nearest_pass<double>},
     {seeding_pass<float>, seeding_pass<double>},
+    {choose_centres<float>, choose_centres<double>},
     estimate,
     factorise_all,
+    merge_groups,
     {exponentials<float>, exponentials<double>},
     {logarithms<float>, logarithms<double>},
 };

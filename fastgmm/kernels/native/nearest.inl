@@ -128,6 +128,29 @@ NOINLINE void nearest_of_tile(const PackedCentres<Real>& p, NearestMemory<Real>&
     }
 }
 
+// Adds w (x - centre) to `sum` and returns |x - centre|^2, by eight features at a time.
+template <typename Real>
+INLINE double add_difference(const Real* x, const double* centre, double w, int64_t d, double* __restrict sum) {
+    double partial[8] = {};
+    int64_t j = 0;
+    for (; j + 8 <= d; j += 8) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) {
+            const double difference = double(x[j + i]) - centre[j + i];
+            partial[i] += difference * difference;
+            sum[j + i] += w * difference;
+        }
+    }
+    double distance = ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
+                      ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+    for (; j < d; ++j) {
+        const double difference = double(x[j]) - centre[j];
+        distance += difference * difference;
+        sum[j] += w * difference;
+    }
+    return distance;
+}
+
 template <typename Real>
 int nearest_pass(NearestPass* pass) {
     constexpr int L = Simd<Real>::lanes;
@@ -163,15 +186,7 @@ int nearest_pass(NearestPass* pass) {
                 pass->labels[start + i] = c;
                 counts[c] += w;
                 const Real* x = rows + (start + i) * d;
-                const double* centre = pass->centres + c * d;
-                double* sum = sums + c * d;
-                double distance = 0.0;
-                for (int64_t j = 0; j < d; ++j) {
-                    const double difference = double(x[j]) - centre[j];
-                    distance += difference * difference;
-                    sum[j] += w * difference;
-                }
-                *inertia += w * distance;
+                *inertia += w * add_difference<Real>(x, pass->centres + c * d, w, d, sums + c * d);
             }
         }
     };
@@ -191,9 +206,37 @@ int nearest_pass(NearestPass* pass) {
     return DONE;
 }
 
+// Squared distances of a tile to C candidates, none above those known: their weighted sums are added to `sums` (those
+// of the first `count`), and the first candidate's are written where `write`.
+template <typename Real, int C>
+INLINE void lower_tile(NearestMemory<Real>& m, int64_t stride, int64_t padded, const Real* factors, int64_t d,
+                       bool write, double* sums, int64_t count = C) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
+    Vector<Real> sum[C];
+    for (int c = 0; c < C; ++c) sum[c] = Vector<Real>{};
+    for (int64_t i = 0; i < padded; i += R * L) {
+        Vector<Real> distance[C][R];
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c)
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) distance[c][r] = Vector<Real>{};
+        distance_diag<Real, R, false, C>(m.rows + i, stride, factors, 0, d, distance);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vector<Real> before = load(m.lowest + i + r * L), w = load(m.weights + i + r * L);
+#pragma GCC unroll 8
+            for (int c = 0; c < C; ++c) {
+                distance[c][r] = distance[c][r] < before ? distance[c][r] : before;
+                sum[c] = w * distance[c][r] + sum[c];
+            }
+            if (write) store<Real>(m.lowest + i + r * L, distance[0][r]);
+        }
+    }
+    for (int c = 0; c < C && c < count; ++c) sums[c] += sum_lanes(sum[c]);
+}
+
 template <typename Real>
 int seeding_pass(SeedingPass* pass) {
-    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
     PackedCentres<Real> p;
     const int64_t n = pass->n, d = pass->d, k = pass->k;
     if (!p.pack(pass->candidates, k, d)) return OUT_OF_MEMORY;
@@ -221,26 +264,16 @@ int seeding_pass(SeedingPass* pass) {
                 m.weights[i] = i >= count ? Real(0) : pass->sample_weight ? Real(pass->sample_weight[start + i]) : Real(1);
             }
             for (int64_t group = 0; group < k; group += COLUMNS) {
-                Vector<Real> sum[COLUMNS];
-                for (int c = 0; c < COLUMNS; ++c) sum[c] = Vector<Real>{};
-                for (int64_t i = 0; i < padded; i += R * L) {
-                    Vector<Real> distance[COLUMNS][R];
-#pragma GCC unroll 8
-                    for (int c = 0; c < COLUMNS; ++c)
-#pragma GCC unroll 8
-                        for (int r = 0; r < R; ++r) distance[c][r] = Vector<Real>{};
-                    distance_diag<Real, R, false>(m.rows + i, tile_rows, p.factors + group * 2 * d, 0, d, distance);
-                    for (int r = 0; r < R; ++r) {
-                        const Vector<Real> before = load(m.lowest + i + r * L), w = load(m.weights + i + r * L);
-#pragma GCC unroll 8
-                        for (int c = 0; c < COLUMNS; ++c) {
-                            distance[c][r] = distance[c][r] < before ? distance[c][r] : before;
-                            sum[c] = w * distance[c][r] + sum[c];
-                        }
-                        if (!pass->potentials) store<Real>(m.lowest + i + r * L, distance[0][r]);
-                    }
+                const Real* factors = p.factors + group * 2 * d;
+                double* sums = m.sums + group;
+                const bool write = !pass->potentials;
+                switch (k - group) {
+                    case 1: lower_tile<Real, 1>(m, tile_rows, padded, factors, d, write, sums); break;
+                    case 2: lower_tile<Real, 2>(m, tile_rows, padded, factors, d, write, sums); break;
+                    case 3: lower_tile<Real, 3>(m, tile_rows, padded, factors, d, write, sums); break;
+                    case 4: lower_tile<Real, 4>(m, tile_rows, padded, factors, d, write, sums); break;
+                    default: lower_tile<Real, COLUMNS>(m, tile_rows, padded, factors, d, write, sums, k - group);
                 }
-                for (int c = 0; c < COLUMNS && group + c < k; ++c) m.sums[group + c] += sum_lanes(sum[c]);
             }
             if (!pass->potentials)
                 for (int64_t i = 0; i < count; ++i) distances[start + i] = m.lowest[i];

@@ -136,6 +136,35 @@ INLINE Vector<float> load_first(const float* from, int64_t width) {
 #endif
 }
 
+// Transposes a square of as many vectors as lanes: bit by bit of the index, rows and lanes change places.
+template <typename Real>
+INLINE void transpose(Vector<Real> (&v)[Simd<Real>::lanes]) {
+    constexpr int L = Simd<Real>::lanes;
+#pragma GCC unroll 8
+    for (int bit = 1; bit < L; bit *= 2) {
+        Integer<Real> low{}, high{};
+#pragma GCC unroll 16
+        for (int lane = 0; lane < L; ++lane) {
+            low[lane] = typename Bits<Real>::type(lane & bit ? L + lane - bit : lane);
+            high[lane] = typename Bits<Real>::type(lane & bit ? L + lane : lane + bit);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) {
+            if (i & bit) continue;
+            const Vector<Real> a = v[i], b = v[i + bit];
+#if defined(__clang__)
+            for (int lane = 0; lane < L; ++lane) {
+                v[i][lane] = lane & bit ? b[lane - bit] : a[lane];
+                v[i + bit][lane] = lane & bit ? b[lane] : a[lane + bit];
+            }
+#else
+            v[i] = __builtin_shuffle(a, b, low);
+            v[i + bit] = __builtin_shuffle(a, b, high);
+#endif
+        }
+    }
+}
+
 // Loads that take every `stride`-th value.
 template <typename Real>
 struct Strided {

@@ -7,11 +7,30 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
     constexpr int L = Simd<Real>::lanes;
     const int64_t padded = round_up(count, Simd<Real>::rows);
     const Strided<Real> by_row(d);
+    // Columns left over of which this few are picked one by one: they are not worth a square.
+    constexpr int64_t FEW = L > 4 ? 2 : 1;
     for (int64_t n = 0; n < padded; n += L) {
         const Real* from = rows + (first + n) * d;
         Real* to = tile + n;
         if (n + L <= count) {
-            for (int64_t j = 0; j < d; ++j, to += stride) store<Real>(to, by_row.load(from + j) - broadcast(centre[j]));
+            int64_t j = 0;
+            for (; j + FEW < d; j += L) {
+                const int64_t width = d - j < L ? d - j : L;
+                Vector<Real> block[L];
+                if (width == L) {
+#pragma GCC unroll 16
+                    for (int lane = 0; lane < L; ++lane) block[lane] = load(from + lane * d + j);
+                } else {
+#pragma GCC unroll 16
+                    for (int lane = 0; lane < L; ++lane) block[lane] = load_first(from + lane * d + j, width);
+                }
+                transpose<Real>(block);
+#pragma GCC unroll 16
+                for (int c = 0; c < L; ++c)
+                    if (c < width) store<Real>(to + c * stride, block[c] - broadcast(centre[j + c]));
+                to += L * stride;
+            }
+            for (; j < d; ++j, to += stride) store<Real>(to, by_row.load(from + j) - broadcast(centre[j]));
             continue;
         }
         for (int64_t j = 0; j < d; ++j, to += stride)

@@ -7,7 +7,7 @@ from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastgmm import kernels
-from fastgmm.model import SufficientStatistics
+from fastgmm.model import MixtureParameters, SufficientStatistics
 
 # Rows of a register block on the widest and narrowest vectors, tiles, and strips: one less, exact, one more.
 SIZES = [1, 2, 7, 47, 48, 49, 479, 480, 481, 961, 1921, 4000]
@@ -167,6 +167,30 @@ def test_far_rows_keep_their_responsibilities(engine, structure, dtype, n_featur
     assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
 
 
+def test_far_rows_between_components_have_responsibilities(engine, structure, dtype):
+    # So far away, log densities of components differ by whole rounding units, each more than an exponential takes.
+    far = 1e5 if dtype == np.float32 else 1e10
+    n_components = 17
+    means = np.zeros((n_components, 2))
+    means[:, 0] = np.arange(n_components) * 10.0 * np.finfo(dtype).eps * far
+    factor = {
+        "full": np.broadcast_to(np.eye(2), (n_components, 2, 2)).copy(),
+        "tied": np.eye(2),
+        "diag": np.ones((n_components, 2)),
+        "spherical": np.ones(n_components),
+    }[structure]
+    X = np.zeros((300, 2), dtype=dtype)
+    X[:, 0] = np.geomspace(far / 100, far, 300)
+    weights = np.full(n_components, 1 / n_components)
+    p = MixtureParameters(structure, weights, means, 1 / factor if factor.ndim < 2 else factor, factor)
+    shares = evaluate("responsibilities", X, p, np.empty((300, n_components), dtype))
+    assert shares.min() >= 0
+    assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    s = accumulate(X, None, p)
+    assert s.counts.min() >= 0
+    assert_allclose(s.counts.sum(), 300, rtol=1e-5)
+
+
 @pytest.mark.parametrize("n_features", [2, 13])
 def test_data_far_from_the_origin(engine, structure, n_features):
     rng = np.random.default_rng(7)
@@ -277,6 +301,14 @@ def test_wrong_arrays_are_refused(engine):
         evaluate("log_density", np.zeros((5, 3), int), p, out)
     with pytest.raises(ValueError, match="contiguous"):
         evaluate("log_density", np.zeros((5, 6))[:, ::2], p, out)
+    with pytest.raises((TypeError, ValueError), match="X has"):
+        evaluate("log_density", np.zeros((5, 3), np.dtype(float).newbyteorder()), p, out)
+    with pytest.raises(ValueError, match="aligned"):
+        evaluate("log_density", np.zeros(121, np.uint8)[1:].view(float).reshape(5, 3), p, out)
+    with pytest.raises(ValueError, match="no features"):
+        evaluate("log_density", np.zeros((5, 0)), p, out)
+    with pytest.raises(TypeError, match="X is"):
+        evaluate("log_density", None, p, out)
     with pytest.raises(ValueError, match="means"):
         evaluate("log_density", np.zeros((5, 4)), p, out)
     with pytest.raises(ValueError, match="out"):

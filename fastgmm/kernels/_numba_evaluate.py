@@ -138,8 +138,11 @@ def contribution_floor(best, largest_offset):
     distance = fma(best, fill(best, -2.0), fill(best, 2.0 * largest_offset + (2.0 * FLOOR_EXPONENT + 1.0)))
     margin = log_of_power_above(distance) + fill(best, FLOOR_EXPONENT)
     # The exponential takes no less than this below the best.
-    margin = smaller(margin, fill(best, -1.0 - lowest_exponent(best)))
-    return select(best > fill(best, -np.inf), best - margin, fill(best, np.inf))
+    lowest = fill(best, -1.0 - lowest_exponent(best))
+    floor = best - smaller(margin, lowest)
+    # Rounding may have put the floor lower than that.
+    floor = select(best - floor > lowest, best, floor)
+    return select(best > fill(best, -np.inf), floor, fill(best, np.inf))
 
 
 @inlined

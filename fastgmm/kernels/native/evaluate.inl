@@ -24,23 +24,22 @@ struct TileMemory {
 template <typename Real>
 constexpr Real FLOOR_EXPONENT = Real(55.451774444795625);
 
-template <typename Real>
-constexpr Real ROUNDING_UNIT = sizeof(Real) == 8 ? Real(0x1p-53) : Real(0x1p-24);
-
 // Below this a component contributes nothing to a row whose best log weighted density is `best`: the responsibility
 // is then below the floor even when multiplied by 1 + its squared Mahalanobis distance, which is bounded through
 // `best`. So second moments of rows far from every component are kept as exactly as those of near ones.
 template <typename Real>
 INLINE Vector<Real> contribution_threshold(Vector<Real> best, Real largest_offset) {
-    constexpr Real lowest = sizeof(Real) == 8 ? Real(-1e300) : Real(-1e37);
     // exponential() takes no less; responsibilities of such rows have no digits left to lose.
     const Vector<Real> span = broadcast(ExpConstants<Real>::lowest + Real(1));
     const Vector<Real> distance = Real(2) * (broadcast(largest_offset) - best) + Real(2 * 56 + 1);
     const Vector<Real> margin = -(FLOOR_EXPONENT<Real> + logarithm_above<Real>(distance));
-    // Far from every component the margin is lost to rounding: the best itself must stay above its threshold.
-    const Vector<Real> size = best < Vector<Real>{} ? -best : best;
-    const Vector<Real> t = best - size * broadcast(Real(4) * ROUNDING_UNIT<Real>) + maximum<Real>(margin, span);
-    return best > broadcast(lowest) ? t : broadcast(Real(-__builtin_inf()));
+    const Vector<Real> t = best + maximum<Real>(margin, span);
+    // Far from every component the margin is lost to rounding. Then only what equals the best contributes: the number
+    // below it may be further away than exponential() takes.
+    const Integer<Real> bits = (Integer<Real>)best;
+    const Vector<Real> below = (Vector<Real>)(bits - (Integer<Real>)(best < Vector<Real>{}) * 2 - 1);
+    const Real infinity = Real(__builtin_inf());
+    return best > broadcast(-infinity) ? (t < best ? t : below) : broadcast(-infinity);
 }
 
 template <typename Real>

@@ -1,0 +1,237 @@
+// Feeds the kernels of every instruction set with shapes and values made from bytes, and checks what must hold of any
+// of them: no access beside an array, statuses and indices in range, rows that sum to one, the same bits on several
+// threads; and of ordinary values, the numbers of a plain reference.
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cases.hpp"
+
+namespace fuzz {
+
+const char* const ISAS[] = {"generic", "avx2", "avx512"};
+
+#define REQUIRE(condition, ...)                                           \
+    do {                                                                  \
+        if (!(condition)) {                                               \
+            std::fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, isa); \
+            std::fprintf(stderr, __VA_ARGS__);                            \
+            std::fprintf(stderr, "\n");                                   \
+            std::abort();                                                 \
+        }                                                                 \
+    } while (0)
+
+template <typename T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+    for (size_t i = 0; i < a.size(); ++i)
+        if (std::memcmp(&a[i], &b[i], sizeof(T)) && !(a[i] != a[i] && b[i] != b[i])) return false;
+    return true;
+}
+
+struct Statistics {
+    std::vector<double> counts, sums, scatter;
+    double log_likelihood = 0.0;
+};
+
+template <typename Real>
+struct Outcome {
+    Statistics soft, hard;
+    std::vector<Real> log_density, responsibilities;
+    std::vector<int64_t> assigned, nearest;
+    std::vector<double> nearest_counts, nearest_sums, potentials;
+    double inertia = 0.0;
+};
+
+template <typename Real>
+MixturePass pass_of(const Case<Real>& c, Action action, int n_threads) {
+    MixturePass p{};
+    p.structure = c.structure;
+    p.action = action;
+    p.rows = c.rows.data();
+    p.sample_weight = c.weighted ? c.weight.data() : nullptr;
+    p.labels = c.labels.data();
+    p.n = c.n, p.d = c.d, p.k = c.k;
+    p.log_offset = c.log_offset.data();
+    p.means = c.means.data();
+    p.factor = action == ACCUMULATE_LABELS ? nullptr : c.factor.data();
+    p.n_threads = n_threads;
+    return p;
+}
+
+template <typename Real>
+Statistics accumulate(const char* isa, const KernelTable& table, const Case<Real>& c, Action action, int n_threads) {
+    Statistics s;
+    s.counts.assign(size_t(c.k), 0.0);
+    s.sums.assign(size_t(c.k * c.d), 0.0);
+    s.scatter.assign(size_t(c.factor_size()), 0.0);
+    MixturePass p = pass_of(c, action, n_threads);
+    p.counts = s.counts.data(), p.sums = s.sums.data(), p.scatter = s.scatter.data();
+    const int status = table.mixture[sizeof(Real) == 8](&p);
+    REQUIRE(status == DONE, "accumulate has status %d", status);
+    s.log_likelihood = p.log_likelihood;
+    return s;
+}
+
+template <typename Real>
+Outcome<Real> run(const char* isa, const KernelTable& table, const Case<Real>& c, int n_threads) {
+    constexpr int kind = sizeof(Real) == 8;
+    Outcome<Real> o;
+    o.soft = accumulate(isa, table, c, ACCUMULATE, n_threads);
+    if (c.labelled) o.hard = accumulate(isa, table, c, ACCUMULATE_LABELS, n_threads);
+    o.log_density.resize(size_t(c.n));
+    o.responsibilities.resize(size_t(c.n * c.k));
+    o.assigned.resize(size_t(c.n));
+    void* const outputs[] = {nullptr, o.log_density.data(), o.responsibilities.data(), o.assigned.data()};
+    for (Action action : {LOG_DENSITY, RESPONSIBILITIES, ASSIGN}) {
+        MixturePass p = pass_of(c, action, n_threads);
+        p.out = outputs[action];
+        const int status = table.mixture[kind](&p);
+        REQUIRE(status == DONE, "action %d has status %d", action, status);
+    }
+    o.nearest.resize(size_t(c.n));
+    o.nearest_counts.assign(size_t(c.k), 0.0);
+    o.nearest_sums.assign(size_t(c.k * c.d), 0.0);
+    const double* weight = c.weighted ? c.weight.data() : nullptr;
+    NearestPass nearest{c.rows.data(),           weight,                c.n, c.d,       c.k,    c.means.data(), o.nearest.data(),
+                        o.nearest_counts.data(), o.nearest_sums.data(), 0.0, n_threads, nullptr};
+    REQUIRE(table.nearest[kind](&nearest) == DONE, "nearest centres failed");
+    o.inertia = nearest.inertia;
+    std::vector<Real> distances(size_t(c.n), std::numeric_limits<Real>::max());
+    SeedingPass update{c.rows.data(), nullptr, c.n, c.d, 1, c.means.data(), distances.data(), nullptr, n_threads, nullptr};
+    REQUIRE(table.seeding[kind](&update) == DONE, "distances failed");
+    o.potentials.assign(size_t(c.k), 0.0);
+    SeedingPass seeding{c.rows.data(),    weight,    c.n,    c.d, c.k, c.means.data(), distances.data(),
+                        o.potentials.data(), n_threads, nullptr};
+    REQUIRE(table.seeding[kind](&seeding) == DONE, "potentials failed");
+    return o;
+}
+
+// What holds whatever the values.
+template <typename Real>
+void check_ranges(const char* isa, const Case<Real>& c, const Outcome<Real>& o) {
+    for (int64_t i = 0; i < c.n; ++i) {
+        REQUIRE(o.assigned[size_t(i)] >= 0 && o.assigned[size_t(i)] < c.k, "row %ld is assigned to %ld", long(i),
+                long(o.assigned[size_t(i)]));
+        REQUIRE(o.nearest[size_t(i)] >= 0 && o.nearest[size_t(i)] < c.k, "row %ld has nearest centre %ld", long(i),
+                long(o.nearest[size_t(i)]));
+        double total = 0.0;
+        for (int64_t j = 0; j < c.k; ++j) {
+            const Real share = o.responsibilities[size_t(i * c.k + j)];
+            REQUIRE(!(share < 0) && !(share > Real(1.0001)), "row %ld has responsibility %g", long(i), double(share));
+            total += double(share);
+        }
+        if (c.tame) REQUIRE(std::fabs(total - 1.0) < 1e-5, "row %ld has responsibilities that sum to %.9g", long(i), total);
+    }
+}
+
+template <typename Real>
+void check_bits(const char* isa, const Outcome<Real>& a, const Outcome<Real>& b) {
+    REQUIRE(same_bits(a.soft.counts, b.soft.counts) && same_bits(a.soft.sums, b.soft.sums) &&
+                same_bits(a.soft.scatter, b.soft.scatter),
+            "statistics depend on the number of threads");
+    REQUIRE(same_bits(a.hard.counts, b.hard.counts) && same_bits(a.hard.sums, b.hard.sums) &&
+                same_bits(a.hard.scatter, b.hard.scatter),
+            "statistics of labels depend on the number of threads");
+    REQUIRE(same_bits(a.log_density, b.log_density) && same_bits(a.responsibilities, b.responsibilities) &&
+                same_bits(a.assigned, b.assigned) && same_bits(a.nearest, b.nearest) &&
+                same_bits(a.potentials, b.potentials),
+            "predictions depend on the number of threads");
+}
+
+inline void require_close(const char* isa, const char* what, double found, double expected, double size, double digits) {
+    REQUIRE(std::fabs(found - expected) <= digits * (size + std::fabs(expected)), "%s is %.17g; expected %.17g", what,
+            found, expected);
+}
+
+// The same sums in long double, row by row.
+template <typename Real>
+void check_reference(const char* isa, const Case<Real>& c, const Outcome<Real>& o) {
+    const int64_t n = c.n, d = c.d, k = c.k;
+    // Rounding units of the rows' type times the terms of a distance; positions near 1000 lose three digits of float.
+    const double digits = (sizeof(Real) == 8 ? 1e-13 : 2e-5) * double(d + 8) * (std::fabs(c.means[0]) > 500 ? 100.0 : 1.0);
+    std::vector<long double> counts(size_t(k), 0.0L), traces(size_t(k), 0.0L), density{}, log_weighted(size_t(k), 0.0L);
+    long double log_likelihood = 0.0L;
+    for (int64_t i = 0; i < n; ++i) {
+        const Real* x = c.rows.data() + i * d;
+        long double largest = -std::numeric_limits<long double>::infinity(), sum = 0.0L;
+        for (int64_t m = 0; m < k; ++m) {
+            long double distance = 0.0L;
+            for (int64_t j = 0; j < d; ++j) {
+                long double y = 0.0L;
+                const bool square = c.structure == FULL || c.structure == TIED;
+                const double* u = c.factor.data() + (c.structure == FULL ? m * d * d : 0);
+                for (int64_t l = square ? 0 : j; l <= j; ++l) {
+                    const long double scale = square ? u[l * d + j] : u[c.structure == DIAG ? m * d + j : m];
+                    y += (static_cast<long double>(x[l]) - c.means[size_t(m * d + l)]) * scale;
+                }
+                distance += y * y;
+            }
+            log_weighted[size_t(m)] = c.log_offset[size_t(m)] - distance / 2;
+            largest = std::fmax(largest, log_weighted[size_t(m)]);
+        }
+        for (long double value : log_weighted) sum += std::exp(value - largest);
+        const long double log_density = largest + std::log(sum);
+        const double weight = c.weighted ? c.weight[size_t(i)] : 1.0;
+        log_likelihood += weight * log_density;
+        require_close(isa, "a log density", double(o.log_density[size_t(i)]), double(log_density), 1.0, digits);
+        for (int64_t m = 0; m < k; ++m) {
+            const long double share = std::exp(log_weighted[size_t(m)] - log_density);
+            require_close(isa, "a responsibility", double(o.responsibilities[size_t(i * k + m)]), double(share), 10.0, digits);
+            counts[size_t(m)] += weight * share;
+            for (int64_t j = 0; j < d; ++j) {
+                const long double away = static_cast<long double>(x[j]) - c.means[size_t(m * d + j)];
+                traces[size_t(m)] += weight * share * away * away;
+            }
+        }
+    }
+    const double rows = double(n) + 1.0;
+    require_close(isa, "the log-likelihood", o.soft.log_likelihood, double(log_likelihood), rows, digits);
+    long double all = 0.0L, found = 0.0L;
+    for (int64_t m = 0; m < k; ++m) {
+        require_close(isa, "a count", o.soft.counts[size_t(m)], double(counts[size_t(m)]), rows, 10 * digits);
+        all += traces[size_t(m)];
+        long double trace = 0.0L;
+        for (int64_t j = 0; j < d; ++j) {
+            if (c.structure == FULL) trace += o.soft.scatter[size_t(m * d * d + j * d + j)];
+            if (c.structure == DIAG) trace += o.soft.scatter[size_t(m * d + j)];
+        }
+        if (c.structure == SPHERICAL) trace = o.soft.scatter[size_t(m)];
+        found += trace;
+        if (c.structure != TIED)
+            require_close(isa, "a trace", double(trace), double(traces[size_t(m)]), 50.0 * double(d) * rows, digits);
+    }
+    if (c.structure == TIED)
+        for (int64_t j = 0; j < d; ++j) found += o.soft.scatter[size_t(j * d + j)];
+    require_close(isa, "the trace of all", double(found), double(all), 50.0 * double(d) * rows, digits);
+}
+
+template <typename Real>
+void test(Bytes bytes, uint32_t which) {
+    const Case<Real> c = decode<Real>(bytes);
+    for (uint32_t i = 0; i < 3; ++i) {
+        const char* isa = ISAS[i];
+        const KernelTable* table = table_for(isa);
+        if (!table || (which % 4 != 3 && which % 4 != i)) continue;
+        const Outcome<Real> one = run(isa, *table, c, 1);
+        check_ranges(isa, c, one);
+        if (c.n_threads > 1) check_bits(isa, one, run(isa, *table, c, c.n_threads));
+        if (c.tame) check_reference(isa, c, one);
+    }
+    if (c.structure != FULL) return;
+    const char* isa = "all";
+    std::vector<double> factors(size_t(c.k * c.d * c.d));
+    const int64_t failed = factorise_precisions(c.factor.data(), c.k, c.d, factors.data());
+    REQUIRE(failed >= -1 && failed < c.k, "matrix %ld is named as not positive definite", long(failed));
+}
+
+}  // namespace fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    if (size == 0) return 0;
+    fuzz::Bytes bytes{data + 1, size - 1};
+    if (data[0] & 1)
+        fuzz::test<float>(bytes, data[0] / 2);
+    else
+        fuzz::test<double>(bytes, data[0] / 2);
+    return 0;
+}

@@ -52,9 +52,12 @@ struct MixtureWorker {
         q.rows = arena.take<int32_t>(lanes ? 0 : k * (q.capacity + L));
         q.weights = arena.take<Real>(lanes ? 0 : k * (q.capacity + L));
         q.fill = arena.take<int32_t>(k);
-        q.flushed = arena.take<Real>(lanes ? 0 : width / L * q.panel);
+        // Where a vector is shorter than a scatter's block of rows, the last block reads a panel behind the last one.
+        const int64_t scatter_panels = round_up(width, SCATTER_ROWS) / L, moment_panels = p.moment_width / L;
+        q.flushed = arena.take<Real>(lanes ? 0 : scatter_panels * q.panel);
         const bool moments = p.collection == MOMENTS || p.collection == TOTAL_SCATTER;
-        q.tile_rows = arena.take<Real>(moments ? p.moment_width / L * q.tile_panel : 0);
+        q.tile_rows = arena.take<Real>(
+            moments ? (moment_panels > scatter_panels ? moment_panels : scatter_panels) * q.tile_panel : 0);
         q.dense = arena.take<int32_t>(k);
 
         const int64_t packed = packed_scatter_size<Real>(width);

@@ -30,7 +30,7 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_samples, float(sample_weight))
     try:
-        weight = np.ascontiguousarray(sample_weight, dtype=np.float64)
+        weight = np.require(sample_weight, np.float64, ["C", "A"])
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight cannot be read as numbers ({error}); expected one number per row") from error
     if weight.shape != (n_samples,):

@@ -29,13 +29,13 @@ def block_rows(n_features: int) -> int:
 
 def blocks_of(X: np.ndarray, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (slice, rows) with rows C-contiguous and of `dtype`; all of X at once where nothing is to convert."""
-    if X.dtype == dtype and X.flags.c_contiguous:
+    if X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned:
         yield slice(0, X.shape[0]), X
         return
     n_rows = max(1, BLOCK_VALUES // X.shape[1])
     for start in range(0, X.shape[0], n_rows):
         part = slice(start, min(start + n_rows, X.shape[0]))
-        yield part, np.ascontiguousarray(X[part], dtype=dtype)
+        yield part, np.require(X[part], dtype, ["C", "A"])
 
 
 class ArrayRows:
@@ -44,13 +44,14 @@ class ArrayRows:
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
-        May be read-only or a memory map; never copied or written.
+        May be read-only or a memory map; never written, and copied only where its numbers are not aligned.
     sample_weight : ndarray of shape (n_samples,), float64, optional
         Non-negative.
     """
 
     def __init__(self, X: np.ndarray, sample_weight: np.ndarray | None = None) -> None:
-        self.X = X
+        # Numbers may straddle their natural boundaries in a file or a message; the kernels do not read such.
+        self.X = X if X.flags.aligned else X.copy()
         self.sample_weight = sample_weight
         self.n_samples, self.n_features = X.shape
         #: Sum of the weights: what "the number of samples" means in a mean or a criterion.

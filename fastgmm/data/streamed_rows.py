@@ -167,7 +167,8 @@ class StreamedRows:
         for batch, weight in self._batches():
             size, at = block_rows(batch.shape[1]), 0
             while at < len(batch):
-                readable = self.stable and batch.flags.c_contiguous and batch.dtype == self.dtype
+                plain = batch.flags.c_contiguous and batch.flags.aligned
+                readable = self.stable and plain and batch.dtype == self.dtype
                 if filled == 0 and readable and weight is None and len(batch) - at >= size:
                     yield batch[at : at + size], None
                     at += size

@@ -178,24 +178,49 @@ cdef int _raise(int status) except -1:
 
 cdef int _kind(cnp.ndarray X) except -1:
     """1 for float64, 0 for float32; anything that a kernel could not read raises."""
+    if X is None:
+        raise TypeError("X is None; expected an array")
     cdef int kind = X.descr.type_num
     if kind != cnp.NPY_FLOAT64 and kind != cnp.NPY_FLOAT32:
         raise TypeError(f"X has dtype {X.dtype}; expected float32 or float64")
-    if X.ndim != 2 or not cnp.PyArray_IS_C_CONTIGUOUS(X):
-        raise ValueError(f"X has shape {tuple(np.shape(X))}; expected a C-contiguous array of two dimensions")
+    if X.ndim != 2 or not cnp.PyArray_ISCARRAY_RO(X):
+        raise ValueError(
+            f"X has shape {tuple(np.shape(X))}; expected a C-contiguous array of two dimensions, aligned and in the "
+            "machine's byte order"
+        )
+    if X.shape[1] == 0:
+        raise ValueError("X has no features; expected at least one column")
     return kind == cnp.NPY_FLOAT64
 
 
+cdef int64_t _length(cnp.ndarray a, str name) except -1:
+    """The first dimension of an array that is to have one."""
+    if a is None or a.ndim == 0:
+        raise ValueError(f"{name} is {a!r}; expected an array of at least one dimension")
+    return a.shape[0]
+
+
+cdef int64_t* _integers(cnp.ndarray labels, int64_t n) except? NULL:
+    if labels is None or labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(labels) or (
+            cnp.PyArray_SIZE(labels) != n):
+        raise ValueError(
+            f"labels has dtype {getattr(labels, 'dtype', None)} and shape {tuple(np.shape(labels))}; expected "
+            f"C-contiguous int64 of shape ({n},)"
+        )
+    return <int64_t*> cnp.PyArray_DATA(labels)
+
+
 cdef void* _same_kind(cnp.ndarray out, cnp.ndarray X, str name) except? NULL:
-    if out.descr.type_num != X.descr.type_num or not cnp.PyArray_IS_C_CONTIGUOUS(out):
+    if out.descr.type_num != X.descr.type_num or not cnp.PyArray_ISCARRAY_RO(out):
         raise ValueError(f"{name} has dtype {out.dtype}; expected a C-contiguous array of {X.dtype}, as X has")
     return cnp.PyArray_DATA(out)
 
 
 cdef const double* _double(cnp.ndarray a, str name, cnp.npy_intp size) except? NULL:
-    if a.descr.type_num != cnp.NPY_FLOAT64 or not cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_SIZE(a) != size:
+    if a is None or a.descr.type_num != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(a) or (
+            cnp.PyArray_SIZE(a) != size):
         raise ValueError(
-            f"{name} has dtype {a.dtype} and shape {tuple(np.shape(a))}; expected {size} C-contiguous float64 values"
+            f"{name} has dtype {getattr(a, 'dtype', None)} and shape {tuple(np.shape(a))}; expected {size} C-contiguous float64 values"
         )
     return <const double*> cnp.PyArray_DATA(a)
 
@@ -261,7 +286,7 @@ cdef double _accumulate(Structure structure, cnp.ndarray X, sample_weight, cnp.n
                         cnp.ndarray factor, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
                         int n_threads) except? -1:
     cdef _Pass p = _Pass.__new__(_Pass)
-    p.set_mixture(structure, X, log_offset.shape[0], n_threads)
+    p.set_mixture(structure, X, _length(log_offset, "log_offset"), n_threads)
     p.set_parameters(log_offset, means, factor)
     p.set_weight(sample_weight)
     p.set_statistics(counts, sums, scatter)
@@ -293,17 +318,17 @@ def accumulate_spherical(
 cdef int _per_row(Structure structure, Action action, cnp.ndarray X, cnp.ndarray log_offset, cnp.ndarray means,
                   cnp.ndarray factor, cnp.ndarray out, int n_threads) except -1:
     cdef _Pass p = _Pass.__new__(_Pass)
-    cdef int64_t k = log_offset.shape[0], wanted
+    cdef int64_t k = _length(log_offset, "log_offset"), wanted
     p.set_mixture(structure, X, k, n_threads)
     p.set_parameters(log_offset, means, factor)
     p.arguments.action = action
     wanted = p.arguments.n * k if action == RESPONSIBILITIES else p.arguments.n
-    if cnp.PyArray_SIZE(out) != wanted:
+    if out is None or cnp.PyArray_SIZE(out) != wanted:
         raise ValueError(f"out has shape {tuple(np.shape(out))}; expected {wanted} values for {p.arguments.n} rows")
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out is read-only; expected a writeable array")
     if action == ASSIGN:
-        if out.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(out):
+        if out.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(out):
             raise ValueError(f"out has dtype {out.dtype}; expected a C-contiguous array of int64")
         p.arguments.out = cnp.PyArray_DATA(out)
     else:
@@ -363,21 +388,15 @@ cdef int _accumulate_labels(Structure structure, cnp.ndarray X, sample_weight, c
                             cnp.ndarray centres, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
                             int n_threads) except -1:
     cdef _Pass p = _Pass.__new__(_Pass)
-    cdef int64_t k = centres.shape[0]
+    cdef int64_t k = _length(centres, "centres")
     p.set_mixture(structure, X, k, n_threads)
     p.set_weight(sample_weight)
     p.set_statistics(counts, sums, scatter)
-    if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(labels) or (
-            labels.shape[0] != p.arguments.n):
-        raise ValueError(
-            f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected C-contiguous int64 of "
-            f"shape ({p.arguments.n},)"
-        )
     cdef cnp.ndarray no_offset = np.zeros(k)
     p.arguments.log_offset = <const double*> cnp.PyArray_DATA(no_offset)
     p.arguments.means = _double(centres, "centres", k * p.arguments.d)
     p.arguments.factor = NULL
-    p.arguments.labels = <const int64_t*> cnp.PyArray_DATA(labels)
+    p.arguments.labels = _integers(labels, p.arguments.n)
     p.arguments.action = ACCUMULATE_LABELS
     return p.run()
 
@@ -404,22 +423,18 @@ def assign_nearest(cnp.ndarray X, sample_weight, cnp.ndarray centres, cnp.ndarra
     cdef int kind = _kind(X), status
     cdef const KernelTable* now = table
     p.rows = cnp.PyArray_DATA(X)
-    p.n, p.d, p.k = X.shape[0], X.shape[1], centres.shape[0]
+    p.n, p.d, p.k = X.shape[0], X.shape[1], _length(centres, "centres")
     p.sample_weight = NULL
     if sample_weight is not None:
         p.sample_weight = _double(sample_weight, "sample_weight", p.n)
     p.centres = _double(centres, "centres", p.k * p.d)
-    if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(labels) or labels.shape[0] != p.n:
-        raise ValueError(
-            f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected int64 of shape ({p.n},)"
-        )
-    p.labels = <int64_t*> cnp.PyArray_DATA(labels)
+    p.labels = _integers(labels, p.n)
     p.counts = <double*> _double(counts, "counts", p.k)
     p.sums = <double*> _double(sums, "sums", p.k * p.d)
     p.inertia = 0.0
     p.n_threads = n_threads
     p.poll = poll_signals
-    if p.n:
+    if p.n and p.k:
         with nogil:
             status = now.nearest[kind](&p)
         _raise(status)
@@ -437,13 +452,13 @@ cdef int _seed(cnp.ndarray X, sample_weight, cnp.ndarray candidates, cnp.ndarray
     if sample_weight is not None:
         p.sample_weight = _double(sample_weight, "sample_weight", p.n)
     p.candidates = _double(candidates, "candidates", p.k * p.d)
-    if cnp.PyArray_SIZE(distances) != p.n:
+    if distances is None or cnp.PyArray_SIZE(distances) != p.n:
         raise ValueError(f"distances has shape {tuple(np.shape(distances))}; expected ({p.n},)")
     p.distances = _same_kind(distances, X, "distances")
     p.potentials = potentials
     p.n_threads = n_threads
     p.poll = poll_signals
-    if p.n:
+    if p.n and p.k:
         with nogil:
             status = now.seeding[kind](&p)
         return _raise(status)
@@ -451,8 +466,8 @@ cdef int _seed(cnp.ndarray X, sample_weight, cnp.ndarray candidates, cnp.ndarray
 
 
 def candidate_potentials(X, sample_weight, cnp.ndarray candidates, distances, cnp.ndarray potentials, int n_threads):
-    cdef double* out = <double*> _double(potentials, "potentials", candidates.shape[0])
-    _seed(X, sample_weight, candidates, distances, out, candidates.shape[0], n_threads)
+    cdef int64_t k = _length(candidates, "candidates")
+    _seed(X, sample_weight, candidates, distances, <double*> _double(potentials, "potentials", k), k, n_threads)
 
 
 def update_distances(X, centre, distances, int n_threads):
@@ -487,6 +502,10 @@ def choose_centres(cnp.ndarray X, sample_weight, cnp.ndarray positions, int64_t 
 
 
 def factorise_precisions(cnp.ndarray covariances, cnp.ndarray precisions_cholesky, int n_threads):
+    if covariances is None or covariances.ndim != 3:
+        raise ValueError(
+            f"covariances has shape {tuple(np.shape(covariances))}; expected (n_components, n_features, n_features)"
+        )
     cdef int64_t k = covariances.shape[0], d = covariances.shape[1], failed = -1
     cdef const double* source = _double(covariances, "covariances", k * d * d)
     cdef double* factors = <double*> _double(precisions_cholesky, "precisions_cholesky", k * d * d)

@@ -35,8 +35,10 @@ def _rows(X) -> tuple[np.ndarray, int, int]:
         raise TypeError(f"X is a {type(X).__name__}; expected a NumPy array of float32 or float64")
     if X.dtype != np.float64 and X.dtype != np.float32:
         raise TypeError(f"X has dtype {X.dtype}; expected float32 or float64")
-    if X.ndim != 2 or not X.flags.c_contiguous:
-        raise ValueError(f"X has shape {X.shape}; expected a C-contiguous array of two dimensions")
+    if X.ndim != 2 or not X.flags.c_contiguous or not X.flags.aligned:
+        raise ValueError(f"X has shape {X.shape}; expected a C-contiguous array of two dimensions, aligned")
+    if X.shape[1] == 0:
+        raise ValueError("X has no features; expected at least one column")
     flat = np.asarray(X).reshape(-1)
     flat.flags.writeable = False
     return flat, *X.shape

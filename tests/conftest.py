@@ -1,9 +1,22 @@
-"""Fixtures shared by all tests: every engine and instruction set that this machine can run."""
+"""Fixtures shared by all tests: every engine and instruction set that this machine can run.
+
+Property tests draw the same examples every time; ``--hypothesis-profile=thorough`` draws many more, other ones each
+time, and keeps those that failed in `.hypothesis`.
+"""
+
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fastgmm import config
+
+# Time is no part of a law, and a drawn array is large.
+_ANY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+settings.register_profile("repeatable", max_examples=150, derandomize=True, database=None, **_ANY)
+settings.register_profile("thorough", max_examples=10_000, **_ANY)
+settings.load_profile("repeatable")
 
 
 def _engines():
@@ -26,22 +39,28 @@ def _engines():
 ENGINES = _engines()
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    """Run the test on one engine and instruction set; the value is the kernel module."""
-    name, _, isa = request.param.partition("-")
+@contextmanager
+def running(name):
+    """Run a block on one of `ENGINES`; the value is the kernel module."""
+    name, _, isa = name.partition("-")
     before = config.get_config()["engine"]
     config.set_config(engine=name)
     module = config.engine_module()
-    if not isa:
+    try:
+        if isa:
+            module.set_isa(isa)
         yield module
-    else:
-        module.set_isa(isa)
-        try:
-            yield module
-        finally:
+    finally:
+        if isa:
             module.set_isa(None)
-    config.set_config(engine=before)
+        config.set_config(engine=before)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """Run the test on one engine and instruction set; the value is the kernel module."""
+    with running(request.param) as module:
+        yield module
 
 
 @pytest.fixture(params=["float64", "float32"])

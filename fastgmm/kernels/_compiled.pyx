@@ -524,6 +524,8 @@ cdef bint _estimate(Structure structure, cnp.ndarray centres, cnp.ndarray counts
     cdef MixtureEstimate e
     cdef const KernelTable* now = table
     cdef int status
+    if centres is None or centres.ndim != 2:
+        raise ValueError(f"centres has shape {tuple(np.shape(centres))}; expected (n_components, n_features)")
     cdef int64_t k = centres.shape[0], d = centres.shape[1], size
     size = k * d * d if structure == FULL else d * d if structure == TIED else k * d if structure == DIAG else k
     e.structure, e.k, e.d = structure, k, d

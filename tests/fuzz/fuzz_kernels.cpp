@@ -205,6 +205,27 @@ void check_reference(const char* isa, const Case<Real>& c, const Outcome<Real>& 
     require_close(isa, "the trace of all", double(found), double(all), 50.0 * double(d) * rows, digits);
 }
 
+// The M-step of whatever the statistics came to, and the factors of whatever the matrices are.
+template <typename Real>
+void check_estimate(const char* isa, const KernelTable& table, const Case<Real>& c, const Statistics& s) {
+    std::vector<double> weights(size_t(c.k)), offset(size_t(c.k)), means(size_t(c.k * c.d)),
+        covariances(size_t(c.factor_size())), factor(size_t(c.factor_size()));
+    MixtureEstimate e{};
+    e.structure = c.structure, e.d = c.d, e.k = c.k;
+    e.centres = c.means.data(), e.counts = s.counts.data(), e.sums = s.sums.data(), e.scatter = s.scatter.data();
+    e.reg_covar = 1e-6, e.count_floor = 1e-15;
+    e.weights = weights.data(), e.means = means.data(), e.covariances = covariances.data();
+    e.factor = factor.data(), e.log_offset = offset.data();
+    e.n_threads = c.n_threads;
+    REQUIRE(table.estimate(&e) == DONE, "the M-step failed");
+    if (c.tame && !e.failed)
+        for (double weight : weights) REQUIRE(weight > 0 && weight <= 1 + 1e-12, "a component has weight %g", weight);
+    if (c.structure != FULL) return;
+    int64_t failed = -2;
+    REQUIRE(table.factorise(c.factor.data(), c.k, c.d, factor.data(), c.n_threads, &failed) == DONE, "no factors");
+    REQUIRE(failed >= -1 && failed < c.k, "matrix %ld is named as not positive definite", long(failed));
+}
+
 template <typename Real>
 void test(Bytes bytes, uint32_t which) {
     const Case<Real> c = decode<Real>(bytes);
@@ -216,12 +237,8 @@ void test(Bytes bytes, uint32_t which) {
         check_ranges(isa, c, one);
         if (c.n_threads > 1) check_bits(isa, one, run(isa, *table, c, c.n_threads));
         if (c.tame) check_reference(isa, c, one);
+        check_estimate(isa, *table, c, one.soft);
     }
-    if (c.structure != FULL) return;
-    const char* isa = "all";
-    std::vector<double> factors(size_t(c.k * c.d * c.d));
-    const int64_t failed = factorise_precisions(c.factor.data(), c.k, c.d, factors.data());
-    REQUIRE(failed >= -1 && failed < c.k, "matrix %ld is named as not positive definite", long(failed));
 }
 
 }  // namespace fuzz

@@ -77,6 +77,8 @@ class _Reader(Generic[Item]):
 
     def stop(self) -> None:
         """End the thread, after the read it is in."""
+        if self.thread.ident is None:  # the system had none to give
+            return
         with self.changed:
             self.stopped = True
             self.items.clear()

@@ -102,7 +102,8 @@ def _mean_variance(rows: ArrayRows) -> float:
     centre = rows.X[:1].astype(np.float64)
     statistics = rows.accumulate_labels(labels, "diag", centre)
     shift = statistics.sums / statistics.counts[:, None]
-    return float(np.mean(np.maximum(statistics.scatter / statistics.counts[:, None] - shift**2, 0.0)))
+    with np.errstate(over="ignore", invalid="ignore"):  # rows near the end of the number range have no variance
+        return float(np.mean(np.maximum(statistics.scatter / statistics.counts[:, None] - shift**2, 0.0)))
 
 
 def _fill_empty(rows: ArrayRows, centres: np.ndarray, labels: np.ndarray, counts: np.ndarray, sums: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -23,6 +23,10 @@ from fastgmm.model.variational import (
     update_posterior,
 )
 from fastgmm.parameter_validation import check_covariance_prior, check_mean_prior
+from fastgmm.to_sklearn import sklearn_counterpart
+
+if TYPE_CHECKING:
+    import sklearn.mixture
 
 __all__ = ["BayesianGaussianMixture"]
 
@@ -308,6 +312,29 @@ class BayesianGaussianMixture(BaseMixture):
         if predictive is None:
             return super()._mean_log_density(X, weight)
         return float(np.average(predictive.log_density(X), weights=weight))
+
+    def to_sklearn(self) -> sklearn.mixture.BayesianGaussianMixture:
+        """Return a fitted scikit-learn estimator that predicts the same.
+
+        Returns
+        -------
+        sklearn.mixture.BayesianGaussianMixture
+            Its ``covariance_type`` is the one that stores these covariances: full, tied, diag or spherical.
+
+        Raises
+        ------
+        ValueError
+            If predictions are not those of scikit-learn's: Student-t, or with exact expectations.
+        """
+        from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
+
+        for name, value in (("predictive", "variational"), ("expected_log_precision", "wishart")):
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, which scikit-learn's mixture does not have; refit with "
+                    f"{name}={value!r}"
+                )
+        return sklearn_counterpart(self, SklearnBayesianGaussianMixture)
 
 
 def _moments(rows: ArrayRows, kernel: str, with_covariance: bool) -> tuple[np.ndarray, np.ndarray]:

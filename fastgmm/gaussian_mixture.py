@@ -38,6 +38,7 @@ from fastgmm.model.noise import MixtureWithNoise, maximise_with_noise
 from fastgmm.model.priors import ConjugatePrior, default_prior
 from fastgmm.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.parameter_validation import check_covariances, check_means, check_precisions, check_weights
+from fastgmm.to_sklearn import sklearn_counterpart
 
 if TYPE_CHECKING:
     import sklearn.mixture
@@ -578,13 +579,4 @@ default='kmeans'
         check_is_fitted(self)
         if hasattr(self, "noise_weight_"):
             raise ValueError("noise is part of this model and scikit-learn's has none; refit with noise=None")
-        parameters = self.get_params(deep=False)
-        parameters["covariance_type"] = self._structure.kernel
-        if not isinstance(self.init_params, str):
-            parameters["init_params"] = "kmeans"  # scikit-learn's fit takes no memberships
-        known = SklearnGaussianMixture._get_param_names()
-        other = SklearnGaussianMixture(**{name: value for name, value in parameters.items() if name in known})
-        for name, value in vars(self).items():
-            if name.endswith("_") and not name.startswith("_"):
-                setattr(other, name, value.copy() if isinstance(value, np.ndarray) else value)
-        return other
+        return sklearn_counterpart(self, SklearnGaussianMixture)

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture
 from fastgmm.data import ArrayRows
+from fastgmm.datasets import load_faithful
 from fastgmm.model.variational import entropy_of_memberships
 
 STRUCTURES = ["full", "tied", "diag", "spherical"]
@@ -363,3 +364,29 @@ def test_no_iteration_leaves_the_start():
     with pytest.warns(ConvergenceWarning, match="did not converge"):
         model.set_params(max_iter=1, tol=0.0).fit(X)
     assert np.isfinite(model.elbo_)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("prior_type", ["dirichlet_process", "dirichlet_distribution"])
+def test_to_sklearn_predicts_the_same(covariance_type, prior_type):
+    X = load_faithful()
+    model = BayesianGaussianMixture(
+        n_components=3,
+        covariance_type=covariance_type,
+        weight_concentration_prior_type=prior_type,
+        max_iter=1000,
+        random_state=0,
+    ).fit(X)
+    theirs = model.to_sklearn()
+    assert type(theirs).__module__.startswith("sklearn.")
+    # The two sum in another order.
+    assert_allclose(theirs.predict_proba(X), model.predict_proba(X), atol=1e-9)
+    assert_allclose(theirs.score_samples(X), model.score_samples(X), rtol=1e-9)
+    assert theirs.fit(X).n_features_in_ == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("predictive", "student-t"), ("expected_log_precision", "exact")])
+def test_to_sklearn_refuses_what_scikit_learn_does_not_have(name, value):
+    model = BayesianGaussianMixture(random_state=0, **{name: value}).fit(load_faithful())
+    with pytest.raises(ValueError, match=f"{name} is '{value}', which scikit-learn's mixture does not have"):
+        model.to_sklearn()

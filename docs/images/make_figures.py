@@ -78,7 +78,7 @@ def fused_pass():
     ax.text(5.6, 0.25, "handed in strip by strip, in their order", ha="center", fontsize=9)
     box(ax, 8.35, 1.8, 1.75, 0.95, "statistics of\nall rows", "#e8f1f8")
     arrow(ax, (9.22, 2.8), (9.22, 3.25))
-    box(ax, 8.35, 3.3, 1.75, 0.95, "M-step in NumPy:\nO(K D$^2$) numbers", "#e8f1f8", size=9.5)
+    box(ax, 8.35, 3.3, 1.75, 0.95, "M-step:\nO(K D$^2$) numbers", "#e8f1f8", size=9.5)
     keep(fig, "fused_pass")
 
 

@@ -47,23 +47,16 @@ Z = scaler.transform(features)
 # of mclust's fourteen covariance families, 112 candidates, and keeps the one of lowest BIC.
 
 search = GaussianMixtureSearch(n_components=range(1, 9), random_state=0).fit(Z)
-table = pd.DataFrame(search.results_).sort_values("bic")
-print(
-    table[["n_components", "covariance_type", "bic", "icl"]]
-    .head(5)
-    .round(1)
-    .to_string(index=False)
-)
-print(
-    "lowest ICL:",
-    table.sort_values("icl").iloc[0][["n_components", "covariance_type"]].tolist(),
-)
+columns = ["n_components", "covariance_type", "bic", "icl"]
+table = pd.DataFrame(search.results_)[columns].sort_values("bic")
+print(table.head(5).round(1).to_string(index=False))
+icl = table.sort_values("icl").iloc[0]
+print(f"lowest ICL: {icl['n_components']} x {icl['covariance_type']}")
 
 fig, ax = plt.subplots(figsize=(7, 4.5))
 plot_criteria(search, ax=ax)
-ax.legend(
-    ncols=2, fontsize=8, title=ax.get_legend().get_title().get_text(), title_fontsize=8
-)
+title = ax.get_legend().get_title().get_text()
+ax.legend(ncols=2, fontsize=8, title=title, title_fontsize=8)
 
 # %%
 # What the segments are, in the customers' own units (medians), sorted by what they spent:
@@ -72,6 +65,7 @@ model = search.best_estimator_
 segment = model.predict(Z)
 spent = customers["purchases"] * customers["dollars each"]
 profile = customers.groupby(segment).median()
+profile.index.name = "segment"
 profile.insert(0, "customers", np.bincount(segment))
 profile["share of sales"] = spent.groupby(segment).sum() / spent.sum()
 profile["certain"] = pd.Series(model.predict_proba(Z).max(axis=1)).groupby(segment).mean()

@@ -105,14 +105,8 @@ axes[0].set_xticks(lengths, ["1", "2", "3", "5", "7", "all"])
 axes[0].minorticks_off()
 axes[1].imshow(np.log1p(confusion), cmap="Blues")
 for i, j in np.argwhere(confusion):
-    axes[1].text(
-        j,
-        i,
-        confusion[i, j],
-        ha="center",
-        va="center",
-        color="white" if confusion[i, j] > 9 else "black",
-    )
+    colour = "white" if confusion[i, j] > 9 else "black"
+    axes[1].text(j, i, confusion[i, j], ha="center", va="center", color=colour)
 axes[1].set(xlabel="named", ylabel="speaker", xticks=range(9), yticks=range(9))
 axes[1].set_xticklabels(names)
 axes[1].set_yticklabels(names)
@@ -179,16 +173,8 @@ def speak(pitch, tract, seconds, rng):
     parts = []
     for vowel in rng.permutation(len(VOWELS)):
         n = int(seconds * RATE / len(VOWELS))
-        phase = (
-            np.cumsum(
-                pitch
-                * (
-                    1
-                    + 0.03 * np.sin(2 * np.pi * 5 * np.arange(n) / RATE + rng.uniform(0, 6))
-                )
-            )
-            / RATE
-        )
+        vibrato = np.sin(2 * np.pi * 5 * np.arange(n) / RATE + rng.uniform(0, 6))
+        phase = np.cumsum(pitch * (1 + 0.03 * vibrato)) / RATE
         sound = np.diff(np.floor(phase), prepend=0.0) + 0.01 * rng.normal(size=n)
         for formant, width in zip(VOWELS[vowel], (80, 100, 140), strict=True):
             f, r = formant / tract * rng.normal(1, 0.02), np.exp(-np.pi * width / RATE)

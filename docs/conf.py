@@ -117,6 +117,13 @@ ALONE = ("index", "coming_from_scikit_learn", "coming_from_mclust", "how_it_work
 html_sidebars = {page: [] for page in ALONE}
 
 
+def shown_as_text(app, kind, name, value, options, lines):
+    """Leave the kernels' contract to their page, which shows it as it stands in the source."""
+    if name == "fastgmm.kernels":
+        lines.clear()
+
+
 def setup(app):
-    """Connect what autodoc asks before it shows a member."""
+    """Connect what autodoc asks before it shows a member or a docstring."""
     app.connect("autodoc-skip-member", leave_out)
+    app.connect("autodoc-process-docstring", shown_as_text, priority=900)

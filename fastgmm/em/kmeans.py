@@ -19,7 +19,11 @@ SAMPLE_ROWS_PER_CLUSTER = 512
 
 
 def kmeans_plusplus(
-    rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState, n_greedy: int | None = None
+    rows: ArrayRows,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    n_greedy: int | None = None,
+    n_swaps: int = 0,
 ) -> np.ndarray:
     """Choose rows far from each other as centres, by greedy k-means++.
 
@@ -34,6 +38,9 @@ def kmeans_plusplus(
     random_state : RandomState
     n_greedy : int, optional
         Centres chosen with greed; those after them are drawn once each, at a fraction of the cost. All unless given.
+    n_swaps : int
+        Rows drawn afterwards, each to take the place of a centre if that lowers the cost enough to matter; fewer where
+        several in a row do not.
 
     Returns
     -------
@@ -42,14 +49,15 @@ def kmeans_plusplus(
 
     References
     ----------
-    Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, section 2.2.
+    Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007, section 2.2. Lattanzi and
+    Sohler, "A better k-means++ algorithm via local search", ICML 2019, algorithm 2 (the swaps).
     """
     n_greedy = min(n_clusters if n_greedy is None else n_greedy, n_clusters)
     n_candidates = 2 + int(np.log(max(n_greedy, 1)))
-    positions = random_state.uniform(size=n_clusters + max(0, n_greedy - 1) * (n_candidates - 1))
+    positions = random_state.uniform(size=n_clusters + max(0, n_greedy - 1) * (n_candidates - 1) + n_swaps)
     chosen = np.empty(n_clusters, dtype=np.int64)
     distances = np.full(rows.n_samples, np.finfo(rows.X.dtype).max, dtype=rows.X.dtype)
-    kernels.choose_centres(rows.X, rows.sample_weight, positions, n_greedy, n_candidates, distances, chosen)
+    kernels.choose_centres(rows.X, rows.sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen)
     return chosen
 
 
@@ -81,7 +89,8 @@ def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
 
 
 def _lloyd(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    centres = rows.X[kmeans_plusplus(rows, n_clusters, random_state)].astype(np.float64)
+    chosen = kmeans_plusplus(rows, n_clusters, random_state, n_swaps=2 * n_clusters)
+    centres = rows.X[chosen].astype(np.float64)
     labels = np.empty(rows.n_samples, dtype=np.int64)
     threshold = TOLERANCE * _mean_variance(rows)
     for _ in range(MAX_ITER):

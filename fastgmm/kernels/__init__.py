@@ -20,10 +20,12 @@ Actions
     ``potentials[j] = sum_n w[n] min(distances[n], |X[n] - candidates[j]|^2)``, written.
 ``update_distances(X, centre, distances, n_threads)``
     ``distances[n] = min(distances[n], |X[n] - centre|^2)`` in place, `centre` of shape (n_features,).
-``choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen, n_threads)``
+``choose_centres(X, sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, n_threads)``
     k-means++: ``chosen[k]`` (int64) written, the k-th row drawn by weight times distance from those before it. For k in
     1 to `n_greedy` - 1 it is the best of `n_candidates`. `positions` in [0, 1) say where in the cumulative weight the
-    rows drawn lie, in order; `distances` are in the end those to the nearest of them.
+    rows drawn lie, in order. Then `n_swaps` more are drawn alike, and each takes the place of a centre where that
+    lowers the cost by a quarter of a cluster's share; ``4 + K // 4`` in a row that do not end it. `distances` are in
+    the end those to the nearest centre.
 ``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
 precisions_cholesky, log_offset, n_threads)``
     The M-step where every covariance is free: the last five are written. Returns whether the estimate exists; where it
@@ -159,9 +161,11 @@ def candidate_potentials(X, sample_weight, candidates, distances, potentials) ->
     engine().candidate_potentials(X, sample_weight, candidates, distances, potentials, config.n_threads())
 
 
-def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen) -> None:
+def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen) -> None:
     """Choose rows as centres by k-means++ (see the module's text)."""
-    engine().choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen, config.n_threads())
+    engine().choose_centres(
+        X, sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, config.n_threads()
+    )
 
 
 def update_distances(X, centre, distances) -> None:

@@ -61,7 +61,7 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
     cdef struct CentreChoice:
         const void* rows
         const double* sample_weight
-        int64_t n, d, k, n_greedy, n_candidates
+        int64_t n, d, k, n_greedy, n_candidates, n_swaps
         const double* positions
         void* distances
         int64_t* chosen
@@ -475,7 +475,7 @@ def update_distances(X, centre, distances, int n_threads):
 
 
 def choose_centres(cnp.ndarray X, sample_weight, cnp.ndarray positions, int64_t n_greedy, int64_t n_candidates,
-                   cnp.ndarray distances, cnp.ndarray chosen, int n_threads):
+                   int64_t n_swaps, cnp.ndarray distances, cnp.ndarray chosen, int n_threads):
     cdef CentreChoice c
     cdef int kind = _kind(X), status
     cdef const KernelTable* now = table
@@ -483,11 +483,12 @@ def choose_centres(cnp.ndarray X, sample_weight, cnp.ndarray positions, int64_t 
     c.n, c.d, c.k = X.shape[0], X.shape[1], chosen.shape[0]
     if c.n == 0 or n_candidates < 1:
         raise ValueError(f"X has {c.n} rows and n_candidates is {n_candidates}; expected one or more of both")
-    c.n_greedy, c.n_candidates = n_greedy, n_candidates
+    c.n_greedy, c.n_candidates, c.n_swaps = n_greedy, n_candidates, n_swaps
     c.sample_weight = NULL
     if sample_weight is not None:
         c.sample_weight = _double(sample_weight, "sample_weight", c.n)
-    c.positions = _double(positions, "positions", c.k + max(0, min(n_greedy, c.k) - 1) * (n_candidates - 1))
+    cdef int64_t n_drawn = c.k + max(0, min(n_greedy, c.k) - 1) * (n_candidates - 1) + n_swaps
+    c.positions = _double(positions, "positions", n_drawn)
     if cnp.PyArray_SIZE(distances) != c.n:
         raise ValueError(f"distances has shape {tuple(np.shape(distances))}; expected ({c.n},)")
     c.distances = _same_kind(distances, X, "distances")

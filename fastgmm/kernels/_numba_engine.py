@@ -14,6 +14,7 @@ import numpy as np
 
 from fastgmm.kernels import _numba_mixture as mixture
 from fastgmm.kernels import _numba_nearest as nearest
+from fastgmm.kernels import _numba_seeding as seeding
 from fastgmm.kernels._numba_estimate import estimate, factorise
 from fastgmm.kernels._numba_merging import merge
 
@@ -211,35 +212,27 @@ def update_distances(X, centre, distances, n_threads):
         nearest.update_distances(rows, centre, distances, n_threads)
 
 
-def _drawn(cumulative, positions):
-    total = cumulative[-1]
-    index = np.searchsorted(cumulative, positions * total, side="right")
-    return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
-
-
-def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, distances, chosen, n_threads):
-    """Choose rows far from each other, one pass or two per centre."""
-    n, k = len(_rows(X)[0]) // X.shape[1], len(chosen)
+def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, n_threads):
+    """Choose rows far from each other by k-means++, and exchange them where that is better."""
+    rows, n, d = _rows(X)
+    k = len(chosen)
     if n == 0 or n_candidates < 1:
         raise ValueError(f"X has {n} rows and n_candidates is {n_candidates}; expected one or more of both")
-    positions = _double(positions, "positions", (k + max(0, min(n_greedy, k) - 1) * (n_candidates - 1),))
-    weight = _weight(sample_weight, n)
-    flat = np.arange(1.0, n + 1) if weight is None else np.cumsum(weight)
-    potentials = np.empty(n_candidates)
-    at = 0
-    for i in range(k):
-        count = n_candidates if 0 < i < n_greedy else 1
-        cumulative = flat
-        if i > 0:
-            cumulative = np.cumsum(distances if weight is None else distances * weight, dtype=np.float64)
-        # Every row sits on a centre already: any row will do.
-        drawn = _drawn(cumulative if cumulative[-1] > 0 else flat, positions[at : at + count])
-        at += count
-        chosen[i] = drawn[0]
-        if count > 1:
-            candidate_potentials(X, weight, X[drawn].astype(np.float64), distances, potentials, n_threads)
-            chosen[i] = drawn[np.argmin(potentials)]
-        update_distances(X, X[chosen[i]].astype(np.float64), distances, n_threads)
+    n_drawn = k + max(0, min(n_greedy, k) - 1) * (n_candidates - 1) + n_swaps
+    positions = _double(positions, "positions", (n_drawn,))
+    distances = _output(distances, "distances", X.dtype, n)
+    chosen, weight = _labels(chosen, k, written=True), _weight(sample_weight, n)
+    seeding.choose_centres(
+        rows.reshape(n, d),
+        weight,
+        positions,
+        n_greedy,
+        n_candidates,
+        n_swaps,
+        distances,
+        chosen,
+        operator.index(n_threads),
+    )
 
 
 def factorise_precisions(covariances, precisions_cholesky, n_threads):

@@ -64,6 +64,7 @@ struct CentreChoice {
     int64_t n, d, k;
     int64_t n_greedy;         // centres before this one are the best of n_candidates drawn
     int64_t n_candidates;
+    int64_t n_swaps;          // rows drawn afterwards to take a centre's place
     const double* positions;  // in [0, 1): one per row drawn, in order
     void* distances;          // (n), the rows' type, the largest number there is; in the end to the nearest centre
     int64_t* chosen;          // (k), written

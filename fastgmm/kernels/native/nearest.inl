@@ -242,7 +242,7 @@ int seeding_pass(SeedingPass* pass) {
     if (!p.pack(pass->candidates, k, d)) return OUT_OF_MEMORY;
     const int64_t tile_rows = nearest_tile_rows(n, d, Simd<Real>::rows);
     const Strips strips = cut_strips(n, tile_rows);
-    const int threads = threads_for(pass->n_threads, strips.count, double(n) * double(2 * d * round_up(k, COLUMNS) + 4));
+    const int threads = threads_for(pass->n_threads, strips.count, double(n) * double(2 * d * k + 4));
     NearestMemories<Real> memories;
     Block total_block;
     if (!memories.allocate(threads, d, tile_rows, k) || !total_block.allocate(k * int64_t(sizeof(double))))

@@ -1,4 +1,4 @@
-// k-means++: centres chosen one after another, each with a pass or two over the rows.
+// k-means++: centres chosen one after another, each with a pass or two over the rows, and then exchanged.
 
 // Weights of rows, summed in blocks, so that a row is drawn by looking at the blocks and at one of them.
 struct Urn {
@@ -47,6 +47,174 @@ struct Urn {
         return drawn;
     }
 };
+
+// Of each row: the nearest centre, the squared distance to it, and that to the second nearest.
+template <typename Real>
+struct Neighbours {
+    int32_t* nearest;
+    Real *first, *second;
+};
+
+template <typename Real>
+int find_neighbours(const CentreChoice* choice, const double* centres, Neighbours<Real> out) {
+    constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
+    using Index = typename Bits<Real>::type;
+    PackedCentres<Real> p;
+    const int64_t n = choice->n, d = choice->d, k = choice->k;
+    if (!p.pack(centres, k, d)) return OUT_OF_MEMORY;
+    const int64_t tile_rows = nearest_tile_rows(n, d, Simd<Real>::rows);
+    const Strips strips = cut_strips(n, tile_rows);
+    const int threads = threads_for(choice->n_threads, strips.count, double(n) * double(k) * double(2 * d + 4));
+    NearestMemories<Real> memories;
+    if (!memories.allocate(threads, d, tile_rows, 0)) return OUT_OF_MEMORY;
+    const Real* rows = static_cast<const Real*>(choice->rows);
+    auto work_on = [&](int thread, int64_t begin, int64_t end, Turnstile& turnstile, bool calling_thread) {
+        NearestMemory<Real>& m = memories.of[thread];
+        for (int64_t start = begin; start < end; start += tile_rows) {
+            if (!turnstile.keep_going(calling_thread)) return;
+            const int64_t count = end - start < tile_rows ? end - start : tile_rows;
+            load_tile<Real>(rows, start, count, d, p.centre, m.rows, tile_rows);
+            for (int64_t i = 0; i < count; i += R * L) {
+                Vector<Real> first[R], second[R];
+                Integer<Real> nearest[R];
+                for (int r = 0; r < R; ++r) {
+                    first[r] = second[r] = broadcast(Real(INFINITE));
+                    nearest[r] = Integer<Real>{};
+                }
+                for (int64_t group = 0; group < k; group += COLUMNS) {
+                    Vector<Real> distance[COLUMNS][R];
+#pragma GCC unroll 8
+                    for (int c = 0; c < COLUMNS; ++c)
+#pragma GCC unroll 8
+                        for (int r = 0; r < R; ++r) distance[c][r] = Vector<Real>{};
+                    distance_diag<Real, R, false>(m.rows + i, tile_rows, p.factors + group * 2 * d, 0, d, distance);
+                    for (int c = 0; c < COLUMNS && group + c < k; ++c)
+#pragma GCC unroll 8
+                        for (int r = 0; r < R; ++r) {
+                            const Vector<Real> x = distance[c][r];
+                            const auto closer = x < first[r];
+                            second[r] = closer ? first[r] : x < second[r] ? x : second[r];
+                            nearest[r] = closer ? Integer<Real>{} + Index(group + c) : nearest[r];
+                            first[r] = closer ? x : first[r];
+                        }
+                }
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) {
+                    store<Real>(m.lowest + i + r * L, first[r]);
+                    store<Real>(m.weights + i + r * L, second[r]);
+                    m.nearest[i / L + r] = nearest[r];
+                }
+            }
+            const Index* nearest = reinterpret_cast<const Index*>(m.nearest);
+            for (int64_t i = 0; i < count; ++i) {
+                out.nearest[start + i] = int32_t(nearest[i]);
+                out.first[start + i] = m.lowest[i];
+                out.second[start + i] = m.weights[i];
+            }
+        }
+    };
+    return run_strips(strips, threads, choice->poll, work_on, [](int) {});
+}
+
+// What k-means would cost with one more centre, `candidate` (cost[k]), and what taking each centre out adds to that.
+template <typename Real>
+int swap_costs(const CentreChoice* choice, const double* candidate, Neighbours<Real> known, double* cost) {
+    PackedCentres<Real> p;
+    const int64_t n = choice->n, d = choice->d, k = choice->k;
+    if (!p.pack(candidate, 1, d)) return OUT_OF_MEMORY;
+    const int64_t tile_rows = nearest_tile_rows(n, d, Simd<Real>::rows);
+    const Strips strips = cut_strips(n, tile_rows);
+    const int threads = threads_for(choice->n_threads, strips.count, double(n) * double(2 * d + 8));
+    NearestMemories<Real> memories;
+    if (!memories.allocate(threads, d, tile_rows, k + 1)) return OUT_OF_MEMORY;
+    for (int64_t c = 0; c <= k; ++c) cost[c] = 0.0;
+    const Real* rows = static_cast<const Real*>(choice->rows);
+    auto work_on = [&](int thread, int64_t begin, int64_t end, Turnstile& turnstile, bool calling_thread) {
+        NearestMemory<Real>& m = memories.of[thread];
+        for (int64_t start = begin; start < end; start += tile_rows) {
+            if (!turnstile.keep_going(calling_thread)) return;
+            const int64_t count = end - start < tile_rows ? end - start : tile_rows;
+            const int64_t padded = round_up(count, Simd<Real>::rows);
+            load_tile<Real>(rows, start, count, d, p.centre, m.rows, tile_rows);
+            for (int64_t i = 0; i < padded; ++i) {
+                m.lowest[i] = Real(INFINITE);
+                m.weights[i] = Real(0);
+            }
+            double unused = 0.0;
+            lower_tile<Real, 1>(m, tile_rows, padded, p.factors, d, true, &unused);
+            double with = 0.0;
+            for (int64_t i = 0; i < count; ++i) {
+                const Real x = m.lowest[i], first = known.first[start + i], second = known.second[start + i];
+                const double w = choice->sample_weight ? choice->sample_weight[start + i] : 1.0;
+                const Real kept = x < first ? x : first;
+                with += w * double(kept);
+                m.sums[known.nearest[start + i]] += w * double((x < second ? x : second) - kept);
+            }
+            m.sums[k] += with;
+        }
+    };
+    auto hand_in = [&](int thread) {
+        double* sums = memories.of[thread].sums;
+        for (int64_t c = 0; c <= k; ++c) {
+            cost[c] += sums[c];
+            sums[c] = 0.0;
+        }
+    };
+    return run_strips(strips, threads, choice->poll, work_on, hand_in);
+}
+
+// Rows drawn as k-means++ draws them take the place of centres where that lowers the cost: a cluster that has two
+// centres gives one to two clusters that have one (Lattanzi and Sohler, 2019).
+template <typename Real>
+int swap_centres(CentreChoice* choice, Urn& urn, const double* positions) {
+    const int64_t n = choice->n, d = choice->d, k = choice->k;
+    const Real* rows = static_cast<const Real*>(choice->rows);
+    const double* weights = choice->sample_weight;
+    double *centres = nullptr, *cost = nullptr, *candidate = nullptr;
+    Neighbours<Real> known{nullptr, static_cast<Real*>(choice->distances), nullptr};
+    Block memory;
+    for (Arena arena{nullptr, 0};; arena = Arena{memory.memory, 0}) {
+        centres = arena.take<double>(k * d);
+        cost = arena.take<double>(k + 1);
+        candidate = arena.take<double>(d);
+        known.nearest = arena.take<int32_t>(n);
+        known.second = arena.take<Real>(n);
+        if (memory.memory) break;
+        if (!memory.allocate(arena.used)) return OUT_OF_MEMORY;
+    }
+    for (int64_t c = 0; c < k; ++c)
+        for (int64_t j = 0; j < d; ++j) centres[c * d + j] = double(rows[choice->chosen[c] * d + j]);
+    const Real* first = known.first;
+    auto distance_of = [=](int64_t i) INLINE_LAMBDA { return weights ? weights[i] * first[i] : double(first[i]); };
+    bool changed = true;
+    // A swap that gains less than a quarter of a cluster's share would not lead Lloyd's algorithm elsewhere.
+    const double enough = 1.0 - 0.25 / double(k);
+    for (int64_t swap = 0, failures = 0; swap < choice->n_swaps && failures < 4 + k / 4; ++swap) {
+        if (changed) {
+            const int status = find_neighbours<Real>(choice, centres, known);
+            if (status != DONE) return status;
+            urn.fill(distance_of);
+            if (!(urn.total > 0.0)) return DONE;
+            changed = false;
+        }
+        const int64_t drawn = urn.draw(positions[swap], distance_of);
+        for (int64_t j = 0; j < d; ++j) candidate[j] = double(rows[drawn * d + j]);
+        const int status = swap_costs<Real>(choice, candidate, known, cost);
+        if (status != DONE) return status;
+        int64_t out = 0;
+        for (int64_t c = 1; c < k; ++c)
+            if (cost[c] < cost[out]) out = c;
+        if (!(cost[k] + cost[out] < enough * urn.total)) {
+            ++failures;
+            continue;
+        }
+        failures = 0;
+        changed = true;
+        choice->chosen[out] = drawn;
+        for (int64_t j = 0; j < d; ++j) centres[out * d + j] = candidate[j];
+    }
+    return changed ? find_neighbours<Real>(choice, centres, known) : int(DONE);
+}
 
 template <typename Real>
 int choose_centres(CentreChoice* choice) {
@@ -97,5 +265,5 @@ int choose_centres(CentreChoice* choice) {
         const int status = seeding_pass<Real>(&pass);
         if (status != DONE) return status;
     }
-    return DONE;
+    return choice->k > 1 && choice->n_swaps > 0 ? swap_centres<Real>(choice, urn, positions) : int(DONE);
 }

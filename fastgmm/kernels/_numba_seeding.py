@@ -1,0 +1,91 @@
+"""k-means++ and the swaps after it: a loop in Python over compiled passes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgmm.kernels import _numba_nearest as nearest
+
+__all__ = ["choose_centres"]
+
+#: Distances held at a time, rows times centres.
+BLOCK_VALUES = 1 << 20
+
+
+def _drawn(cumulative, positions):
+    """Return the rows at `positions` of the cumulative weight, never one of no weight."""
+    total = cumulative[-1]
+    index = np.searchsorted(cumulative, positions * total, side="right")
+    return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
+
+
+def choose_centres(X, weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, n_threads) -> None:
+    """Choose rows as centres; see `fastgmm.kernels`. All arrays are as the kernels take them, X (n, d)."""
+    rows, n, k = X.reshape(-1), len(X), len(chosen)
+    flat = np.arange(1.0, n + 1) if weight is None else np.cumsum(weight)
+    potentials = np.empty(n_candidates)
+    at = 0
+    for i in range(k):
+        count = n_candidates if 0 < i < n_greedy else 1
+        cumulative = _cumulative(distances, weight) if i > 0 else flat
+        # Every row sits on a centre already: any row will do.
+        drawn = _drawn(cumulative if cumulative[-1] > 0 else flat, positions[at : at + count])
+        at += count
+        chosen[i] = drawn[0]
+        if count > 1:
+            potentials[:] = 0.0
+            candidates = X[drawn].astype(np.float64)
+            nearest.candidate_potentials(rows, weight, candidates, distances, potentials, n_threads)
+            chosen[i] = drawn[np.argmin(potentials)]
+        nearest.update_distances(rows, X[chosen[i] : chosen[i] + 1].astype(np.float64), distances, n_threads)
+    if k > 1 and n_swaps:
+        _swap(X, weight, positions[at:], distances, chosen, n_threads)
+
+
+def _cumulative(distances, weight):
+    return np.cumsum(distances if weight is None else distances * weight, dtype=np.float64)
+
+
+def _swap(X, weight, positions, distances, chosen, n_threads):
+    k = len(chosen)
+    centres = X[chosen].astype(np.float64)
+    enough = 1.0 - 0.25 / k
+    changed, failures = True, 0
+    for position in positions:
+        if failures >= 4 + k // 4:
+            break
+        if changed:
+            owner, second = _neighbours(X, centres, distances)
+            cumulative = _cumulative(distances, weight)
+            if not cumulative[-1] > 0:
+                return
+            changed = False
+        drawn = int(_drawn(cumulative, np.array([position]))[0])
+        to_drawn = np.full_like(distances, np.inf)
+        nearest.update_distances(X.reshape(-1), X[drawn : drawn + 1].astype(np.float64), to_drawn, n_threads)
+        kept = np.minimum(to_drawn, distances)
+        lost = (np.minimum(to_drawn, second) - kept).astype(np.float64)
+        if weight is not None:
+            kept, lost = kept * weight, lost * weight
+        out_costs = np.bincount(owner, weights=lost, minlength=k)
+        out = int(out_costs.argmin())
+        if not kept.sum(dtype=np.float64) + out_costs[out] < enough * cumulative[-1]:
+            failures += 1
+            continue
+        failures, changed = 0, True
+        chosen[out], centres[out] = drawn, X[drawn]
+    if changed:
+        _neighbours(X, centres, distances)
+
+
+def _neighbours(X, centres, distances):
+    """Write the squared distance to the nearest centre; return its index and the distance to the second nearest."""
+    owner, second = np.empty(len(X), dtype=np.int64), np.empty_like(distances)
+    step = max(1, BLOCK_VALUES // (len(centres) * X.shape[1]))
+    for start in range(0, len(X), step):
+        part = slice(start, start + step)
+        squares = ((X[part, None, :] - centres) ** 2).sum(axis=2)
+        owner[part] = squares.argmin(axis=1)
+        ordered = np.partition(squares, 1, axis=1)
+        distances[part], second[part] = ordered[:, 0], ordered[:, 1]
+    return owner, second

@@ -329,15 +329,15 @@ default='kmeans'
             prior = default_prior(*pooled_moments(memory), self.n_components, kernel, given)
         return _Checked(Start("kmeans"), prior, None)
 
-    def _run_options(self, checked: _Checked, rows: ArrayRows | None) -> dict:
+    def _run_options(self, checked: _Checked, n_samples: int) -> dict:
         if self.acceleration is None or checked.noise is not None:
             return {"stop_on": self.stop_on}
         options = {}
         if self.stop_on == "gap":
             # A gap is best known to the accelerator, so it begins as soon as it can.
             options["worthwhile"] = -math.inf
-        elif rows is not None:
-            options["cost"] = proposal_cost(rows.n_samples, rows.n_features, self.n_components)
+        else:
+            options["cost"] = proposal_cost(n_samples, self.n_features_in_, self.n_components)
         return {"stop_on": self.stop_on, "accelerator": QuasiNewton(self._structure, self.tol, **options)}
 
     def _fitted_state(self) -> State:

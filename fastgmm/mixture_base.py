@@ -121,7 +121,7 @@ class BaseMixture(
         """Return whether a run may win only where no other is left."""
         return False
 
-    def _run_options(self, checked: Any, rows: ArrayRows | None) -> dict[str, Any]:
+    def _run_options(self, checked: Any, n_samples: int) -> dict[str, Any]:
         """Return further arguments of `run_em` for one run."""
         return {}
 
@@ -210,6 +210,8 @@ class BaseMixture(
             self._check_continuation()
         count_floor = 10.0 * float(np.finfo(X.dtype).eps)
         counted = CountedSource(source if streamed is None else streamed)
+        n_samples = (rows if streamed is None else streamed).n_samples
+        assert n_samples is not None, "the start has read all rows"
         n_runs = 1 if continued else self.n_init
         reporter = Reporter.of(self.verbose, self.verbose_interval, n_runs)
         data = X if streamed is None else streamed
@@ -226,7 +228,7 @@ class BaseMixture(
                 bound=self._bound,
                 previous_bound=float(self.lower_bound_) if continued else -np.inf,
                 listener=watch,
-                **self._run_options(checked, rows if streamed is None else None),
+                **self._run_options(checked, n_samples),
             )
 
         runs: Iterable[Callable[[], Run]] = repeat(one_run, n_runs)

@@ -68,7 +68,8 @@ class _Candidate:
         self.bound = -np.inf
         self.change = np.inf
         #: Whether the parameters `checked` are a singularity.
-        self.spurious, self.checked = False, None
+        self.spurious = False
+        self.checked: MixtureParameters | None = None
 
 
 class _Search:

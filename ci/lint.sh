@@ -9,3 +9,4 @@ ruff check fastgmm tests asv_bench docs setup.py
 ruff format --check fastgmm tests asv_bench docs setup.py
 cython-lint fastgmm/kernels/*.pyx
 mypy
+mypy --strict --config-file= --follow-imports=silent --ignore-missing-imports tests/typed_use.py

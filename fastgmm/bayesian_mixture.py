@@ -151,27 +151,27 @@ class BayesianGaussianMixture(BaseMixture):
     def __init__(
         self,
         *,
-        n_components=1,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weight_concentration_prior_type="dirichlet_process",
-        weight_concentration_prior=None,
-        mean_precision_prior=None,
-        mean_prior=None,
-        degrees_of_freedom_prior=None,
-        covariance_prior=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        expected_log_precision="wishart",
-        predictive="variational",
-        forgetting=0.0,
-    ):
+        n_components: Any = 1,
+        covariance_type: Any = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        weight_concentration_prior_type: str = "dirichlet_process",
+        weight_concentration_prior: Any = None,
+        mean_precision_prior: Any = None,
+        mean_prior: Any = None,
+        degrees_of_freedom_prior: Any = None,
+        covariance_prior: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        expected_log_precision: str = "wishart",
+        predictive: str = "variational",
+        forgetting: float = 0.0,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.tol = tol
@@ -222,7 +222,7 @@ class BayesianGaussianMixture(BaseMixture):
             self.covariance_prior_ = covariance.astype(rows.X.dtype)[()]
         return _Checked(self._priors(mean, covariance), start)
 
-    def _priors(self, mean, covariance) -> Priors:
+    def _priors(self, mean: Any, covariance: Any) -> Priors:
         return Priors(
             self.weight_concentration_prior_type == "dirichlet_process",
             float(self.weight_concentration_prior_),
@@ -233,7 +233,7 @@ class BayesianGaussianMixture(BaseMixture):
             self.expected_log_precision == "exact",
         )
 
-    def _checked_degrees_of_freedom(self, n_features: int):
+    def _checked_degrees_of_freedom(self, n_features: int) -> Any:
         given = self.degrees_of_freedom_prior
         if given is not None and given <= n_features - 1.0:
             raise ValueError(
@@ -242,7 +242,9 @@ class BayesianGaussianMixture(BaseMixture):
             )
         return n_features if given is None else given
 
-    def _first_state(self, source, checked: _Checked, count_floor: float, random_state) -> VariationalPosterior:
+    def _first_state(
+        self, source: Any, checked: _Checked, count_floor: float, random_state: Any
+    ) -> VariationalPosterior:
         statistics = initial_statistics(
             source, self.n_components, self._structure.statistics, checked.start, random_state
         )
@@ -260,7 +262,7 @@ class BayesianGaussianMixture(BaseMixture):
         # Priors that default to the data's moments stay those of the first batch.
         return _Checked(self._priors(self.mean_prior_, self.covariance_prior_), "kmeans")
 
-    def _bound(self, statistics: SufficientStatistics, state: VariationalPosterior) -> float:  # type: ignore[override]
+    def _bound(self, statistics: SufficientStatistics, state: VariationalPosterior) -> float:
         if self.expected_log_precision == "exact":
             return evidence_lower_bound(state, self.reg_covar)
         return simplified_bound(state)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -20,6 +21,7 @@ from fastgmm.class_labels import check_class_priors, encode_classes
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows, statistics_of_labels
 from fastgmm.em import Reporter, Run, kmeans, run_em
+from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import DTYPES
@@ -137,22 +139,22 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
 
     def __init__(
         self,
-        n_components=1,
+        n_components: Any = 1,
         *,
-        covariance_type="full",
-        shared_covariance=True,
-        priors=None,
-        unlabelled_weight=1.0,
-        unlabelled_label=None,
-        tol=1e-3,
-        reg_covar=1e-6,
-        shrinkage=0.0,
-        max_iter=100,
-        max_components=5,
-        random_state=None,
-        verbose=0,
-        verbose_interval=10,
-    ):
+        covariance_type: Any = "full",
+        shared_covariance: bool = True,
+        priors: Any = None,
+        unlabelled_weight: float = 1.0,
+        unlabelled_label: Any = None,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        shrinkage: float = 0.0,
+        max_iter: int = 100,
+        max_components: Any = 5,
+        random_state: Any = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.shared_covariance = shared_covariance
@@ -170,8 +172,8 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
 
     # Fitting.
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @fit_context()
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the mixtures of all classes.
 
         Parameters
@@ -196,7 +198,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             self._fit(X, y, sample_weight)
         return self
 
-    def _fit(self, X, y, sample_weight) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
         classes, labels = encode_classes(y, X.shape[0], self.unlabelled_label, type(self).__name__)
@@ -243,7 +245,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             )
         describe(self, run)
 
-    def _set_fitted(self, run: Run, *, classes, model: ClassMixtures, name: str, source: PartlyLabelledRows) -> None:
+    def _set_fitted(
+        self, run: Run, *, classes: Any, model: ClassMixtures, name: str, source: PartlyLabelledRows
+    ) -> None:
         state: MixtureParameters = run.parameters
         self.bic_, self.covariance_type_ = _bic(run, model, source), name
         self.classes_ = classes
@@ -256,7 +260,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
 
-    def _check_sizes(self, rows: ArrayRows, labels, classes, random_state) -> np.ndarray:
+    def _check_sizes(self, rows: ArrayRows, labels: Any, classes: Any, random_state: Any) -> np.ndarray:
         n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
         if not n_rows.all():
             empty = classes[int(np.argmin(n_rows > 0))]
@@ -280,7 +284,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             )
         return sizes
 
-    def _size_by_bic(self, rows: ArrayRows, mask: np.ndarray, random_state) -> int:
+    def _size_by_bic(self, rows: ArrayRows, mask: np.ndarray, random_state: Any) -> int:
         X = rows.X[mask]
         weight = None if rows.sample_weight is None else rows.sample_weight[mask]
         covariance_type = self.covariance_type if isinstance(self.covariance_type, str) else self.covariance_type[0]
@@ -303,7 +307,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
                 break
         return best[1]
 
-    def _run(self, source: PartlyLabelledRows, model: ClassMixtures, random_state, watch: Watch | None) -> Run:
+    def _run(self, source: PartlyLabelledRows, model: ClassMixtures, random_state: Any, watch: Watch | None) -> Run:
         """Return the EM run for one covariance structure."""
         count_floor = 10.0 * float(np.finfo(source.rows.X.dtype).eps)
         return run_em(
@@ -315,7 +319,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             listener=watch,
         )
 
-    def _first_state(self, source, model: ClassMixtures, count_floor, random_state) -> MixtureParameters:
+    def _first_state(self, source: Any, model: ClassMixtures, count_floor: Any, random_state: Any) -> MixtureParameters:
         """Return the parameters of the labelled rows, their covariances shrunk to those of all rows."""
         rows = source.rows
         chosen = np.full(rows.n_samples, -1, dtype=np.int64)
@@ -342,7 +346,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "means_")
 
-    def _check_rows(self, X) -> np.ndarray:
+    def _check_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=DTYPES)
 
@@ -368,7 +372,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             out[:, c] = inference.log_density(X, part, np.dtype(np.float64))
         return out
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the log posterior probability of each class.
 
         Parameters
@@ -383,7 +387,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         joint = self._log_joint(self._check_rows(X))
         return joint - logsumexp(joint, axis=1, keepdims=True)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the posterior probability of each class.
 
         Parameters
@@ -397,7 +401,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         """
         return np.exp(self.predict_log_proba(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Return the log density of each row and class together.
 
         Parameters
@@ -412,7 +416,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         joint = self._log_joint(self._check_rows(X))
         return joint[:, 1] - joint[:, 0] if joint.shape[1] == 2 else joint
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row.
 
         Parameters
@@ -427,7 +431,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         X = self._check_rows(X)
         return self.classes_[self._log_joint(X).argmax(axis=1)]
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row, whatever its class.
 
         Parameters
@@ -441,7 +445,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         """
         return inference.log_density(self._check_rows(X), self._state(), np.dtype(np.float64))
 
-    def plot(self, X, y=None, *, ax=None, **options):
+    def plot(self, X: Any, y: Any = None, *, ax: Any = None, **options: Any) -> Any:
         """Draw rows by class and the components of the classes; needs matplotlib.
 
         Parameters

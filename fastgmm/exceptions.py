@@ -19,7 +19,7 @@ class ComponentCollapseError(ValueError):
         self.component = component
         self.reason = reason
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[str, int, str]]:
         return type(self), (self.args[0], self.component, self.reason)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -29,6 +28,7 @@ from fastgmm.em import (
 )
 from fastgmm.em.seeding import MAX_ITER, seeded_memberships
 from fastgmm.em.spurious import is_spurious
+from fastgmm.fit_context import fit_context
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import BaseMixture
 from fastgmm.model import MixtureParameters, SufficientStatistics
@@ -171,27 +171,27 @@ default='kmeans'
 
     def __init__(
         self,
-        n_components=1,
+        n_components: Any = 1,
         *,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weights_init=None,
-        means_init=None,
-        precisions_init=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        prior=None,
-        noise=None,
-        acceleration="quasi-newton",
-        stop_on="change",
-        forgetting=0.0,
-    ):
+        covariance_type: Any = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        prior: Any = None,
+        noise: Any = None,
+        acceleration: str | None = "quasi-newton",
+        stop_on: str = "change",
+        forgetting: float = 0.0,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.tol = tol
@@ -242,8 +242,8 @@ default='kmeans'
                 f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."
             )
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, labels=None):
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
         """Estimate the parameters from `n_init` starts and keep the best run.
 
         Parameters
@@ -275,7 +275,7 @@ default='kmeans'
             self._fit(X, sample_weight, labels, y)
         return self
 
-    def _first_state(self, source, checked: _Checked, count_floor: float, random_state) -> State:
+    def _first_state(self, source: Any, checked: _Checked, count_floor: float, random_state: Any) -> State:
         rows, start, noise = source, checked.start, checked.noise
         if isinstance(source, PartlyLabelledRows):
             if noise is not None:
@@ -292,7 +292,7 @@ default='kmeans'
         )
         return gaussian if noise is None else noise.beside(gaussian)
 
-    def _seeded_start(self, source: PartlyLabelledRows, start: Start, random_state) -> Start:
+    def _seeded_start(self, source: PartlyLabelledRows, start: Start, random_state: Any) -> Start:
         if not isinstance(start.init_params, str):
             return start
         if start.init_params not in ("kmeans", "k-means++"):
@@ -307,7 +307,7 @@ default='kmeans'
     def _next_state(
         self, checked: _Checked, count_floor: float, statistics: SufficientStatistics, state: State
     ) -> State:
-        def maximise_gaussian(statistics, previous):
+        def maximise_gaussian(statistics: Any, previous: Any) -> Any:
             return maximise(statistics, self._structure, self.reg_covar, count_floor, previous, checked.prior)
 
         if isinstance(state, MixtureWithNoise):
@@ -371,7 +371,7 @@ default='kmeans'
     def _labels_of(self, rows: np.ndarray) -> np.ndarray:
         return self._noise_marked(self._assign(rows))
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable component of each row.
 
         Parameters
@@ -385,7 +385,7 @@ default='kmeans'
         """
         return super().predict(X)
 
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Estimate the parameters and return the most probable component of each row, as ``fit(X).predict(X)``.
 
         Parameters
@@ -399,7 +399,7 @@ default='kmeans'
         """
         return super().fit_predict(X, y, sample_weight)
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the fitted mixture.
 
         Parameters
@@ -439,7 +439,7 @@ default='kmeans'
         noise = 2 if hasattr(self, "noise_weight_") else 0
         return int(covariances + n_components * n_features + n_components - 1 + noise)
 
-    def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
+    def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""
         source = source_of(X, sample_weight)
         if source is not None:
@@ -450,7 +450,7 @@ default='kmeans'
         total = float(X.shape[0] if weight is None else weight.sum())
         return total * inference.mean_log_density(X, self._density(), self._result_dtype(X), weight), total
 
-    def aic(self, X, sample_weight=None):
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Return Akaike's information criterion; lower is better.
 
         Parameters
@@ -467,7 +467,7 @@ default='kmeans'
         log_likelihood, _ = self._log_likelihood(X, sample_weight)
         return -2.0 * log_likelihood + 2.0 * self._n_parameters()
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the Bayesian information criterion; lower is better.
 
         Parameters
@@ -484,7 +484,7 @@ default='kmeans'
         log_likelihood, total = self._log_likelihood(X, sample_weight)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
 
-    def icl(self, X, sample_weight=None):
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
         """Return the integrated completed likelihood criterion; lower is better.
 
         The BIC plus twice the entropy of the classification: overlapping components are penalised.
@@ -506,7 +506,7 @@ default='kmeans'
         """
         return self.bic(X, sample_weight) - 2.0 * self._log_certainty(X, sample_weight)
 
-    def _log_certainty(self, X, sample_weight) -> float:
+    def _log_certainty(self, X: Any, sample_weight: Any) -> float:
         """Return the weighted sum over rows of the log of the largest posterior probability, in nats."""
         source = source_of(X, sample_weight)
         if source is not None:
@@ -521,7 +521,9 @@ default='kmeans'
         return inference.most_probable_log_responsibility(rows, self._density(), self._result_dtype(rows), weight)
 
     @classmethod
-    def from_parameters(cls, weights, means, covariances, *, covariance_type="full", random_state=None):
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: Any = "full", random_state: Any = None
+    ) -> Self:
         """Return a fitted model with known parameters.
 
         Parameters

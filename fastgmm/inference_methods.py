@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["InferenceMethods", "check_columns"]
 
 
-def check_columns(columns, n_features: int, names=None) -> np.ndarray:
+def check_columns(columns: Any, n_features: int, names: Any = None) -> np.ndarray:
     """Return columns, given by number or by name, as distinct int64 from 0 to ``n_features - 1``.
 
     Raises
@@ -67,7 +67,7 @@ class InferenceMethods:
         # Single precision, or a background, leaves weights that do not sum to one.
         return MixtureParameters(self._structure.kernel, weights / weights.sum(), *others)
 
-    def marginal(self, columns) -> GaussianMixture:
+    def marginal(self, columns: Any) -> GaussianMixture:
         """Return the distribution of some of the features.
 
         Parameters
@@ -100,7 +100,7 @@ class InferenceMethods:
             part.weights, part.means, part.covariances, covariance_type=part.structure, random_state=self.random_state
         )
 
-    def condition(self, columns, values) -> ConditionalMixtures:
+    def condition(self, columns: Any, values: Any) -> ConditionalMixtures:
         """Return the distribution of the other features, given values of some: a mixture per row.
 
         Parameters
@@ -144,7 +144,7 @@ class InferenceMethods:
         values = check_array(values, input_name="values", order="C")
         return Conditioner(gaussian, columns).at(values)
 
-    def mahalanobis(self, X):
+    def mahalanobis(self, X: Any) -> Any:
         """Return the Mahalanobis distance of each row from each component.
 
         Parameters
@@ -172,7 +172,7 @@ class InferenceMethods:
         """
         return entropy_bounds(self._gaussian())
 
-    def kl_bounds(self, other) -> tuple[float, float]:
+    def kl_bounds(self, other: Any) -> tuple[float, float]:
         """Return a lower and an upper bound on the divergence ``integral p log(p / q)`` of `other`, q, from this, p.
 
         Parameters
@@ -192,7 +192,7 @@ class InferenceMethods:
         """
         return kl_bounds(self._gaussian(), self._other(other))
 
-    def wasserstein_bounds(self, other) -> tuple[float, float]:
+    def wasserstein_bounds(self, other: Any) -> tuple[float, float]:
         """Return a lower and an upper bound on the 2-Wasserstein distance to `other`.
 
         Parameters
@@ -213,7 +213,7 @@ class InferenceMethods:
         """
         return wasserstein_bounds(self._gaussian(), self._other(other))
 
-    def _other(self, other) -> MixtureParameters:
+    def _other(self, other: Any) -> MixtureParameters:
         if not isinstance(other, InferenceMethods):
             raise TypeError(f"other is a {type(other).__name__}; expected a fitted mixture of fastgmm")
         theirs = other._gaussian()
@@ -221,7 +221,9 @@ class InferenceMethods:
             raise ValueError(f"other has {theirs.n_features} features; expected {self.means_.shape[1]}, as this model")
         return theirs
 
-    def highest_density_level(self, coverage=0.95, *, n_simulations=100_000, random_state=None) -> float:
+    def highest_density_level(
+        self, coverage: float = 0.95, *, n_simulations: int = 100_000, random_state: Any = None
+    ) -> float:
         """Return the log density above which the mixture has probability `coverage`.
 
         The region ``score_samples(X) >= level`` is the smallest that holds this probability.
@@ -250,7 +252,7 @@ class InferenceMethods:
         random_state = check_random_state(self.random_state if random_state is None else random_state)
         return density_level(self._gaussian(), float(coverage), int(n_simulations), random_state)
 
-    def highest_density_intervals(self, coverage=0.95) -> np.ndarray:
+    def highest_density_intervals(self, coverage: float = 0.95) -> np.ndarray:
         """Return the intervals of a mixture in one feature that hold probability `coverage` at the highest density.
 
         Parameters

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -22,6 +22,7 @@ from fastgmm.callbacks import CallbackSupport, fitted_attributes, unchanged_on_f
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
+from fastgmm.fit_context import fit_context
 from fastgmm.inference_methods import InferenceMethods
 from fastgmm.input_validation import check_component_labels, check_memberships, check_sample_weight, is_finite
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
@@ -139,8 +140,8 @@ class BaseMixture(
 
     # Fitting.
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Estimate the parameters from `n_init` starts and keep the best run.
 
         Parameters
@@ -168,8 +169,8 @@ class BaseMixture(
             self._fit(X, sample_weight, y=y)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit_predict(self, X, y=None, sample_weight=None):
+    @fit_context()
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Estimate the parameters and return the most probable component of each row.
 
         The labels are those of ``fit(X).predict(X)``.
@@ -187,7 +188,7 @@ class BaseMixture(
             X = self._fit(X, sample_weight, y=y)
             return self._per_row(X, self._labels_of) if isinstance(X, RowSource) else self._labels_of(X)
 
-    def _fit(self, X, sample_weight, labels=None, y=None) -> np.ndarray | RowSource:
+    def _fit(self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""
         random_state = check_random_state(self.random_state)
         streamed = source_of(X, sample_weight)
@@ -299,7 +300,7 @@ class BaseMixture(
         single = X.dtype == np.float32 and self.means_.dtype == np.float32
         return np.dtype(np.float32 if single else np.float64)
 
-    def _check_rows(self, X) -> np.ndarray:
+    def _check_rows(self, X: Any) -> np.ndarray:
         """Return the rows to predict for as an array; the common case costs a few microseconds."""
         if not hasattr(self, "means_"):
             check_is_fitted(self)
@@ -333,7 +334,7 @@ class BaseMixture(
             return float(self._log_density(X).mean())
         return inference.mean_log_density(X, self._density(), dtype, weight)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the most probable component of each row.
 
         Parameters
@@ -347,7 +348,7 @@ class BaseMixture(
         """
         return self._per_row(X, self._labels_of)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the posterior probability of each component for each row.
 
         Parameters
@@ -361,7 +362,7 @@ class BaseMixture(
         """
         return self._per_row(X, self._responsibilities)
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row.
 
         Parameters
@@ -375,7 +376,7 @@ class BaseMixture(
         """
         return self._per_row(X, self._log_density)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density of the rows.
 
         Parameters
@@ -395,7 +396,7 @@ class BaseMixture(
         X = self._check_rows(X)
         return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the fitted mixture.
 
         Parameters
@@ -424,7 +425,7 @@ class BaseMixture(
             n_samples, self.weights_, self.means_, self.covariances_, self._structure.kernel, random_state
         )
 
-    def scorer(self, dtype=None):
+    def scorer(self, dtype: Any = None) -> inference.Scorer:
         """Return a frozen, thread-safe copy of the mixture for servers.
 
         It answers one row in microseconds and batches at the kernels' speed, and does not follow later fits.
@@ -455,7 +456,7 @@ class BaseMixture(
 
     # Showing.
 
-    def plot(self, X, *, kind=None, ax=None, **options):
+    def plot(self, X: Any, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
         """Draw the fitted mixture and rows; needs matplotlib.
 
         Parameters

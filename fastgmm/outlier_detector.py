@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import chdtrc, chdtri
-from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +20,7 @@ from fastgmm.data import ArrayRows
 from fastgmm.data.trimmed import TrimmedRows
 from fastgmm.em import INIT_PARAMS, Run, Start, best_run, initial_parameters, run_em
 from fastgmm.em.reweighting import reweighted
+from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.input_validation import check_sample_weight
@@ -114,22 +116,22 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
 
     def __init__(
         self,
-        n_components="bic",
+        n_components: Any = "bic",
         *,
-        covariance_type="full",
-        contamination="auto",
-        significance=0.01,
-        robust="trimming",
-        robust_share=None,
-        max_components=9,
-        n_simulations=10_000,
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-    ):
+        covariance_type: Any = "full",
+        contamination: Any = "auto",
+        significance: float = 0.01,
+        robust: str = "trimming",
+        robust_share: Any = None,
+        max_components: Any = 9,
+        n_simulations: int = 10_000,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        random_state: Any = None,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.contamination = contamination
@@ -147,8 +149,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
 
     # Fitting.
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixture and set the threshold.
 
         Parameters
@@ -172,7 +174,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
             self._fit(X, y, sample_weight)
         return self
 
-    def _fit(self, X, y, sample_weight) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
         get_structure(self.covariance_type).check_n_features(X.shape[1])
@@ -194,7 +196,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         self.stopped_ = watch is not None and watch.stopped
 
     def _fit_mixture(
-        self, rows: ArrayRows, sizes: list[int], random_state, watch: Watch | None
+        self, rows: ArrayRows, sizes: list[int], random_state: Any, watch: Watch | None
     ) -> tuple[GaussianMixture, float]:
         best, failure = None, None
         for size, task in each_candidate(watch, sizes):
@@ -211,7 +213,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
             raise failure
         return best
 
-    def _unfitted(self, size: int, random_state) -> GaussianMixture:
+    def _unfitted(self, size: int, random_state: Any) -> GaussianMixture:
         return GaussianMixture(
             size,
             covariance_type=self.covariance_type,
@@ -225,7 +227,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         )
 
     def _fit_size(
-        self, rows: ArrayRows, model: GaussianMixture, random_state, task: Task
+        self, rows: ArrayRows, model: GaussianMixture, random_state: Any, task: Task
     ) -> tuple[GaussianMixture, float]:
         """Return a fitted mixture of the components that `model` has, and its BIC."""
         if self.robust == "trimming":
@@ -240,7 +242,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         regular = model.weights_ / model.weights_.sum()
         return self._known(regular, model.means_, model.covariances_, model.n_iter_), bic
 
-    def _trimmed(self, rows: ArrayRows, model: GaussianMixture, random_state) -> tuple[GaussianMixture, float]:
+    def _trimmed(self, rows: ArrayRows, model: GaussianMixture, random_state: Any) -> tuple[GaussianMixture, float]:
         if rows.n_samples * (1.0 - self._share()) < model.n_components:
             raise ValueError(
                 f"n_components is {model.n_components} and trimming leaves {rows.n_samples * (1 - self._share()):g} "
@@ -249,7 +251,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         structure, source = get_structure(self.covariance_type), TrimmedRows(rows, self._share())
         count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
 
-        def one_step(statistics, state):
+        def one_step(statistics: Any, state: Any) -> Any:
             return maximise(statistics, structure, self.reg_covar, count_floor, state)
 
         def one_run() -> Run:
@@ -264,7 +266,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         n_rows = source.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 
-    def _known(self, weights, means, covariances, n_iter: int) -> GaussianMixture:
+    def _known(self, weights: Any, means: Any, covariances: Any, n_iter: int) -> GaussianMixture:
         mixture = GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
         mixture.n_iter_ = n_iter
         return mixture
@@ -289,14 +291,14 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
 
     # Predicting.
 
-    def _check_rows(self, X) -> np.ndarray:
+    def _check_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=DTYPES)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row under the model of the regular rows.
 
         Parameters
@@ -311,7 +313,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         X = self._check_rows(X)
         return inference.log_density(X, self.mixture_._density(), np.dtype(np.float64))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Return the log density less the threshold.
 
         Parameters
@@ -325,7 +327,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return which rows are anomalies.
 
         Parameters
@@ -339,7 +341,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         """
         return np.where(self.decision_function(X) < 0.0, -1, 1)
 
-    def pvalue(self, X):
+    def pvalue(self, X: Any) -> np.ndarray:
         """Return the probability that the model draws a row of no higher density than each of X.
 
         Exact for one component, where it is the upper tail of a chi-squared distribution; otherwise from
@@ -361,7 +363,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         lower = np.searchsorted(self._simulated_scores, self.score_samples(X), side="right")
         return (lower + 1.0) / (len(self._simulated_scores) + 1.0)
 
-    def plot(self, X, *, kind="outliers", ax=None, **options):
+    def plot(self, X: Any, *, kind: str = "outliers", ax: Any = None, **options: Any) -> Any:
         """Draw the scores of rows and the threshold, or the mixture; needs matplotlib.
 
         Parameters

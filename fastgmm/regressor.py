@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from itertools import takewhile
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Watch, each_candidate, unchanged_on_failure
 from fastgmm.em import INIT_PARAMS
+from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner
 from fastgmm.input_validation import check_sample_weight
@@ -88,17 +90,17 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
 
     def __init__(
         self,
-        n_components="bic",
+        n_components: Any = "bic",
         *,
-        covariance_type="full",
-        max_components=9,
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-    ):
+        covariance_type: Any = "full",
+        max_components: Any = 9,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        random_state: Any = None,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.max_components = max_components
@@ -109,8 +111,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         self.init_params = init_params
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @fit_context()
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the mixture of inputs and targets.
 
         Parameters
@@ -134,7 +136,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             self._fit(X, y, sample_weight)
         return self
 
-    def _fit(self, X, y, sample_weight) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         self._one_target = y.ndim == 1
         rows = np.column_stack([X, y]).astype(np.float64, copy=False)
@@ -154,7 +156,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             watch.finish()
         self.stopped_ = watch is not None and watch.stopped
 
-    def _sizes(self, rows: np.ndarray, sample_weight) -> list[int]:
+    def _sizes(self, rows: np.ndarray, sample_weight: Any) -> list[int]:
         """Return the numbers of components to choose from."""
         structure, n_features = get_structure(self.covariance_type), rows.shape[1]
         total = len(rows) if sample_weight is None else sample_weight.sum()
@@ -166,7 +168,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
 
         return list(takewhile(is_sensible, range(1, self.max_components + 1)))
 
-    def _fit_mixture(self, rows: np.ndarray, sample_weight, sizes: list[int], watch: Watch | None) -> GaussianMixture:
+    def _fit_mixture(
+        self, rows: np.ndarray, sample_weight: Any, sizes: list[int], watch: Watch | None
+    ) -> GaussianMixture:
         fixed = not isinstance(self.n_components, str)
         # One seed for all sizes: what a size comes to does not hang on those tried before.
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -203,7 +207,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
 
     # Predicting.
 
-    def _check_rows(self, X) -> np.ndarray:
+    def _check_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=np.float64)
 
@@ -219,7 +223,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         values = values * self.scale_[d:] + self.centre_[d:]
         return values[:, 0] if self._one_target else values
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the expectation of the targets for each row.
 
         Parameters
@@ -238,7 +242,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             out[part] = mixtures.mean()
         return self._targets(out)
 
-    def predict_covariance(self, X):
+    def predict_covariance(self, X: Any) -> np.ndarray:
         """Return the spread of the targets about their expectation for each row.
 
         Parameters
@@ -257,7 +261,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             out[part] = mixtures.covariance() * scale[:, None] * scale
         return out[:, 0, 0] if self._one_target else out
 
-    def condition(self, X) -> ConditionalMixtures:
+    def condition(self, X: Any) -> ConditionalMixtures:
         """Return the whole distribution of the targets for each row, in their own units.
 
         Parameters
@@ -279,7 +283,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             mixtures.covariances * scale[:, None] * scale,
         )
 
-    def log_density(self, X, y):
+    def log_density(self, X: Any, y: Any) -> np.ndarray:
         """Return the log density of the targets given the inputs.
 
         Parameters
@@ -304,7 +308,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         given = inference.log_density(inputs, self._conditioner().marginal, dtype)
         return joint - given - np.log(self.scale_[d:]).sum()
 
-    def sample(self, X, *, random_state=None):
+    def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
         """Draw targets for each row.
 
         Parameters
@@ -322,7 +326,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         parts = [m.sample(random_state) for _, m in self._conditioner().blocks(self._standardised(X))]
         return self._targets(np.concatenate(parts))
 
-    def plot(self, X, y, *, ax=None, **options):
+    def plot(self, X: Any, y: Any, *, ax: Any = None, **options: Any) -> Any:
         """Draw the prediction and its spread; needs matplotlib.
 
         Parameters

@@ -18,7 +18,7 @@ __all__ = ["SourceMethods", "check_columns", "learn_columns"]
 class SourceMethods:
     """The part of a mixture estimator that deals with sources (`fastgmm.data`) in place of arrays."""
 
-    def predict_blocks(self, X, method="predict"):
+    def predict_blocks(self, X: Any, method: str = "predict") -> Any:
         """Predict block by block, so that no prediction needs more memory than a block's.
 
         Parameters

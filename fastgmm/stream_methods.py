@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
@@ -20,6 +19,7 @@ from fastgmm.em.stepwise import (
     statistics_of_parameters,
     step_size,
 )
+from fastgmm.fit_context import fit_context
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import SufficientStatistics
 
@@ -32,8 +32,8 @@ N_STARTS = 10
 class StreamMethods:
     """The part of a mixture estimator that learns from batches: `partial_fit`, by stepwise EM."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self: Any, X, y=None, sample_weight=None):
+    @fit_context()
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from one batch of a stream, by stepwise EM.
 
         The first batch is fitted as `fit` does, from ten starts or more, and should have some tens of rows per

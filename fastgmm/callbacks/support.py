@@ -14,7 +14,7 @@ try:
     #: with_callbacks tears down after any method, hence also after one that does nothing.
     tear_down = with_callbacks(lambda estimator: None)
 except ImportError:
-    from fastgmm.callbacks.context import CallbackSupportMixin, tear_down  # type: ignore[assignment]
+    from fastgmm.callbacks.context import CallbackSupportMixin, tear_down
 
 __all__ = ["CallbackSupport", "unchanged_on_failure"]
 

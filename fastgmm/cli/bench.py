@@ -87,7 +87,7 @@ def _compare(structure: str, n_samples: int, n_features: int, n_components: int)
         "diag": np.ones((n_components, n_features)),
         "spherical": np.ones(n_components),
     }
-    settings = {
+    settings: dict[str, Any] = {
         "covariance_type": structure,
         "max_iter": ITERATIONS,
         "tol": 0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class _Delimited(RawTable):
     def texts(self, position: int) -> list[str]:
         return [row[position].strip() for _, row in self._rows()]
 
-    def _rows(self):
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(io.StringIO(self._body), delimiter=self._delimiter)
         for row in reader:
             if row:

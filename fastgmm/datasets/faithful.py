@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 
@@ -11,7 +12,11 @@ __all__ = ["FAITHFUL_CSV", "load_faithful"]
 FAITHFUL_CSV = Path(__file__).with_name("faithful.csv")
 
 
-def load_faithful(return_names: bool = False):
+@overload
+def load_faithful(return_names: Literal[False] = False) -> np.ndarray: ...
+@overload
+def load_faithful(return_names: Literal[True]) -> tuple[np.ndarray, list[str]]: ...
+def load_faithful(return_names: bool = False) -> np.ndarray | tuple[np.ndarray, list[str]]:
     """Return the Old Faithful data: duration of an eruption and waiting time to the next, both in minutes.
 
     The data set `faithful` of R's package datasets, row for row.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ def require_matplotlib() -> None:
         raise ImportError(f"pictures need matplotlib, which is not installed; {INSTALL}") from None
 
 
-def new_axes(ax: Axes | None = None, **figure) -> Axes:
+def new_axes(ax: Axes | None = None, **figure: Any) -> Axes:
     """Return `ax`, or the axes of a new pyplot figure."""
     require_matplotlib()
     if ax is not None:

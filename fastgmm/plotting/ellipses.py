@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def radius_of(probability: float) -> float:
     return math.sqrt(-2.0 * math.log1p(-probability))
 
 
-def add_ellipse(ax: Axes, mean: np.ndarray, covariance: np.ndarray, probability: float, **style) -> Ellipse:
+def add_ellipse(ax: Axes, mean: np.ndarray, covariance: np.ndarray, probability: float, **style: Any) -> Ellipse:
     """Draw the ellipse of equal density that holds `probability` of one component.
 
     Parameters

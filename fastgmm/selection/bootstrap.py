@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -56,18 +57,18 @@ class BootstrapLRT:
 
 
 def bootstrap_lrt(
-    X,
-    covariance_type="full",
+    X: Any,
+    covariance_type: Any = "full",
     *,
-    max_components=None,
-    n_bootstrap=999,
-    level=0.05,
-    init_params="hc",
-    tol=1e-5,
-    reg_covar=0.0,
-    max_iter=1000,
-    n_jobs=None,
-    random_state=None,
+    max_components: Any = None,
+    n_bootstrap: int = 999,
+    level: float = 0.05,
+    init_params: Any = "hc",
+    tol: float = 1e-5,
+    reg_covar: float = 0.0,
+    max_iter: int = 1000,
+    n_jobs: Any = None,
+    random_state: Any = None,
 ) -> BootstrapLRT:
     """Test g components against g + 1 for g = 1, 2, ... by the parametric bootstrap of the likelihood ratio.
 
@@ -153,7 +154,7 @@ def bootstrap_lrt(
     return BootstrapLRT(tested, np.array(statistics), np.array(p_values), np.array(replicates), n_failed, level)
 
 
-def _lrt_replicate(seed, smaller, larger, n_samples):
+def _lrt_replicate(seed: Any, smaller: Any, larger: Any, n_samples: Any) -> Any:
     random_state = np.random.RandomState(seed)
     for failed in range(MAX_ATTEMPTS):
         rows, _ = smaller.sample(n_samples, random_state=random_state)
@@ -206,7 +207,13 @@ class ParameterBootstrap:
 
 
 def bootstrap_parameters(
-    estimator: GaussianMixture, X, *, kind="nonparametric", n_bootstrap=999, n_jobs=None, random_state=None
+    estimator: GaussianMixture,
+    X: Any,
+    *,
+    kind: str = "nonparametric",
+    n_bootstrap: int = 999,
+    n_jobs: Any = None,
+    random_state: Any = None,
 ) -> ParameterBootstrap:
     """Refit a mixture to replicates of its data, starting from its parameters so that components keep their places.
 
@@ -260,7 +267,7 @@ def bootstrap_parameters(
     return ParameterBootstrap(weights, means, covariances, sum(replicate[3] for replicate in drawn))
 
 
-def _parameter_replicate(seed, estimator, X, kind):
+def _parameter_replicate(seed: Any, estimator: Any, X: Any, kind: Any) -> Any:
     random_state = np.random.RandomState(seed)
     for failed in range(MAX_ATTEMPTS):
         rows, weight = X, None
@@ -291,7 +298,7 @@ def _matrices(model: GaussianMixture) -> np.ndarray:
     return spread[:, :, None] * np.eye(n_features)
 
 
-def _refitted(estimator: GaussianMixture, X, sample_weight=None) -> GaussianMixture:
+def _refitted(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> GaussianMixture:
     """Return a copy of the estimator whose EM has continued from its parameters on other rows."""
     model = copy.copy(estimator)
     model.warm_start, model.verbose, model.lower_bound_ = True, 0, -np.inf
@@ -304,7 +311,7 @@ def _refitted(estimator: GaussianMixture, X, sample_weight=None) -> GaussianMixt
         return model.fit(X, sample_weight=check_sample_weight(sample_weight, len(X)))
 
 
-def _run(replicate: Callable, seeds, n_jobs, *arguments) -> list:
+def _run(replicate: Callable, seeds: Any, n_jobs: Any, *arguments: Any) -> list:
     if n_jobs in (None, 1):
         return [replicate(seed, *arguments) for seed in seeds]
     from joblib import Parallel, cpu_count, delayed
@@ -316,6 +323,6 @@ def _run(replicate: Callable, seeds, n_jobs, *arguments) -> list:
     return [result for part in parts for result in part]
 
 
-def _run_part(replicate, seeds, arguments):
+def _run_part(replicate: Any, seeds: Any, arguments: Any) -> Any:
     with config.config_context(n_threads=1):
         return [replicate(seed, *arguments) for seed in seeds]

@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -64,7 +65,13 @@ class Candidate:
 
 
 def fit_candidate(
-    candidate: Candidate, estimator: GaussianMixture, X, sample_weight, variances, criterion: Criterion, seed
+    candidate: Candidate,
+    estimator: GaussianMixture,
+    X: Any,
+    sample_weight: Any,
+    variances: Any,
+    criterion: Criterion,
+    seed: Any,
 ) -> Candidate:
     """Fit `estimator` and fill in the candidate; a failure becomes its reason.
 
@@ -100,7 +107,7 @@ def fit_candidate(
     return candidate
 
 
-def polish_candidate(candidate: Candidate, tol: float, *arguments) -> Candidate:
+def polish_candidate(candidate: Candidate, tol: float, *arguments: Any) -> Candidate:
     """Continue a candidate's EM to the smaller `tol`; see `fit_candidate` for the other arguments."""
     estimator = candidate.estimator
     assert estimator is not None
@@ -111,7 +118,7 @@ def polish_candidate(candidate: Candidate, tol: float, *arguments) -> Candidate:
     return candidate
 
 
-def _measure(candidate, estimator, X, sample_weight, criterion, seed):
+def _measure(candidate: Any, estimator: Any, X: Any, sample_weight: Any, criterion: Any, seed: Any) -> None:
     if isinstance(X, RowSource):
         log_likelihood, total = estimator._log_likelihood(X, None)
     else:
@@ -130,7 +137,7 @@ def _measure(candidate, estimator, X, sample_weight, criterion, seed):
         candidate.score = float(criterion.evaluate(estimator, X, sample_weight, seed))
 
 
-def _degeneracy(estimator, variances):
+def _degeneracy(estimator: Any, variances: Any) -> Any:
     kernel, covariances = estimator._structure.kernel, np.asarray(estimator.covariances_, dtype=np.float64)
     scale = np.where(variances > 0, variances, 1.0)
     if kernel in ("full", "tied"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -35,7 +36,7 @@ class Criterion:
     sign: int = 1
 
 
-def held_out_log_likelihood(estimator: GaussianMixture, X, sample_weight, random_state) -> float:
+def held_out_log_likelihood(estimator: GaussianMixture, X: Any, sample_weight: Any, random_state: Any) -> float:
     """Return the mean log-likelihood of rows not fitted to, over `N_FOLDS` folds, in nats per unit of weight.
 
     Each fold starts from the memberships that `estimator` ended with; the same folds serve every candidate of a
@@ -69,7 +70,7 @@ CRITERIA = {
 }
 
 
-def get_criterion(criterion) -> Criterion:
+def get_criterion(criterion: Any) -> Criterion:
     """Return the criterion of that name, or one that calls ``criterion(estimator, X)``, lower being better.
 
     Raises

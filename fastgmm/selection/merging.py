@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -81,11 +82,11 @@ class ComponentMerge:
         return min(errors, key=lambda elbow: errors[elbow])
 
 
-def _squared_error(x, y):
+def _squared_error(x: Any, y: Any) -> Any:
     return float(np.sum((y - np.polyval(np.polyfit(x, y, 1), x)) ** 2))
 
 
-def merge_components(estimator: GaussianMixture, X, sample_weight=None) -> ComponentMerge:
+def merge_components(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> ComponentMerge:
     """Merge the components of a fitted mixture two by two, so that the entropy of the soft clusters falls most.
 
     Parameters
@@ -152,5 +153,5 @@ def merge_components(estimator: GaussianMixture, X, sample_weight=None) -> Compo
     )
 
 
-def _x_log_x(values):
+def _x_log_x(values: Any) -> Any:
     return values * np.log(np.maximum(values, np.finfo(np.float64).tiny))

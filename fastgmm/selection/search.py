@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,6 +18,7 @@ from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unch
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.quantiles import quantile_labels
+from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import get_structure
@@ -120,20 +121,20 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
 
     def __init__(
         self,
-        n_components=range(1, 10),
-        covariance_type="all",
+        n_components: Any = range(1, 10),
+        covariance_type: Any = "all",
         *,
-        criterion="bic",
-        init_params="hc",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-        tol=None,
-        reg_covar=0.0,
-        max_iter=1000,
-        prior=None,
-        noise=None,
-    ):
+        criterion: Any = "bic",
+        init_params: Any = "hc",
+        n_jobs: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        tol: Any = None,
+        reg_covar: float = 0.0,
+        max_iter: int = 1000,
+        prior: Any = None,
+        noise: Any = None,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.criterion = criterion
@@ -147,8 +148,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
         self.prior = prior
         self.noise = noise
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit all candidates.
 
         Parameters
@@ -204,7 +205,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
 
     # Parameters.
 
-    def _sample_of(self, source: RowSource, criterion: Criterion, random_state) -> ArrayRows:
+    def _sample_of(self, source: RowSource, criterion: Criterion, random_state: Any) -> ArrayRows:
         for name, given in (("init_params", self.init_params), ("noise", self.noise)):
             if not (given is None or isinstance(given, str)):
                 raise ValueError(
@@ -240,7 +241,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             get_structure(name).check_n_features(n_features)
         return list(dict.fromkeys(names))
 
-    def _starts(self, rows: ArrayRows, sizes: list[int], random_state) -> dict:
+    def _starts(self, rows: ArrayRows, sizes: list[int], random_state: Any) -> dict:
         if not isinstance(self.init_params, str) or self.init_params != "hc":
             return dict.fromkeys(sizes, self.init_params)
         if rows.n_features == 1:
@@ -279,8 +280,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             reporter.polishing()
         self._polish(finished, criterion.sign, tol, arguments)
 
-    def _run(self, tasks, tol, seed, arguments, watch: Watch | None) -> Iterator[Candidate]:
-        def one(candidate: Candidate, start, task: Task) -> Candidate:
+    def _run(self, tasks: Any, tol: Any, seed: Any, arguments: Any, watch: Watch | None) -> Iterator[Candidate]:
+        def one(candidate: Candidate, start: Any, task: Task) -> Candidate:
             if isinstance(start, Exception):
                 candidate.fail(str(start))
                 return candidate
@@ -308,7 +309,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             return
         from joblib import Parallel, delayed
 
-        def one_thread(candidate: Candidate, start) -> Candidate:
+        def one_thread(candidate: Candidate, start: Any) -> Candidate:
             with config.config_context(n_threads=1):
                 return one(candidate, start, Task())
 
@@ -320,7 +321,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             yield task.outcome
         fitted.close()
 
-    def _polish(self, finished: list[Candidate], sign: int, tol: float, arguments) -> None:
+    def _polish(self, finished: list[Candidate], sign: int, tol: float, arguments: Any) -> None:
         losses = {id(c): sign * c.score for c in finished if c.failure is None and np.isfinite(c.score)}
         if not losses:
             return
@@ -329,7 +330,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             if losses.get(id(candidate), np.inf) <= limit:
                 polish_candidate(candidate, tol * POLISH, *arguments)
 
-    def _set_results(self, finished: list[Candidate], criterion) -> None:
+    def _set_results(self, finished: list[Candidate], criterion: Any) -> None:
         for name in ("best_estimator_", "best_params_", "best_score_"):
             self.__dict__.pop(name, None)
         valid = [c for c in finished if c.failure is None and np.isfinite(c.score)]
@@ -356,7 +357,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
         assert self.best_estimator_ is not None, "a search that found nothing is not fitted"
         return self.best_estimator_
 
-    def _checked(self, X) -> Any:
+    def _checked(self, X: Any) -> Any:
         # The candidates know no column names: they are the search's to check.
         check_is_fitted(self, "best_estimator_")
         source = source_of(X)
@@ -365,31 +366,31 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             return X
         return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
         return self._best().predict(self._checked(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
         return self._best().predict_proba(self._checked(X))
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
         return self._best().score_samples(self._checked(X))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density under the best model, in nats per sample."""
         return self._best().score(self._checked(X), sample_weight=sample_weight)
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the best model; see `GaussianMixture.sample`."""
         return self._best().sample(n_samples, random_state=random_state)
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the best model's Bayesian information criterion; lower is better."""
         return self._best().bic(self._checked(X), sample_weight)
 
-    def plot(self, X=None, *, kind=None, ax=None, **options):
+    def plot(self, X: Any = None, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
         """Draw the criterion of all candidates, or the best model and rows; needs matplotlib.
 
         Parameters
@@ -420,7 +421,7 @@ def _name(candidate: Candidate) -> dict:
     return {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
 
 
-def _labels(clustering: Callable[[int], np.ndarray], n_clusters: int):
+def _labels(clustering: Callable[[int], np.ndarray], n_clusters: int) -> Any:
     try:
         return clustering(n_clusters)
     except ValueError as error:

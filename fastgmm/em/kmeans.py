@@ -16,6 +16,9 @@ TOLERANCE = 1e-4
 # of its cluster's standard deviation or better, and the first EM pass over all rows moves it further than that.
 SAMPLE_ROWS = 1 << 15
 SAMPLE_ROWS_PER_CLUSTER = 512
+# The first centres are rows; these many say as well as more which to take.
+SEEDING_ROWS = 1 << 13
+SEEDING_ROWS_PER_CLUSTER = 64
 
 
 def kmeans_plusplus(
@@ -89,8 +92,9 @@ def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
 
 
 def _lloyd(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    chosen = kmeans_plusplus(rows, n_clusters, random_state, n_swaps=2 * n_clusters)
-    centres = rows.X[chosen].astype(np.float64)
+    seeding = rows.sample(max(SEEDING_ROWS, SEEDING_ROWS_PER_CLUSTER * n_clusters), random_state)
+    chosen = kmeans_plusplus(seeding, n_clusters, random_state, n_swaps=2 * n_clusters + 8)
+    centres = seeding.X[chosen].astype(np.float64)
     labels = np.empty(rows.n_samples, dtype=np.int64)
     threshold = TOLERANCE * _mean_variance(rows)
     for _ in range(MAX_ITER):

@@ -24,7 +24,7 @@ Actions
     k-means++: ``chosen[k]`` (int64) written, the k-th row drawn by weight times distance from those before it. For k in
     1 to `n_greedy` - 1 it is the best of `n_candidates`. `positions` in [0, 1) say where in the cumulative weight the
     rows drawn lie, in order. Then `n_swaps` more are drawn alike, and each takes the place of a centre where that
-    lowers the cost by a quarter of a cluster's share; ``4 + K // 4`` in a row that do not end it. `distances` are in
+    lowers the cost by a quarter of a cluster's share; ``8 + K`` in a row that do not end it. `distances` are in
     the end those to the nearest centre.
 ``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
 precisions_cholesky, log_offset, n_threads)``

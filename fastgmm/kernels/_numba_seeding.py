@@ -52,7 +52,7 @@ def _swap(X, weight, positions, distances, chosen, n_threads):
     enough = 1.0 - 0.25 / k
     changed, failures = True, 0
     for position in positions:
-        if failures >= 4 + k // 4:
+        if failures >= 8 + k:
             break
         if changed:
             owner, second = _neighbours(X, centres, distances)

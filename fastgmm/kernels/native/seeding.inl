@@ -189,7 +189,7 @@ int swap_centres(CentreChoice* choice, Urn& urn, const double* positions) {
     bool changed = true;
     // A swap that gains less than a quarter of a cluster's share would not lead Lloyd's algorithm elsewhere.
     const double enough = 1.0 - 0.25 / double(k);
-    for (int64_t swap = 0, failures = 0; swap < choice->n_swaps && failures < 4 + k / 4; ++swap) {
+    for (int64_t swap = 0, failures = 0; swap < choice->n_swaps && failures < 8 + k; ++swap) {
         if (changed) {
             const int status = find_neighbours<Real>(choice, centres, known);
             if (status != DONE) return status;

@@ -33,6 +33,8 @@ if EMULATED:
 
 # Contracting a * b + c is what the kernels count on. Errno and traps are not looked at; NaN and infinity are.
 FLAGS = ["-O3", "-std=c++17", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+# What debuggers are told of the sources does not name the machine that built them.
+FLAGS += [f"-ffile-prefix-map={Path.cwd()}=."]
 # Vectors wider than the baseline never cross a function that another instruction set calls.
 # (GCC 12 warns about its own AVX-512 header's undefined vectors.)
 FLAGS += ["-Wall", "-Wno-psabi", "-Wno-unknown-pragmas", "-Wno-maybe-uninitialized", "-Wno-uninitialized"]

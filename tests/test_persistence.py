@@ -397,6 +397,16 @@ def test_a_file_cannot_replace_what_a_class_defines(name, X, path):
         load(path)
 
 
+@pytest.mark.parametrize("damage", [b"(((", b'"""', b"1L, ", b"\x00\xff", b"__import__('os')"])
+def test_a_damaged_header_of_an_array_is_a_damaged_file(damage, X, path):
+    members = _members(X, path)
+    content = members["array0.npy"]
+    members["array0.npy"] = content[:12] + damage + content[12 + len(damage) :]
+    _write(path, members)
+    with pytest.raises(ModelFileError, match="damaged"):
+        load(path)
+
+
 def test_a_huge_array_is_not_allocated(X, path):
     members = _members(X, path)
     claim = io.BytesIO()

@@ -92,7 +92,10 @@ def _array(content: bytes, declared: dict, name: str) -> np.ndarray:
     member = io.BytesIO(content)
     if np.lib.format.read_magic(member) != (1, 0):
         raise ModelFileError(f"a damaged fastgmm model: {name} is not a plain array")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+    try:
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+    except Exception as error:  # NumPy tries a damaged header as Python 2 wrote it, with a tokenizer's errors
+        raise ModelFileError(f"a damaged fastgmm model: {name} has no readable header") from error
     size = math.prod(shape) * dtype.itemsize
     if (
         dtype.kind not in ARRAY_KINDS

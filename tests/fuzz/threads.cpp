@@ -1,0 +1,69 @@
+// Every kernel on several threads, with enough rows that each has several strips, for ThreadSanitizer.
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "cases.hpp"
+
+namespace {
+
+using namespace fastgmm;
+
+template <typename Real>
+void run(const KernelTable& table, Structure structure, int64_t d, int n_threads) {
+    constexpr int kind = sizeof(Real) == 8;
+    const int64_t n = 11'000, k = 12;
+    fuzz::Random random{uint64_t(d)};
+    std::vector<Real> rows(size_t(n * d)), out(size_t(n * k));
+    std::vector<double> means(size_t(k * d)), offset(size_t(k), -2.5), counts(size_t(k)), sums(size_t(k * d));
+    const int64_t size = structure == FULL ? k * d * d : structure == TIED ? d * d : structure == DIAG ? k * d : k;
+    std::vector<double> factor(size_t(size), 0.0), scatter(size_t(size), 0.0);
+    std::vector<int64_t> labels(size_t(n), 1);
+    for (Real& x : rows) x = Real(random.normal());
+    for (double& m : means) m = random.normal();
+    for (int64_t i = 0; i < size; ++i)
+        if (structure == DIAG || structure == SPHERICAL || i / d % d == i % d) factor[size_t(i)] = 1.0;
+    for (Action action : {ACCUMULATE, LOG_DENSITY, RESPONSIBILITIES, ASSIGN, ACCUMULATE_LABELS}) {
+        MixturePass p{};
+        p.structure = structure, p.action = action;
+        p.rows = rows.data(), p.labels = labels.data();
+        p.n = n, p.d = d, p.k = k;
+        p.log_offset = offset.data(), p.means = means.data();
+        p.factor = action == ACCUMULATE_LABELS ? nullptr : factor.data();
+        p.counts = counts.data(), p.sums = sums.data(), p.scatter = scatter.data();
+        p.out = action == ASSIGN ? static_cast<void*>(labels.data()) : out.data();
+        p.n_threads = n_threads;
+        if (table.mixture[kind](&p) != DONE) std::abort();
+    }
+    NearestPass nearest{rows.data(),   nullptr,     n,   d,         k,      means.data(), labels.data(),
+                        counts.data(), sums.data(), 0.0, n_threads, nullptr};
+    if (table.nearest[kind](&nearest) != DONE) std::abort();
+    std::vector<Real> distances(size_t(n), Real(1e9));
+    SeedingPass seeding{rows.data(),      nullptr,       n,         d,      k, means.data(),
+                        distances.data(), counts.data(), n_threads, nullptr};
+    if (table.seeding[kind](&seeding) != DONE) std::abort();
+}
+
+void run_all(const KernelTable& table, int n_threads) {
+    for (Structure structure : {FULL, TIED, DIAG, SPHERICAL})
+        for (int64_t d : {3, 19}) {
+            run<float>(table, structure, d, n_threads);
+            run<double>(table, structure, d, n_threads);
+        }
+}
+
+}  // namespace
+
+int main() {
+    for (const char* isa : {"generic", "avx2"}) {
+        const KernelTable* table = table_for(isa);
+        if (!table) continue;
+        run_all(*table, 3);
+        // Two callers at a time, each with threads of its own, as from two Python threads.
+        std::thread other([&] { run_all(*table, 2); });
+        run_all(*table, 2);
+        other.join();
+    }
+    std::puts("no data race");
+}

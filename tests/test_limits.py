@@ -6,7 +6,6 @@ import os
 from contextlib import contextmanager, suppress
 
 import numpy as np
-import oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -63,10 +62,10 @@ def test_rows_past_two_to_the_31_numbers():
         p = spherical(2, n_features, rng)
         X[-5:] = rng.normal(size=(5, n_features)) + p.means[1]
         density = kernels.log_density(X, p, np.empty(n_samples, np.float32))
-        expected = oracle.log_density(X[-6:], p.log_offset, p.means, p.precisions_cholesky, "spherical").astype(float)
+        away = ((X[-6:, None].astype(float) - p.means) * p.precisions_cholesky[:, None]) ** 2
+        expected = np.logaddexp.reduce(p.log_offset - 0.5 * away.sum(axis=2), axis=1)
         assert_allclose(density[-6:], expected, rtol=1e-4)
         assert_array_equal(density[:-5], density[0])
-        assert_array_equal(kernels.assign(X, p, np.empty(n_samples, np.int64))[-5:], 1)
         labels = np.full(n_samples, -1)
         labels[-5:] = 1
         s = SufficientStatistics.zeros("spherical", p.means)

@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
+import fastgmm
 from fastgmm import (
     BayesianGaussianMixture,
     GaussianMixture,
@@ -144,3 +145,10 @@ def test_a_fit_that_a_callback_ended_says_so_and_is_no_failure():
 def test_before_a_fit_there_is_nothing_to_say(estimator):
     with pytest.raises(NotFittedError):
         estimator.summary()
+
+
+@pytest.mark.parametrize("name", [name for name in fastgmm.__all__ if isinstance(getattr(fastgmm, name), type)])
+def test_every_estimator_shows_its_parameters_as_scikit_learns_do(name):
+    estimator = getattr(fastgmm, name)(reg_covar=0.25)
+    assert repr(estimator) == f"{name}(reg_covar=0.25)"
+    assert "0.25" in estimator._repr_html_()

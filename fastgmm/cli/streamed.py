@@ -169,9 +169,10 @@ def available_memory() -> float:
     found = [float("inf")]
     with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo") as file:
         found.append(1024.0 * next(int(line.split()[1]) for line in file if line.startswith("MemAvailable")))
-    cgroup = "/sys/fs/cgroup/memory."
-    with contextlib.suppress(OSError, ValueError), open(cgroup + "max") as limit, open(cgroup + "current") as used:
-        found.append(float(limit.read()) - float(used.read()))
+    for cgroup, names in (("memory.", ("max", "current")), ("memory/memory.", ("limit_in_bytes", "usage_in_bytes"))):
+        limit, used = (f"/sys/fs/cgroup/{cgroup}{name}" for name in names)
+        with contextlib.suppress(OSError, ValueError), open(limit) as most, open(used) as now:
+            found.append(float(most.read()) - float(now.read()))
     with contextlib.suppress(ImportError):
         import resource
 

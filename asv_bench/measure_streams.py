@@ -131,7 +131,7 @@ def drift(path: Path) -> None:
             circle = 2.0 * np.array([np.cos(np.linspace(0, 2 * np.pi, 100)), np.sin(np.linspace(0, 2 * np.pi, 100))])
             outline = model.means_[k][:, None] + vectors @ (np.sqrt(values)[:, None] * circle)
             right.plot(*outline, color=colours[name])
-    right.set(title="Components at the end, two deviations; grey: the rows of then", aspect="equal")
+    right.set(title="At the end: components at two deviations", aspect="equal")
     figure.savefig(path, dpi=110)
 
 

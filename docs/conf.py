@@ -1,5 +1,6 @@
 """Sphinx configuration; `bash ci/docs.sh` builds the pages, runs the gallery and turns every warning into an error."""
 
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -91,6 +92,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "copyfile_regex": r"",
     "capture_repr": (),
+    "remove_config_comments": True,
     "within_subsection_order": "gallery_order.by_use",
 }
 
@@ -117,6 +119,15 @@ ALONE = ("index", "coming_from_scikit_learn", "coming_from_mclust", "how_it_work
 html_sidebars = {page: [] for page in ALONE}
 
 
+def name_the_others(app, docname, source):
+    """End the guide's last list with the pages that no list names, so that none is lost."""
+    if docname == "guide":
+        pages = {page.stem for page in Path(app.srcdir).glob("*.md")} - {"index", "guide"}
+        lists = source[0] + (Path(app.srcdir) / "index.md").read_text()
+        named = set(re.findall(r"^(?:.*<)?(\w+)>?$", lists, re.MULTILINE))
+        source[0] = source[0].replace("OTHERS", "\n".join(sorted(pages - named)))
+
+
 def shown_as_text(app, kind, name, value, options, lines):
     """Leave the kernels' contract to their page, which shows it as it stands in the source."""
     if name == "fastgmm.kernels":
@@ -125,5 +136,6 @@ def shown_as_text(app, kind, name, value, options, lines):
 
 def setup(app):
     """Connect what autodoc asks before it shows a member or a docstring."""
+    app.connect("source-read", name_the_others)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("autodoc-process-docstring", shown_as_text, priority=900)

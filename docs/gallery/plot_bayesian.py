@@ -49,18 +49,12 @@ for c in concentrations:
 best_of_all = max(best.values(), key=lambda model: model.elbo_)
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.2))
 plot_clusters(best_of_all, Z, names=["eruption (sd)", "waiting (sd)"], ax=axes[0])
-for i, (c, model) in enumerate(best.items()):
+for (c, model), marker in zip(best.items(), "os^D", strict=True):
     weights = np.sort(model.weights_)[::-1]
-    axes[1].bar(
-        np.arange(1, 11) + 0.2 * (i - 1.5), weights, width=0.2, label=f"concentration {c:g}"
-    )
-axes[1].set(
-    xlabel="component, largest first",
-    ylabel="posterior mean of its weight",
-    xticks=range(1, 11),
-    yscale="log",
-)
-axes[1].legend(fontsize=9)
+    axes[1].plot(range(1, 11), weights, marker=marker, label=f"concentration {c:g}")
+axes[1].set(xlabel="component, largest first", ylabel="posterior mean of its weight")
+axes[1].set(xticks=range(1, 11), yscale="log", ylim=(1e-12, 3))
+axes[1].legend(fontsize=9, loc="lower left")
 
 # %%
 # What is gained over maximum likelihood is honesty with few rows: the predictive density of

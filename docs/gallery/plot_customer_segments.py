@@ -9,6 +9,8 @@ The data come with the package `lifetimes`, as four numbers for each customer: r
 weeks on file and mean spending of a repeat purchase.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # Three questions describe a customer: how often, how long ago, for how much? The first and
 # the last are times and amounts that vary by factors, so their logarithm is modelled; all

@@ -6,6 +6,8 @@ Digits: PCA, t-SNE and mixtures
 them show? Labels are used at the end only, to judge.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.cluster import KMeans

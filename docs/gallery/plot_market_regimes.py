@@ -7,6 +7,8 @@ mean and variance says that a fall of 5% comes once in 250 years; there were six
 that there are quiet and turbulent days.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import matplotlib.pyplot as plt
 import numpy as np
 from arch.data import sp500

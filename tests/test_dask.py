@@ -1,6 +1,7 @@
 """Fits and predictions on dask collections: the answer of memory."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -318,3 +319,23 @@ def test_a_collapse_is_told_as_it_is_in_memory(X):
 def test_a_model_is_pickled_without_the_collection(X):
     model = GaussianMixture(**OPTIONS).fit(collection("rows", X))
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+def test_arrays_that_lie_at_odd_addresses_are_read(X):
+    """As those do that came in a message from another process."""
+
+    def at_odd_address(array):
+        content = np.empty(array.nbytes + 1, dtype=np.uint8)[1:]
+        moved = content.view(array.dtype).reshape(array.shape)
+        moved[...] = array
+        assert not moved.flags.aligned
+        return moved
+
+    source = collection("rows", X).map_blocks(at_odd_address, meta=X[:0])
+    with dask.config.set(scheduler="synchronous"):
+        model = GaussianMixture(**OPTIONS).fit(source, sample_weight=da.ones(5000).map_blocks(at_odd_address))
+    assert_same(model, GaussianMixture(**OPTIONS).fit(X))
+    state = model._fitted_state()
+    moved = replace(state, means=at_odd_address(state.means), covariances=at_odd_address(state.covariances))
+    found, expected = (DaskRows(collection("rows", X)).accumulate(each) for each in (moved, state))
+    assert found.to_bytes() == expected.to_bytes()

@@ -315,8 +315,13 @@ def _checked(block: Any, weight: Any, facts: tuple) -> tuple[np.ndarray, np.ndar
     if expected is not None and len(block) != expected:
         raise ValueError(f"{where} has changed since the first pass: {len(block)} rows; expected {expected}")
     check_finite(block, where, None, names)
-    rows = np.ascontiguousarray(block, dtype=dtype)
-    return rows, None if weight is None else check_weights(weight, len(rows), where)
+    rows = _aligned(block, dtype)
+    return rows, None if weight is None else _aligned(check_weights(weight, len(rows), where), np.dtype(np.float64))
+
+
+def _aligned(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    # What came from another process may lie at any address of the message.
+    return np.require(array, dtype=dtype, requirements=["C", "A"])
 
 
 def _measured(block: Any, weight: Any, facts: tuple) -> tuple[int, float]:
@@ -326,6 +331,8 @@ def _measured(block: Any, weight: Any, facts: tuple) -> tuple[int, float]:
 
 def _accumulate(block: Any, weight: Any, facts: tuple, components: Components) -> SufficientStatistics:
     rows, weight = _checked(block, weight, facts)
+    parts = (components.log_offset, components.means, components.precisions_cholesky)
+    components = Components(components.structure, *(_aligned(part, np.dtype(np.float64)) for part in parts))
     with config.config_context(**facts[-1]):
         return ArrayRows(rows, weight).accumulate(components)
 

@@ -191,9 +191,9 @@ def page():
         "covariances, turned for full and tied; *offset* is added to every feature, in units of the data's standard "
         "deviation. An error is the largest of the means' and covariances', in units of the component's own standard "
         "deviations in its own axes, and the log-likelihood's relative one. In each pair the first column is fastgmm, "
-        f"the second scikit-learn {sklearn.__version__} (NumPy {np.__version__}). 2e-16 and 1e-7 are the units of rounding "
-        "of float64 and float32; data with condition c determine a mixture to about c of them where axes are turned, "
-        "data with offset m to m.",
+        f"the second scikit-learn {sklearn.__version__} (NumPy {np.__version__}). 2e-16 and 1e-7 are the units of "
+        "rounding of float64 and float32; data with condition c determine a mixture to about c of them where axes are "
+        "turned, data with offset m to m.",
     ]
     for title, settings in (
         ("Condition of the covariances, float64", by_condition),

@@ -6,10 +6,12 @@ struct Bits;
 template <>
 struct Bits<double> {
     using type = int64_t;
+    using unsigned_type = uint64_t;
 };
 template <>
 struct Bits<float> {
     using type = int32_t;
+    using unsigned_type = uint32_t;
 };
 
 #if defined(FASTGMM_AVX512)
@@ -32,6 +34,7 @@ struct Simd {
     static constexpr int lanes = VECTOR_BYTES / int(sizeof(Real));
     typedef Real Vector __attribute__((vector_size(VECTOR_BYTES)));
     typedef typename Bits<Real>::type Integer __attribute__((vector_size(VECTOR_BYTES)));
+    typedef typename Bits<Real>::unsigned_type Unsigned __attribute__((vector_size(VECTOR_BYTES)));
     static constexpr int rows = lanes * ROW_VECTORS;  // rows of a register block
 };
 
@@ -39,6 +42,8 @@ template <typename Real>
 using Vector = typename Simd<Real>::Vector;
 template <typename Real>
 using Integer = typename Simd<Real>::Integer;
+template <typename Real>
+using Unsigned = typename Simd<Real>::Unsigned;
 
 template <typename Real>
 INLINE Vector<Real> load(const Real* from) {

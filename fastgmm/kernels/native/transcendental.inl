@@ -32,8 +32,9 @@ INLINE Vector<Real> exponential(Vector<Real> x) {
     for (int i = C::degree - 1; i >= 0; --i) q = q * r + broadcast<Real>(C::q[i]);
     const Vector<Real> fraction = (q * r) * r + r + Real(1);
     // The integer part sits in the low bits of `shifted`; moved to the exponent it multiplies by a power of two.
-    const Integer<Real> power = (Integer<Real>)shifted << C::mantissa_bits;
-    return (Vector<Real>)((Integer<Real>)fraction + power);
+    // Unsigned: lanes below `lowest` may wrap around.
+    const Unsigned<Real> power = (Unsigned<Real>)shifted << C::mantissa_bits;
+    return (Vector<Real>)((Unsigned<Real>)fraction + power);
 }
 
 template <typename Real>
@@ -59,7 +60,7 @@ INLINE Vector<Real> logarithm(Vector<Real> x) {
     const Integer<Real> bits = (Integer<Real>)x;
     const Integer<Real> above = ((bits & C::mantissa) >= C::half_root) & 1;
     const Integer<Real> exponent = ((bits - C::one) >> C::mantissa_bits) + above;
-    const Vector<Real> m = (Vector<Real>)(bits - (exponent << C::mantissa_bits));
+    const Vector<Real> m = (Vector<Real>)((Unsigned<Real>)bits - ((Unsigned<Real>)exponent << C::mantissa_bits));
     const Vector<Real> f = m - Real(1);
     const Vector<Real> s = f / (m + Real(1));
     const Vector<Real> s2 = s * s;
@@ -91,7 +92,7 @@ struct LogSum {
         product = product * x;
         const Integer<Real> bits = (Integer<Real>)product, above = (bits - C::one) >> C::mantissa_bits;
         exponents += above;
-        product = (Vector<Real>)(bits - (above << C::mantissa_bits));
+        product = (Vector<Real>)((Unsigned<Real>)bits - ((Unsigned<Real>)above << C::mantissa_bits));
     }
     INLINE_MEMBER double value() const {
         using C = LogConstants<Real>;

@@ -15,7 +15,7 @@ struct TileMemory {
     int32_t* index;         // (stride + lanes)
     Real* centred;          // (d, rows of a block)
     Real* gathered;         // (d, rows of a block)
-    bool prune;             // whether bounds are worth their cost on these data: see `pruning_pays`
+    int64_t bound_columns;  // columns of the factor that bounds take, or 0: see `columns_of_bound`
     int prune_pause;        // tiles to go before pruning is tried again
     int64_t finished;       // evaluations that the last pruned tile could not avoid
 };
@@ -323,9 +323,6 @@ void evaluate_few_features(const PackedMixture<Real>& p, TileMemory<Real>& t, in
     }
 }
 
-// Columns of the factor that a bound takes.
-constexpr int64_t BOUND_COLUMNS = 8;
-
 template <typename Real>
 void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t count) {
     if (!p.by_factor) {
@@ -345,9 +342,9 @@ void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t co
         evaluate_few_features(p, t, count);
         return;
     }
-    if (t.prune && count > Simd<Real>::rows) {
+    if (t.bound_columns && count > Simd<Real>::rows) {
         if (t.prune_pause == 0) {
-            evaluate_pruned(p, t, count, BOUND_COLUMNS);
+            evaluate_pruned(p, t, count, t.bound_columns);
             return;
         }
         --t.prune_pause;
@@ -355,13 +352,30 @@ void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t co
     for (int64_t c = 0; c < p.k; ++c) evaluate_component<Real>(p, t, c, count, p.d);
 }
 
-// Tries the bounds on rows spread over the whole data.
+// Bounds of this many columns are tried, each twice the one before.
+constexpr int64_t LEAST_BOUND = 8;
+
+// How many columns bounds had best take, found on rows spread over the whole data; 0 where none pays. Bounds of few
+// columns are cheap and leave much to finish, and in many dimensions a row's distance from the wrong component takes
+// many columns to show.
 template <typename Real>
-bool pruning_pays(const PackedMixture<Real>& p, TileMemory<Real>& t, const Real* rows) {
+int64_t columns_of_bound(const PackedMixture<Real>& p, TileMemory<Real>& t, const Real* rows) {
     const int64_t sample = 240;
-    if (!p.by_factor || p.d <= BOUND_COLUMNS || p.k < 3 || p.n < 8 * sample || t.capacity < sample) return false;
+    if (!p.by_factor || p.d <= LEAST_BOUND || p.k < 3 || p.n < 8 * sample || t.capacity < sample) return 0;
     for (int64_t n = 0; n < sample; ++n)
         for (int64_t j = 0; j < p.d; ++j) t.rows[j * t.stride + n] = rows[p.n / sample * n * p.d + j] - p.centre[j];
-    evaluate_pruned(p, t, sample, BOUND_COLUMNS);
-    return 2 * t.finished <= p.k * sample;
+    int64_t best = 0;
+    double least = 1.0;
+    for (int64_t columns = LEAST_BOUND; columns < p.d; columns *= 2) {
+        // In products of the whole factor. What is finished is gathered row by row and costs more than it would.
+        const double bound = double(columns * (columns + 1)) / double(p.d * (p.d + 1));
+        if (bound >= least) break;
+        evaluate_pruned(p, t, sample, columns);
+        const double cost = bound + 1.25 * double(t.finished + sample) / double(p.k * sample);
+        if (cost < least) {
+            least = cost;
+            best = columns;
+        }
+    }
+    return best;
 }

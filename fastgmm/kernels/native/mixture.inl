@@ -35,7 +35,7 @@ struct MixtureWorker {
         t.index = arena.take<int32_t>(tile_rows + L + k + 1);
         t.centred = arena.take<Real>(d * rows);
         t.gathered = arena.take<Real>(d * rows);
-        t.prune = false;
+        t.bound_columns = 0;
         t.prune_pause = 0;
 
         StripSums& s = sums;
@@ -230,8 +230,8 @@ int mixture_pass(MixturePass* pass) {
     }
 
     const Real* rows = static_cast<const Real*>(pass->rows);
-    if (!labelled && pruning_pays<Real>(p, workers[0].tile, rows))
-        for (int thread = 0; thread < threads; ++thread) workers[thread].tile.prune = true;
+    const int64_t bound_columns = labelled ? 0 : columns_of_bound<Real>(p, workers[0].tile, rows);
+    for (int thread = 0; thread < threads; ++thread) workers[thread].tile.bound_columns = bound_columns;
     auto work_on = [&](int thread, int64_t first, int64_t last, Turnstile& turnstile, bool calling_thread) {
         MixtureWorker<Real>& worker = workers[thread];
         worker.tile.prune_pause = 0;

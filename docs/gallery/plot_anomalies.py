@@ -110,8 +110,7 @@ ax.legend()
 # %%
 # **What to conclude.** Where normal behaviour comes in several kinds, a mixture finds what
 # lies between them, and its p-values hold on new rows, so that the rate of false alarms can
-# be set beforehand. Trimming matters: without it, zeros more often find a component of
-# their own, and in one of the five draws they did in spite of it. So does `reg_covar`: with
-# many features per row, covariances that are left to themselves fit the training rows too
-# tightly, and regular new rows then look strange. Other data are kinder to other detectors:
-# the page on anomalies has the tables.
+# be set beforehand. Trimming matters: without it, zeros find a component of their
+# own in some draws. So does `reg_covar`: with many features per row, covariances that are
+# left to themselves fit the training rows too tightly, and regular new rows then look
+# strange. Other data are kinder to other detectors: the page on anomalies has the tables.

@@ -82,7 +82,9 @@ axes[0].legend(fontsize=8, loc="upper center")
 # components that overlap most, one pair at a time; where the entropy stops falling steeply,
 # they were apart.
 
-model = GaussianMixture(3, covariance_type="VEV", init_params="hc", random_state=0).fit(X)
+model = GaussianMixture(
+    3, covariance_type="VEV", init_params="hc", tol=1e-6, max_iter=1000
+).fit(X)
 merged = merge_components(model, X)
 for n in (3, 2, 1):
     print(

@@ -15,8 +15,8 @@ void run(const KernelTable& table, Structure structure, int64_t d, int n_threads
     constexpr int kind = sizeof(Real) == 8;
     const int64_t n = 11'000, k = 12;
     fuzz::Random random{uint64_t(d)};
-    std::vector<Real> rows(size_t(n * d)), out(size_t(n * k));
-    std::vector<double> means(size_t(k * d)), offset(size_t(k), -2.5), counts(size_t(k)), sums(size_t(k * d));
+    std::vector<Real> rows(size_t(n * d), Real(0)), out(size_t(n * k), Real(0));
+    std::vector<double> means(size_t(k * d), 0.0), offset(size_t(k), -2.5), counts(size_t(k), 0.0), sums(size_t(k * d), 0.0);
     const int64_t size = structure == FULL ? k * d * d : structure == TIED ? d * d : structure == DIAG ? k * d : k;
     std::vector<double> factor(size_t(size), 0.0), scatter(size_t(size), 0.0);
     std::vector<int64_t> labels(size_t(n), 1);

@@ -313,3 +313,17 @@ def test_wrong_arrays_are_refused(engine):
         evaluate("log_density", np.zeros((5, 4)), p, out)
     with pytest.raises(ValueError, match="out"):
         evaluate("log_density", np.zeros((5, 3)), p, np.empty(4))
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+@pytest.mark.parametrize("n_features", [17, 70])
+def test_what_bounds_leave_out_changes_nothing(engine, dtype, n_features, overlapping):
+    # Enough rows that bounds are tried; in 70 features eight columns of a factor tell components apart too little.
+    rng = np.random.default_rng(18)
+    p = random_parameters("full", 5, n_features, rng)
+    means = np.ascontiguousarray(p.means + (0.0 if overlapping else 3.0) * rng.normal(size=p.means.shape))
+    p = MixtureParameters("full", p.weights, means, p.covariances, p.precisions_cholesky)
+    X = p.means[rng.integers(5, size=2500)] + 0.5 * rng.normal(size=(2500, n_features))
+    X[7] += 500.0  # far from every component
+    X = np.ascontiguousarray(X, dtype=dtype)
+    assert_statistics(accumulate(X, None, p), X, None, p, RTOL[np.dtype(dtype).name])

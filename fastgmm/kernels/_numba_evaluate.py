@@ -37,8 +37,8 @@ from fastgmm.kernels._numba_lanes import (
 )
 
 __all__ = [
-    "BOUND_COLUMNS",
     "COLUMNS",
+    "LEAST_BOUND",
     "FactorForm",
     "ScaleForm",
     "Tile",
@@ -51,7 +51,7 @@ __all__ = [
 #: Columns of a factor, or components with scales, that share the loads of a row.
 COLUMNS = 4
 #: Columns of the factor that a bound takes.
-BOUND_COLUMNS = 8
+LEAST_BOUND = 8
 #: Tiles that are evaluated in full after one whose bounds were not worth their cost.
 PAUSE = 15
 #: ln(2^80): minus the logarithm of RESPONSIBILITY_FLOOR.
@@ -89,7 +89,7 @@ class FactorForm(NamedTuple):
     largest_offset: float
     factors: np.ndarray  # packed without zeros, COLUMNS columns at a time
     factor_stride: int  # 0 for one shared factor
-    prune: bool
+    bound_columns: int
 
 
 class ScaleForm(NamedTuple):
@@ -226,9 +226,8 @@ def _evaluate_pruned(form, tile, count):
     for n in range(0, padded, lanes):
         store(best, n, fill(rows, -np.inf))
         store(likely, n, fill(rows, 0.0))
-    columns = min(BOUND_COLUMNS, form.d)
     for c in range(k):
-        _evaluate_component(form, c, rows, stride, padded, columns, tile.centred, log_weighted, c * stride)
+        _evaluate_component(form, c, rows, stride, padded, form.bound_columns, tile.centred, log_weighted, c * stride)
         here = fill(rows, c)
         for n in range(0, padded, lanes):
             bound = load(log_weighted, c * stride + n)
@@ -287,10 +286,10 @@ def _evaluate_pruned(form, tile, count):
 
 @kernel
 def _evaluate_by_factor(form, tile, count):
-    if form.prune and tile.state[0] == 0 and count >= 32:
+    if form.bound_columns > 0 and tile.state[0] == 0 and count >= 32:
         _evaluate_pruned(form, tile, count)
         return
-    if form.prune and tile.state[0] > 0:
+    if form.bound_columns > 0 and tile.state[0] > 0:
         tile.state[0] -= 1
     for c in range(form.k):
         _evaluate_component(

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from fastgmm.kernels._numba_evaluate import BOUND_COLUMNS, COLUMNS, FactorForm, ScaleForm, Tile
+from fastgmm.kernels._numba_evaluate import COLUMNS, LEAST_BOUND, FactorForm, ScaleForm, Tile
 from fastgmm.kernels._numba_lanes import VECTOR_BYTES
 
 __all__ = [
@@ -129,9 +129,11 @@ def pack(structure, dtype, log_offset, means, factor, n_samples):
     largest_offset = float(np.max(offset[:k]))
     if structure in ("full", "tied") and not whiten:
         flat = factor.reshape(-1, d * d)[:, factor_order(d)]
-        prune = d > BOUND_COLUMNS and k >= 3 and n_samples >= 8 * SAMPLE
+        bound_columns = LEAST_BOUND if d > LEAST_BOUND and k >= 3 and n_samples >= 8 * SAMPLE else 0
         stride = flat.shape[1] if structure == "full" else 0
-        return FactorForm(*shared, offset, largest_offset, padded(flat, flat.shape[1]), stride, prune), about_centre
+        return FactorForm(
+            *shared, offset, largest_offset, padded(flat, flat.shape[1]), stride, bound_columns
+        ), about_centre
 
     if whiten:
         shift, scale = about @ factor, np.ones((k, d))
@@ -183,7 +185,7 @@ def make_tile(form, tile_rows: int, dtype, log_likelihood) -> Tile:
         likely=take(tile_rows, dtype),
         row_weight=take(tile_rows, dtype),
         centred=take(d * lanes, dtype),
-        gathered=take(d * tile_rows if isinstance(form, FactorForm) and form.prune else 0, dtype),
+        gathered=take(d * tile_rows if isinstance(form, FactorForm) and form.bound_columns else 0, dtype),
         values=take(tile_rows, dtype),
         order=take(tile_rows + k + 1, np.int64),
         state=take(2, np.int64),

@@ -227,18 +227,23 @@ def _work_per_row(form):
     return form.k * (form.d * (form.d + 1) if isinstance(form, FactorForm) else 4 * form.d + 20)
 
 
-def _worth_pruning(form, X, n_samples, tile):
-    if tile.stride < SAMPLE:
-        return False
-    return 2 * passes.count_survivors(X, n_samples, SAMPLE, form, tile) <= form.k * SAMPLE
-
-
-def _decide_pruning(form, X, n_samples, tile_rows, dtype):
-    """Return the form with `prune` kept only where bounds pay on rows spread over the data."""
-    if not (isinstance(form, FactorForm) and form.prune):
+def _with_bounds(form, X, n_samples, tile_rows, dtype):
+    """Return the form with as many columns of bounds as are cheapest on rows spread over the data; 0 if none pays."""
+    if not (isinstance(form, FactorForm) and form.bound_columns):
         return form
     tile = make_tile(form, tile_rows, dtype, np.zeros(lanes_for(dtype)))
-    return form._replace(prune=_worth_pruning(form, X, n_samples, tile))
+    best, least, columns = 0, 1.0, form.bound_columns
+    while tile.stride >= SAMPLE and columns < form.d:
+        # In products of the whole factor; what is finished is gathered row by row and costs more than it would.
+        bound = columns * (columns + 1) / (form.d * (form.d + 1))
+        if bound >= least:
+            break
+        survivors = passes.count_survivors(X, n_samples, SAMPLE, form._replace(bound_columns=columns), tile)
+        cost = bound + 1.25 * (survivors + SAMPLE) / (form.k * SAMPLE)
+        if cost < least:
+            best, least = columns, cost
+        columns *= 2
+    return form._replace(bound_columns=best)
 
 
 def accumulate(structure, X, sample_weight, log_offset, means, factor, counts, sums, scatter, n_threads) -> float:
@@ -248,7 +253,7 @@ def accumulate(structure, X, sample_weight, log_offset, means, factor, counts, s
     weights, weighted = weights_for(sample_weight)
     form, about_centre = pack(structure, dtype, log_offset, means, factor, n_samples)
     tile_rows = tile_rows_for(n_samples, d, k, dtype)
-    form = _decide_pruning(form, X, n_samples, tile_rows, dtype)
+    form = _with_bounds(form, X, n_samples, tile_rows, dtype)
     way = _collection_for(form, structure, about_centre)(form, dtype, structure, about_centre)
     sizes = {**way.sizes, "log_likelihood": lanes_for(dtype)}
     total = _StripSums(**sizes)
@@ -283,7 +288,7 @@ def per_row(action, structure, X, log_offset, means, factor, out, n_threads) -> 
     n_samples = X.size // d
     form, _ = pack(structure, dtype, log_offset, means, factor, n_samples)
     tile_rows = tile_rows_for(n_samples, d, k, dtype)
-    form = _decide_pruning(form, X, n_samples, tile_rows, dtype)
+    form = _with_bounds(form, X, n_samples, tile_rows, dtype)
     function = {
         "log_density": passes.log_density_rows,
         "responsibilities": passes.responsibility_rows,

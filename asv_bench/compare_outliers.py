@@ -23,11 +23,14 @@ import fastgmm
 from fastgmm import GaussianMixtureOutlierDetector
 
 
-def with_rare_class(X, y, rare, n_rare, rng):
-    """Return the rows of all classes but `n_rare` of the rare one, and which are anomalies."""
-    chosen = rng.choice(np.flatnonzero(y == rare), n_rare, replace=False)
-    rows = np.concatenate([np.flatnonzero(y != rare), chosen])
-    return X[rows], y[rows] == rare
+def with_rare_class(data, rare, n_rare, prepare, rng):
+    """Return the rows of all classes but `n_rare` of the rare one, and which are anomalies.
+
+    `prepare`, a transformer, sees these rows only.
+    """
+    chosen = rng.choice(np.flatnonzero(data.target == rare), n_rare, replace=False)
+    rows = np.concatenate([np.flatnonzero(data.target != rare), chosen])
+    return prepare.fit_transform(data.data[rows]), data.target[rows] == rare
 
 
 def multimodal(rng):
@@ -43,13 +46,11 @@ def multimodal(rng):
 def datasets():
     """Yield a name and ``draw(rng) -> rows, which are anomalies``."""
     digits, wine, cancer = load_digits(), load_wine(), load_breast_cancer()
-    pixels = PCA(20, random_state=0).fit_transform(digits.data)
-    yield "digits, 20 PCs: digit 0 rare", lambda rng: with_rare_class(pixels, digits.target, 0, 20, rng)
-    yield "digits, 20 PCs: digit 1 rare", lambda rng: with_rare_class(pixels, digits.target, 1, 20, rng)
-    scaled = StandardScaler().fit_transform(cancer.data)
-    yield "breast cancer: malignant rare", lambda rng: with_rare_class(scaled, cancer.target, 0, 20, rng)
-    scaled_wine = StandardScaler().fit_transform(wine.data)
-    yield "wine: class 0 rare", lambda rng: with_rare_class(scaled_wine, wine.target, 0, 10, rng)
+    pixels = PCA(20, random_state=0)
+    yield "digits, 20 PCs: digit 0 rare", lambda rng: with_rare_class(digits, 0, 20, pixels, rng)
+    yield "digits, 20 PCs: digit 1 rare", lambda rng: with_rare_class(digits, 1, 20, pixels, rng)
+    yield "breast cancer: malignant rare", lambda rng: with_rare_class(cancer, 0, 20, StandardScaler(), rng)
+    yield "wine: class 0 rare", lambda rng: with_rare_class(wine, 0, 10, StandardScaler(), rng)
     yield "five elongated clusters, 8 features", multimodal
 
 

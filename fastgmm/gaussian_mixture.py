@@ -79,7 +79,7 @@ class GaussianMixture(BaseMixture):
 default='kmeans'
         How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
         'multistart' searches: short runs, of which the best is continued and improved by splitting and merging
-        components, singular solutions refused, in about the time of two default fits by scikit-learn. Or
+        components, singular solutions refused, in about the time of one default fit by scikit-learn. Or
         labels of shape (n_samples,), negative for unknown; or responsibilities of shape (n_samples, n_components).
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
@@ -337,7 +337,7 @@ default='kmeans'
             # A gap is best known to the accelerator, so it begins as soon as it can.
             options["worthwhile"] = -math.inf
         else:
-            options["cost"] = proposal_cost(n_samples, self.n_features_in_, self.n_components)
+            options["cost"] = proposal_cost(self._structure, n_samples, self.n_features_in_, self.n_components)
         return {"stop_on": self.stop_on, "accelerator": QuasiNewton(self._structure, self.tol, **options)}
 
     def _fitted_state(self) -> State:

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model.coordinates import Coordinates, Information
+from fastgmm.model.coordinates import UNCONSTRAINED, Coordinates, Information
 from fastgmm.model.covariance import CovarianceStructure
 from fastgmm.model.parameters import MixtureParameters
 
@@ -64,11 +64,14 @@ LONGEST_PAUSE = 64
 LEAST_CURVATURE = 1e-8
 
 
-def proposal_cost(n_samples: float, n_features: int, n_components: int) -> float:
+def proposal_cost(structure: CovarianceStructure, n_samples: float, n_features: int, n_components: int) -> float:
     """Return about what a proposal costs beside its pass, in passes: 8 for 300 x 2, K=3, a hundredth for 200k x 16.
 
-    It depends on the sizes alone, as the states that a fit goes through must.
+    It depends on structure and sizes alone, as the states that a fit goes through must. Where the M-step is itself
+    some algebra (families with shared volumes, shapes or orientations) a proposal is counted as free.
     """
+    if structure.name not in UNCONSTRAINED:
+        return 0.0
     return PROPOSAL_WORK / (PASS_WORK + n_samples * n_components * (16.0 + n_features**2))
 
 

@@ -110,7 +110,9 @@ class _Search:
 
     def proposal_cost(self, candidate: _Candidate) -> float:
         """Return what a proposal of the accelerator costs, in passes."""
-        return proposal_cost(self.rows.n_samples, self.rows.n_features, candidate.parameters.n_components)
+        return proposal_cost(
+            self.structure, self.rows.n_samples, self.rows.n_features, candidate.parameters.n_components
+        )
 
     def rank(self, candidate: _Candidate) -> tuple[bool, float]:
         """Return what candidates are compared by: any estimate before a singularity, then the bound."""

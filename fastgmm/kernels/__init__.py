@@ -26,10 +26,9 @@ Actions
     rows drawn lie, in order. Then `n_swaps` more are drawn alike, and each takes the place of a centre where that
     lowers the cost by a quarter of a cluster's share; ``8 + K`` in a row that do not end it. `distances` are in
     the end those to the nearest centre.
-``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
-precisions_cholesky, log_offset, n_threads)``
-    The M-step where every covariance is free: the last five are written. Returns whether the estimate exists; where it
-    does not, what was written means nothing.
+``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, ..., log_offset, n_threads)``
+    The M-step where every covariance is free: weights, means, covariances, precisions_cholesky and log_offset are
+    written. Returns whether the estimate exists; where it does not, what was written means nothing.
 ``merge_<structure>(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)``
     Gaussian groups merged greedily, in place; see `merge`. Structures: full, diag, spherical.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``

@@ -29,7 +29,7 @@ from fastgmm.model.covariance import CovarianceStructure
 from fastgmm.model.factors import factorise
 from fastgmm.model.parameters import MixtureParameters
 
-__all__ = ["Coordinates", "Information"]
+__all__ = ["UNCONSTRAINED", "Coordinates", "Information"]
 
 #: Log ratios to the reference are held within this: a factor of 5e21 on a standard deviation.
 FARTHEST = 50.0

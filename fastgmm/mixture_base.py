@@ -108,7 +108,7 @@ class BaseMixture(
         combination = (type(self), *((type(value), value) for value in values))
         if combination not in self._validated:
             super()._validate_params()
-            if len(self._validated) < 10_000:
+            if len(self._validated) < 256:  # a combination takes 1.5 KB, and every seed makes one
                 self._validated.add(combination)
 
     @classmethod

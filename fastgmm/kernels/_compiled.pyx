@@ -492,7 +492,7 @@ def choose_centres(cnp.ndarray X, sample_weight, cnp.ndarray positions, int64_t 
     if cnp.PyArray_SIZE(distances) != c.n:
         raise ValueError(f"distances has shape {tuple(np.shape(distances))}; expected ({c.n},)")
     c.distances = _same_kind(distances, X, "distances")
-    if chosen.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(chosen):
+    if chosen.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(chosen):
         raise ValueError(f"chosen has dtype {chosen.dtype}; expected C-contiguous int64")
     c.chosen = <int64_t*> cnp.PyArray_DATA(chosen)
     c.n_threads = n_threads
@@ -588,7 +588,7 @@ cdef int _merge(Structure structure, cnp.ndarray counts, cnp.ndarray means, cnp.
     m.matrices = <double*> _double(matrices, "matrices", n * size)
     m.floor = _double(floor, "floor", size)
     m.extra_count, m.entropy, m.shared, m.n_threads = extra_count, entropy, shared, n_threads
-    if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_IS_C_CONTIGUOUS(labels) or labels.shape[0] != n:
+    if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(labels) or labels.shape[0] != n:
         raise ValueError(
             f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected int64 of shape ({n},)"
         )

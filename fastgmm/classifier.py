@@ -23,6 +23,7 @@ from fastgmm.data.partly_labelled import PartlyLabelledRows, statistics_of_label
 from fastgmm.em import Reporter, Run, kmeans, run_em
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.inner_mixture import too_many_parameters, unconverged_too
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import DTYPES
 from fastgmm.model import MixtureParameters, get_structure
@@ -294,13 +295,11 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
                 size, covariance_type=covariance_type, reg_covar=self.reg_covar, random_state=random_state
             )
             one_class = ClassMixtures(candidate._structure, [slice(0, size)], True, None)
-            # More parameters than half the numbers there are: a criterion for large samples says nothing.
-            too_many = size > 1 and one_class.n_parameters(X.shape[1]) > X.size / 2
+            too_many = size > 1 and too_many_parameters(one_class.n_parameters(X.shape[1]), X.size)
             if too_many or len(X) < max(2, size):
                 break
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
+                with unconverged_too():
                     candidate.fit(X, sample_weight=weight)
                     best = min(best, (candidate.bic(X, sample_weight=weight), size))
             except ValueError:

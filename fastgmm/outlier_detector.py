@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import chdtrc, chdtri
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Task, unchanged_on_failure
 from fastgmm.data import ArrayRows
 from fastgmm.data.trimmed import TrimmedRows
-from fastgmm.em import INIT_PARAMS, Run, Start, best_run, initial_parameters, run_em
+from fastgmm.em import Run, Start, best_run, initial_parameters, run_em
 from fastgmm.em.reweighting import reweighted
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
+from fastgmm.inner_mixture import INNER_CONSTRAINTS, inner_mixture, lowest_bic, unconverged_too
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import DTYPES
 from fastgmm.model import get_structure
-from fastgmm.model.covariance import STRUCTURES, maximise
+from fastgmm.model.covariance import maximise
 from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureOutlierDetector"]
@@ -98,20 +98,12 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
-        "covariance_type": [StrOptions(set(STRUCTURES))],
+        **INNER_CONSTRAINTS,
         "contamination": [StrOptions({"auto"}), Interval(Real, 0.0, 0.5, closed="right")],
         "significance": [Interval(Real, 0.0, 1.0, closed="neither")],
         "robust": [StrOptions({"trimming", "noise"}), None],
         "robust_share": [None, Interval(Real, 0.0, 0.5, closed="right")],
-        "max_components": [Interval(Integral, 1, None, closed="left")],
         "n_simulations": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(INIT_PARAMS))],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -183,7 +175,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         if isinstance(self.n_components, str):
             sizes = list(range(1, min(self.max_components, rows.n_samples) + 1))
         watch = self._watch(len(sizes), X=X, y=y, sample_weight=rows.sample_weight)
-        self.mixture_, self.bic_ = self._fit_mixture(rows, [int(size) for size in sizes], random_state, watch)
+        fit_size = partial(self._fit_size, rows, random_state)
+        self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         simulated = None
         if self.n_components_ > 1:
@@ -195,48 +188,13 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
             watch.finish()
         self.stopped_ = watch is not None and watch.stopped
 
-    def _fit_mixture(
-        self, rows: ArrayRows, sizes: list[int], random_state: Any, watch: Watch | None
-    ) -> tuple[GaussianMixture, float]:
-        best, failure = None, None
-        for size, task in each_candidate(watch, sizes):
-            try:
-                candidate = self._fit_size(rows, self._unfitted(size, random_state), random_state, task)
-            except ValueError as error:
-                failure = failure or error
-                continue
-            task.outcome = candidate[0]
-            if best is None or candidate[1] < best[1]:
-                best = candidate
-        if best is None:
-            assert failure is not None, "at least one size was tried"
-            raise failure
-        return best
-
-    def _unfitted(self, size: int, random_state: Any) -> GaussianMixture:
-        return GaussianMixture(
-            size,
-            covariance_type=self.covariance_type,
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            max_iter=self.max_iter,
-            n_init=self.n_init,
-            init_params=self.init_params,
-            random_state=random_state,
-            noise=self._share() if self.robust == "noise" else None,
-        )
-
-    def _fit_size(
-        self, rows: ArrayRows, model: GaussianMixture, random_state: Any, task: Task
-    ) -> tuple[GaussianMixture, float]:
-        """Return a fitted mixture of the components that `model` has, and its BIC."""
+    def _fit_size(self, rows: ArrayRows, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:
+        """Return a fitted mixture of `size` components, and its BIC."""
+        model = inner_mixture(self, size, random_state, noise=self._share() if self.robust == "noise" else None)
         if self.robust == "trimming":
             return self._trimmed(rows, model, random_state)
-        with warnings.catch_warnings():
-            # A size that has not converged has the larger BIC it deserves.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            with task.follow(model):
-                model.fit(rows.X, sample_weight=rows.sample_weight)
+        with unconverged_too(), task.follow(model):
+            model.fit(rows.X, sample_weight=rows.sample_weight)
         bic = model.bic(rows.X, sample_weight=rows.sample_weight)
         # The background, where there is one, is left behind.
         regular = model.weights_ / model.weights_.sum()

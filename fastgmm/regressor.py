@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
+from contextlib import nullcontext
 from itertools import takewhile
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.callbacks import CallbackSupport, Watch, each_candidate, unchanged_on_failure
-from fastgmm.em import INIT_PARAMS
+from fastgmm.callbacks import CallbackSupport, Task, Watch, unchanged_on_failure
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner
+from fastgmm.inner_mixture import INNER_CONSTRAINTS, inner_mixture, lowest_bic, too_many_parameters, unconverged_too
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import get_structure
-from fastgmm.model.covariance import STRUCTURES
 from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureRegressor"]
@@ -76,17 +72,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
     True
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
-        "covariance_type": [StrOptions(set(STRUCTURES))],
-        "max_components": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(INIT_PARAMS))],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints: dict = INNER_CONSTRAINTS
 
     def __init__(
         self,
@@ -162,9 +148,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         total = len(rows) if sample_weight is None else sample_weight.sum()
 
         def is_sensible(size: int) -> bool:
-            # More parameters than half the numbers there are: a criterion for large samples says nothing.
             n_parameters = structure.n_parameters(size, n_features) + size * (n_features + 1)
-            return size == 1 or n_parameters <= total * n_features / 2
+            return size == 1 or not too_many_parameters(n_parameters, total * n_features)
 
         return list(takewhile(is_sensible, range(1, self.max_components + 1)))
 
@@ -174,36 +159,14 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         fixed = not isinstance(self.n_components, str)
         # One seed for all sizes: what a size comes to does not hang on those tried before.
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        best, failure = None, None
-        for size, task in each_candidate(watch, sizes):
-            model = GaussianMixture(
-                size,
-                covariance_type=self.covariance_type,
-                tol=self.tol,
-                reg_covar=self.reg_covar,
-                max_iter=self.max_iter,
-                n_init=self.n_init,
-                init_params=self.init_params,
-                random_state=seed,
-            )
-            try:
-                with warnings.catch_warnings():
-                    if not fixed:
-                        # A size that has not converged has the larger BIC it deserves.
-                        warnings.simplefilter("ignore", ConvergenceWarning)
-                    with task.follow(model):
-                        model.fit(rows, sample_weight=sample_weight)
-            except ValueError as error:
-                failure = failure or error
-                continue
-            task.outcome = model
-            bic = 0.0 if fixed else model.bic(rows, sample_weight=sample_weight)
-            if best is None or bic < best[0]:
-                best = (bic, model)
-        if best is None:
-            assert failure is not None, "at least one size was tried"
-            raise failure
-        return best[1]
+
+        def fit_size(size: int, task: Task) -> tuple[GaussianMixture, float]:
+            model = inner_mixture(self, size, seed)
+            with nullcontext() if fixed else unconverged_too(), task.follow(model):
+                model.fit(rows, sample_weight=sample_weight)
+            return model, 0.0 if fixed else model.bic(rows, sample_weight=sample_weight)
+
+        return lowest_bic(watch, sizes, fit_size)[0]
 
     # Predicting.
 

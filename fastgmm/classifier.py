@@ -24,8 +24,7 @@ from fastgmm.em import Reporter, Run, kmeans, run_em
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inner_mixture import too_many_parameters, unconverged_too
-from fastgmm.input_validation import check_sample_weight
-from fastgmm.mixture_base import DTYPES
+from fastgmm.input_validation import DTYPES, check_sample_weight
 from fastgmm.model import MixtureParameters, get_structure
 from fastgmm.model.class_mixtures import ClassMixtures
 from fastgmm.model.covariance import STRUCTURES

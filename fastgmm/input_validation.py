@@ -6,7 +6,10 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["check_component_labels", "check_memberships", "check_sample_weight", "is_finite"]
+__all__ = ["DTYPES", "check_component_labels", "check_memberships", "check_sample_weight", "is_finite"]
+
+#: Of rows that are computed in their own precision; the first is what anything else becomes.
+DTYPES = (np.float64, np.float32)
 
 
 def is_finite(X: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""What the mixture estimators share: validation, the run of fits, predictions from fitted attributes."""
+"""The fit that mixture estimators share: what is checked, the runs, and what is set when they end."""
 
 from __future__ import annotations
 
@@ -15,30 +15,34 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, fitted_attributes, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import INIT_PARAMS, CountedSource, Reporter, Run, best_run, run_em
 from fastgmm.fit_context import fit_context
 from fastgmm.inference_methods import InferenceMethods
-from fastgmm.input_validation import check_component_labels, check_memberships, check_sample_weight, is_finite
+from fastgmm.input_validation import DTYPES, check_component_labels, check_memberships, check_sample_weight
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
 from fastgmm.model.precisions import precisions_of
-from fastgmm.show_methods import SummaryMethod
-from fastgmm.source_methods import SourceMethods
+from fastgmm.prediction_methods import PredictionMethods
+from fastgmm.show_methods import PlotMethod, SummaryMethod
 from fastgmm.stream_methods import StreamMethods
 
 __all__ = ["BaseMixture"]
 
-DTYPES = (np.float64, np.float32)
-
 
 class BaseMixture(
-    CallbackSupport, SummaryMethod, SourceMethods, StreamMethods, InferenceMethods, DensityMixin, BaseEstimator
+    CallbackSupport,
+    SummaryMethod,
+    PlotMethod,
+    PredictionMethods,
+    StreamMethods,
+    InferenceMethods,
+    DensityMixin,
+    BaseEstimator,
 ):
     """A mixture fitted by EM; subclasses say what a state is and how a pass becomes the next one.
 
@@ -133,10 +137,6 @@ class BaseMixture(
     @property
     def _structure(self) -> CovarianceStructure:
         return get_structure(self.covariance_type)
-
-    def _density(self) -> MixtureParameters:
-        """Return the mixture that predictions are made with, read from the fitted attributes."""
-        return self._fitted_state()
 
     # Fitting.
 
@@ -290,189 +290,3 @@ class BaseMixture(
         self.covariances_ = state.covariances.astype(dtype, copy=False)
         self.precisions_cholesky_ = state.precisions_cholesky.astype(dtype, copy=False)
         self.precisions_ = precisions_of(state.precisions_cholesky, state.structure).astype(dtype, copy=False)
-
-    # Predicting.
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "means_")
-
-    def _result_dtype(self, X: np.ndarray) -> np.dtype:
-        single = X.dtype == np.float32 and self.means_.dtype == np.float32
-        return np.dtype(np.float32 if single else np.float64)
-
-    def _check_rows(self, X: Any) -> np.ndarray:
-        """Return the rows to predict for as an array; the common case costs a few microseconds."""
-        if not hasattr(self, "means_"):
-            check_is_fitted(self)
-        if (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in DTYPES
-            and X.shape[1] == self.n_features_in_
-            and X.shape[0] > 0
-            and not hasattr(self, "feature_names_in_")
-            and is_finite(X)
-        ):
-            return X
-        return validate_data(self, X, reset=False, dtype=DTYPES)
-
-    # The same of checked rows, for subclasses that predict otherwise.
-
-    def _assign(self, X: np.ndarray) -> np.ndarray:
-        return inference.assign(X, self._density(), self._result_dtype(X))
-
-    def _responsibilities(self, X: np.ndarray) -> np.ndarray:
-        return inference.responsibilities(X, self._density(), self._result_dtype(X))
-
-    def _log_density(self, X: np.ndarray) -> np.ndarray:
-        return inference.log_density(X, self._density(), self._result_dtype(X))
-
-    def _mean_log_density(self, X: np.ndarray, weight: np.ndarray | None) -> float:
-        dtype = self._result_dtype(X)
-        if weight is None and dtype == np.float32:
-            # What scikit-learn's users compare it with: the mean of `score_samples`, in its precision.
-            return float(self._log_density(X).mean())
-        return inference.mean_log_density(X, self._density(), dtype, weight)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-            Of a dask array or frame, the result is a dask array that is computed when it is asked for.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return self._per_row(X, self._labels_of)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the posterior probability of each component for each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-
-        Returns
-        -------
-        responsibilities : ndarray of shape (n_samples, n_components)
-            Rows sum to one.
-        """
-        return self._per_row(X, self._responsibilities)
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return the log density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,)
-            In nats.
-        """
-        return self._per_row(X, self._log_density)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean log density of the rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
-
-        Returns
-        -------
-        log_likelihood : float
-            Weighted mean over rows, in nats.
-        """
-        source = source_of(X, sample_weight)
-        if source is not None:
-            return self._mean_over_blocks(source)
-        X = self._check_rows(X)
-        return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
-
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Draw rows from the fitted mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features), float64
-            Grouped by component.
-        y : ndarray of shape (n_samples,), int64
-            Component of each row.
-
-        Raises
-        ------
-        ValueError
-            If `n_samples` is not positive.
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
-        random_state = check_random_state(self.random_state if random_state is None else random_state)
-        return inference.sample(
-            n_samples, self.weights_, self.means_, self.covariances_, self._structure.kernel, random_state
-        )
-
-    def scorer(self, dtype: Any = None) -> inference.Scorer:
-        """Return a frozen, thread-safe copy of the mixture for servers.
-
-        It answers one row in microseconds and batches at the kernels' speed, and does not follow later fits.
-
-        Parameters
-        ----------
-        dtype : {'float32', 'float64'}, optional
-            Of the rows it will take; that of the fitted attributes unless given.
-
-        Returns
-        -------
-        scorer : fastgmm.inference.Scorer
-            With ``predict``, ``predict_proba`` and ``score_samples``, each with an optional ``out``.
-
-        Raises
-        ------
-        ValueError
-            If predictions are not those of a Gaussian mixture: a background, or a Student-t predictive.
-        """
-        check_is_fitted(self)
-        state = self._density()
-        if hasattr(self, "noise_weight_") or getattr(self, "predictive", None) == "student-t":
-            raise ValueError(
-                "scorer() takes a mixture of Gaussians alone; this model has a background or predicts with Student-t "
-                "densities. Use the model's own methods"
-            )
-        return inference.Scorer(state, self.means_.dtype if dtype is None else dtype)
-
-    # Showing.
-
-    def plot(self, X: Any, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the fitted mixture and rows; needs matplotlib.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
-            'histogram' for one feature, otherwise 'clusters', unless given.
-        ax : matplotlib Axes, optional
-            Those of a new figure unless given.
-        **options
-            Of the function of `fastgmm.plotting` for that kind.
-
-        Returns
-        -------
-        Axes
-        """
-        from fastgmm.plotting import plot_model
-
-        return plot_model(self, X, kind=kind, ax=ax, **options)

@@ -23,8 +23,7 @@ from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inner_mixture import INNER_CONSTRAINTS, inner_mixture, lowest_bic, unconverged_too
-from fastgmm.input_validation import check_sample_weight
-from fastgmm.mixture_base import DTYPES
+from fastgmm.input_validation import DTYPES, check_sample_weight
 from fastgmm.model import get_structure
 from fastgmm.model.covariance import maximise
 from fastgmm.show_methods import SummaryMethod

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from fastgmm.input_validation import DTYPES
+
 __all__ = [
     "check_covariance_prior",
     "check_covariances",
@@ -13,8 +15,6 @@ __all__ = [
     "check_precisions",
     "check_weights",
 ]
-
-DTYPES = (np.float64, np.float32)
 
 
 def _check_shape(array: np.ndarray, shape: tuple[int, ...], name: str) -> None:

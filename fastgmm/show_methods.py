@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["SummaryMethod"]
+__all__ = ["PlotMethod", "SummaryMethod"]
 
 
 class SummaryMethod:
@@ -26,3 +26,28 @@ class SummaryMethod:
         from fastgmm.summary import summary
 
         return summary(self, X)
+
+
+class PlotMethod:
+    """The part of a mixture that draws it."""
+
+    def plot(self, X: Any, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitted mixture and rows; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+            'histogram' for one feature, otherwise 'clusters', unless given.
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of the function of `fastgmm.plotting` for that kind.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_model
+
+        return plot_model(self, X, kind=kind, ax=ax, **options)

@@ -20,7 +20,7 @@ from fastgmm.em.stepwise import (
     step_size,
 )
 from fastgmm.fit_context import fit_context
-from fastgmm.input_validation import check_sample_weight
+from fastgmm.input_validation import DTYPES, check_sample_weight
 from fastgmm.model import SufficientStatistics
 
 __all__ = ["StreamMethods"]
@@ -93,7 +93,7 @@ class StreamMethods:
         if not hasattr(self, "means_"):
             self._begin(X, sample_weight)
             return
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
+        X = validate_data(self, X, reset=False, dtype=DTYPES, order="C")
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         weight = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         fitted, dtype = self._fitted_state(), self.means_.dtype

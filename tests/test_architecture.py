@@ -20,7 +20,7 @@ RANKS = {
     "data": 3,
     "em": 4,
     "inference": 4,
-    "input_validation": 4,
+    "input_validation": 3,
     "parameter_validation": 4,
     "callbacks": 5,
 }

@@ -20,7 +20,7 @@ from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.quantiles import quantile_labels
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import check_sample_weight
+from fastgmm.input_validation import DTYPES, check_sample_weight
 from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
@@ -32,7 +32,6 @@ __all__ = ["GaussianMixtureSearch"]
 
 MULTIVARIATE = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 UNIVARIATE = ("E", "V")
-DTYPES = (np.float64, np.float32)
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0
 POLISH = 1e-3

@@ -15,6 +15,10 @@ import numpy as np
 __all__ = ["clock_hz", "extra_peak_bytes", "gemm_flops", "interleaved_medians", "machine", "read_bandwidth"]
 
 
+#: Seconds without work before a timed call.
+REST = 0.05
+
+
 def interleaved_medians(
     calls: Mapping[str, Callable[[], object]], repeats: int = 5, least_seconds: float = 0.0
 ) -> dict[str, float]:
@@ -28,6 +32,9 @@ def interleaved_medians(
         Rounds.
     least_seconds : float
         A call shorter than this is repeated within a round until it has taken that long.
+
+    Before each timed call the process rests: threads of the library that ran before it wait for more work with their
+    cores busy, OpenBLAS's for some twenty milliseconds, and would slow down whoever comes next.
     """
     number = dict.fromkeys(calls, 1)
     for name, call in calls.items():
@@ -39,6 +46,7 @@ def interleaved_medians(
     taken = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
+            time.sleep(REST)
             start = time.perf_counter()
             for _ in range(number[name]):
                 call()

@@ -16,7 +16,7 @@ __all__ = ["clock_hz", "extra_peak_bytes", "gemm_flops", "interleaved_medians", 
 
 
 #: Seconds without work before a timed call.
-REST = 0.05
+REST = 0.3
 
 
 def interleaved_medians(
@@ -34,7 +34,7 @@ def interleaved_medians(
         A call shorter than this is repeated within a round until it has taken that long.
 
     Before each timed call the process rests: threads of the library that ran before it wait for more work with their
-    cores busy, OpenBLAS's for some twenty milliseconds, and would slow down whoever comes next.
+    cores busy, OpenBLAS's longest, and would slow down whoever comes next.
     """
     number = dict.fromkeys(calls, 1)
     for name, call in calls.items():

@@ -3,59 +3,35 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from fastgmm import inference
+from fastgmm.background_methods import BackgroundMethods
 from fastgmm.callbacks import unchanged_on_failure
-from fastgmm.data import ArrayRows, source_of
-from fastgmm.data.partly_labelled import PartlyLabelledRows
-from fastgmm.em import (
-    ACCELERATIONS,
-    STOP_ON,
-    QuasiNewton,
-    Run,
-    Start,
-    initial_parameters,
-    proposal_cost,
-)
-from fastgmm.em.seeding import MAX_ITER, seeded_memberships
+from fastgmm.conversion_methods import ConversionMethods
+from fastgmm.criterion_methods import CriterionMethods
+from fastgmm.data import ArrayRows
+from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Run, Start, proposal_cost
 from fastgmm.em.spurious import is_spurious
+from fastgmm.first_state import Checked, State, first_state
 from fastgmm.fit_context import fit_context
-from fastgmm.input_validation import check_sample_weight
 from fastgmm.mixture_base import BaseMixture
 from fastgmm.model import MixtureParameters, SufficientStatistics
-from fastgmm.model.covariance import factorise, maximise
+from fastgmm.model.covariance import maximise
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.noise import MixtureWithNoise, maximise_with_noise
-from fastgmm.model.priors import ConjugatePrior, default_prior
-from fastgmm.noise_and_prior import InitialNoise, check_noise, check_prior
-from fastgmm.parameter_validation import check_covariances, check_means, check_precisions, check_weights
-from fastgmm.to_sklearn import sklearn_counterpart
-
-if TYPE_CHECKING:
-    import sklearn.mixture
+from fastgmm.model.priors import default_prior
+from fastgmm.noise_and_prior import check_noise, check_prior
+from fastgmm.parameter_validation import check_means, check_precisions, check_weights
 
 __all__ = ["GaussianMixture"]
 
-State = MixtureParameters | MixtureWithNoise
 
-
-@dataclass(frozen=True)
-class _Checked:
-    start: Start
-    prior: ConjugatePrior | None
-    noise: InitialNoise | None
-
-
-class GaussianMixture(BaseMixture):
+class GaussianMixture(BackgroundMethods, CriterionMethods, ConversionMethods, BaseMixture):
     """Gaussian mixture fitted by the EM algorithm: scikit-learn's estimator on compiled kernels.
 
     Parameters
@@ -214,7 +190,7 @@ default='kmeans'
 
     # What BaseMixture asks for.
 
-    def _check_parameters(self, rows: ArrayRows) -> _Checked:
+    def _check_parameters(self, rows: ArrayRows) -> Checked:
         n_features, kernel = rows.n_features, self._structure.kernel
         self._structure.check_n_features(n_features)
         if self.weights_init is not None:
@@ -232,7 +208,7 @@ default='kmeans'
         )
         self._refuse_array_api_dispatch()
         prior = check_prior(self.prior, rows, self.n_components, kernel)
-        return _Checked(start, prior, check_noise(self.noise, rows, self.n_components))
+        return Checked(start, prior, check_noise(self.noise, rows, self.n_components))
 
     def _refuse_array_api_dispatch(self) -> None:
         allowed = ["random", "random_from_data"]
@@ -275,37 +251,13 @@ default='kmeans'
             self._fit(X, sample_weight, labels, y)
         return self
 
-    def _first_state(self, source: Any, checked: _Checked, count_floor: float, random_state: Any) -> State:
-        rows, start, noise = source, checked.start, checked.noise
-        if isinstance(source, PartlyLabelledRows):
-            if noise is not None:
-                raise ValueError(
-                    "labels and noise are both given; expected one of them. Drop rows that are noise, or use noise=None"
-                )
-            rows, start = source.rows, self._seeded_start(source, start, random_state)
-        if noise is not None:
-            rows = noise.without(rows)
-            if not isinstance(start.init_params, str):
-                start = replace(start, init_params=start.init_params[~noise.mask])
-        gaussian = initial_parameters(
-            rows, self.n_components, self._structure, start, self.reg_covar, count_floor, random_state, checked.prior
+    def _first_state(self, source: Any, checked: Checked, count_floor: float, random_state: Any) -> State:
+        return first_state(
+            source, checked, self.n_components, self._structure, self.reg_covar, count_floor, random_state
         )
-        return gaussian if noise is None else noise.beside(gaussian)
-
-    def _seeded_start(self, source: PartlyLabelledRows, start: Start, random_state: Any) -> Start:
-        if not isinstance(start.init_params, str):
-            return start
-        if start.init_params not in ("kmeans", "k-means++"):
-            raise ValueError(
-                f"init_params is {start.init_params!r} and labels are given; expected 'kmeans' or 'k-means++', which "
-                "keep labelled rows in their components, or an array of memberships"
-            )
-        max_iter = MAX_ITER if start.init_params == "kmeans" else 0
-        memberships = seeded_memberships(source.rows, source.labels, self.n_components, random_state, max_iter)
-        return replace(start, init_params=memberships)
 
     def _next_state(
-        self, checked: _Checked, count_floor: float, statistics: SufficientStatistics, state: State
+        self, checked: Checked, count_floor: float, statistics: SufficientStatistics, state: State
     ) -> State:
         def maximise_gaussian(statistics: Any, previous: Any) -> Any:
             return maximise(statistics, self._structure, self.reg_covar, count_floor, previous, checked.prior)
@@ -321,15 +273,15 @@ default='kmeans'
         state = run.parameters.gaussian if isinstance(run.parameters, MixtureWithNoise) else run.parameters
         return is_spurious(state, rows.total_weight, self.reg_covar)
 
-    def _checked_of_stream(self, memory: SufficientStatistics) -> _Checked:
+    def _checked_of_stream(self, memory: SufficientStatistics) -> Checked:
         prior = None
         if self.prior is not None:
             given = {} if isinstance(self.prior, str) else dict(self.prior)
             kernel = self._structure.kernel
             prior = default_prior(*pooled_moments(memory), self.n_components, kernel, given)
-        return _Checked(Start("kmeans"), prior, None)
+        return Checked(Start("kmeans"), prior, None)
 
-    def _run_options(self, checked: _Checked, n_samples: int) -> dict:
+    def _run_options(self, checked: Checked, n_samples: int) -> dict:
         if self.acceleration is None or checked.noise is not None:
             return {"stop_on": self.stop_on}
         options = {}
@@ -349,7 +301,7 @@ default='kmeans'
             return gaussian
         return MixtureWithNoise(gaussian, float(self.noise_weight_), self.noise_box_.log_volume)
 
-    def _set_state(self, state: State, checked: _Checked | None, dtype: np.dtype) -> None:
+    def _set_state(self, state: State, checked: Checked | None, dtype: np.dtype) -> None:
         for name in ("noise_weight_", "noise_box_"):
             self.__dict__.pop(name, None)
         if isinstance(state, MixtureWithNoise):
@@ -360,225 +312,3 @@ default='kmeans'
         self.weights_ = state.weights.astype(dtype, copy=False)
         self.means_ = state.means.astype(dtype, copy=False)
         self._set_covariances(state, dtype)
-
-    # With a background: its label is -1.
-
-    def _noise_marked(self, labels: np.ndarray) -> np.ndarray:
-        if hasattr(self, "noise_weight_"):
-            labels[labels == len(self.weights_)] = -1
-        return labels
-
-    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
-        return self._noise_marked(self._assign(rows))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-            -1 for noise, in a model with a background.
-        """
-        return super().predict(X)
-
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
-        """Estimate the parameters and return the most probable component of each row, as ``fit(X).predict(X)``.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return super().fit_predict(X, y, sample_weight)
-
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Draw rows from the fitted mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features), float64
-            Grouped by component, noise last.
-        y : ndarray of shape (n_samples,), int64
-            Component of each row, -1 for noise.
-
-        Raises
-        ------
-        ValueError
-            If `n_samples` is not positive.
-        """
-        if not hasattr(self, "noise_weight_") or n_samples < 1:
-            return super().sample(n_samples, random_state=random_state)
-        random_state = check_random_state(self.random_state if random_state is None else random_state)
-        n_noise = random_state.binomial(n_samples, self.noise_weight_)
-        parts = [(self.noise_box_.sample(n_noise, random_state), np.full(n_noise, -1, dtype=np.int64))]
-        if n_noise < n_samples:
-            parts.insert(0, super().sample(n_samples - n_noise, random_state=random_state))
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-
-    # Beyond it.
-
-    def _n_parameters(self) -> int:
-        """Return the number of free parameters."""
-        n_components, n_features = self.means_.shape
-        covariances = self._structure.n_parameters(n_components, n_features)
-        # The background has its weight and its volume.
-        noise = 2 if hasattr(self, "noise_weight_") else 0
-        return int(covariances + n_components * n_features + n_components - 1 + noise)
-
-    def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
-        """Return the total log-likelihood, in nats, and the total weight."""
-        source = source_of(X, sample_weight)
-        if source is not None:
-            total, weight = self._sum_over_blocks(source, self._total_log_density)
-            return float(total), float(weight)
-        X = self._check_rows(X)
-        weight = check_sample_weight(sample_weight, X.shape[0])
-        total = float(X.shape[0] if weight is None else weight.sum())
-        return total * inference.mean_log_density(X, self._density(), self._result_dtype(X), weight), total
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Return Akaike's information criterion; lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-        sample_weight : array-like of shape (n_samples,), optional
-            The number of samples is the sum of the weights.
-
-        Returns
-        -------
-        aic : float
-            ``-2 log-likelihood + 2 n_parameters``, in nats.
-        """
-        log_likelihood, _ = self._log_likelihood(X, sample_weight)
-        return -2.0 * log_likelihood + 2.0 * self._n_parameters()
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Return the Bayesian information criterion; lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-        sample_weight : array-like of shape (n_samples,), optional
-            The number of samples is the sum of the weights.
-
-        Returns
-        -------
-        bic : float
-            ``-2 log-likelihood + n_parameters log(n_samples)``, in nats.
-        """
-        log_likelihood, total = self._log_likelihood(X, sample_weight)
-        return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
-
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
-        """Return the integrated completed likelihood criterion; lower is better.
-
-        The BIC plus twice the entropy of the classification: overlapping components are penalised.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-        sample_weight : array-like of shape (n_samples,), optional
-
-        Returns
-        -------
-        icl : float
-            ``bic - 2 sum_n log max_k r[n, k]``, in nats.
-
-        References
-        ----------
-        Biernacki, Celeux and Govaert, "Assessing a mixture model for clustering with the integrated completed
-        likelihood", IEEE PAMI 22 (2000); with the most probable component, as R's mclust computes it.
-        """
-        return self.bic(X, sample_weight) - 2.0 * self._log_certainty(X, sample_weight)
-
-    def _log_certainty(self, X: Any, sample_weight: Any) -> float:
-        """Return the weighted sum over rows of the log of the largest posterior probability, in nats."""
-        source = source_of(X, sample_weight)
-        if source is not None:
-            return float(self._sum_over_blocks(source, self._certainties)[0])
-        X = self._check_rows(X)
-        return self._certainty_of(X, check_sample_weight(sample_weight, X.shape[0]))
-
-    def _certainties(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[float]:
-        return (self._certainty_of(rows, weight),)
-
-    def _certainty_of(self, rows: np.ndarray, weight: np.ndarray | None) -> float:
-        return inference.most_probable_log_responsibility(rows, self._density(), self._result_dtype(rows), weight)
-
-    @classmethod
-    def from_parameters(
-        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: Any = "full", random_state: Any = None
-    ) -> Self:
-        """Return a fitted model with known parameters.
-
-        Parameters
-        ----------
-        weights : array-like of shape (n_components,)
-            Non-negative, summing to one.
-        means : array-like of shape (n_components, n_features)
-        covariances : array-like
-            In the shape of `covariances_` for `covariance_type`.
-        covariance_type : str, default='full'
-        random_state : int, RandomState or None
-            For `sample`.
-
-        Returns
-        -------
-        model : GaussianMixture
-            ``n_iter_`` is 0, ``lower_bound_`` -inf and ``converged_`` False: it has seen no data.
-
-        Raises
-        ------
-        ValueError
-            If shapes disagree, weights do not sum to one, or a covariance is not symmetric positive definite.
-
-        Examples
-        --------
-        >>> from fastgmm import GaussianMixture
-        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[[1.0]], [[1.0]]])
-        >>> model.predict([[1.0], [3.0]])
-        array([0, 1])
-        """
-        means = np.array(means, dtype=np.float64)
-        if means.ndim != 2 or 0 in means.shape or not np.isfinite(means).all():
-            raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
-        model = cls(n_components=means.shape[0], covariance_type=covariance_type, random_state=random_state)
-        kernel = model._structure.kernel
-        model._structure.check_n_features(means.shape[1])
-        weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
-        covariances = np.array(check_covariances(covariances, kernel, *means.shape), dtype=np.float64)
-        state = MixtureParameters(kernel, weights, means, covariances, factorise(covariances, kernel))
-        model._set_state(state, None, np.dtype(np.float64))
-        model.n_features_in_ = means.shape[1]
-        model.converged_, model.n_iter_, model.lower_bound_, model.lower_bounds_ = False, 0, -np.inf, []
-        return model
-
-    def to_sklearn(self) -> sklearn.mixture.GaussianMixture:
-        """Return a fitted scikit-learn estimator that predicts the same.
-
-        Returns
-        -------
-        sklearn.mixture.GaussianMixture
-            Its ``covariance_type`` is the one that stores these covariances: full, tied, diag or spherical.
-        """
-        from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
-
-        check_is_fitted(self)
-        if hasattr(self, "noise_weight_"):
-            raise ValueError("noise is part of this model and scikit-learn's has none; refit with noise=None")
-        return sklearn_counterpart(self, SklearnGaussianMixture)

@@ -1,0 +1,86 @@
+"""A mixture made of known parameters, and scikit-learn's estimator made of a mixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.mixture_base import BaseMixture
+from fastgmm.model import MixtureParameters
+from fastgmm.model.covariance import factorise
+from fastgmm.parameter_validation import check_covariances, check_weights
+from fastgmm.to_sklearn import sklearn_counterpart
+
+if TYPE_CHECKING:
+    import sklearn.mixture
+
+__all__ = ["ConversionMethods"]
+
+
+class ConversionMethods(BaseMixture):
+    """The part of the maximum-likelihood estimator that comes from parameters and goes to scikit-learn."""
+
+    @classmethod
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: Any = "full", random_state: Any = None
+    ) -> Self:
+        """Return a fitted model with known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Non-negative, summing to one.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            In the shape of `covariances_` for `covariance_type`.
+        covariance_type : str, default='full'
+        random_state : int, RandomState or None
+            For `sample`.
+
+        Returns
+        -------
+        model : GaussianMixture
+            ``n_iter_`` is 0, ``lower_bound_`` -inf and ``converged_`` False: it has seen no data.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, weights do not sum to one, or a covariance is not symmetric positive definite.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[[1.0]], [[1.0]]])
+        >>> model.predict([[1.0], [3.0]])
+        array([0, 1])
+        """
+        means = np.array(means, dtype=np.float64)
+        if means.ndim != 2 or 0 in means.shape or not np.isfinite(means).all():
+            raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
+        model = cls(n_components=means.shape[0], covariance_type=covariance_type, random_state=random_state)
+        kernel = model._structure.kernel
+        model._structure.check_n_features(means.shape[1])
+        weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
+        covariances = np.array(check_covariances(covariances, kernel, *means.shape), dtype=np.float64)
+        state = MixtureParameters(kernel, weights, means, covariances, factorise(covariances, kernel))
+        model._set_state(state, None, np.dtype(np.float64))
+        model.n_features_in_ = means.shape[1]
+        model.converged_, model.n_iter_, model.lower_bound_, model.lower_bounds_ = False, 0, -np.inf, []
+        return model
+
+    def to_sklearn(self) -> sklearn.mixture.GaussianMixture:
+        """Return a fitted scikit-learn estimator that predicts the same.
+
+        Returns
+        -------
+        sklearn.mixture.GaussianMixture
+            Its ``covariance_type`` is the one that stores these covariances: full, tied, diag or spherical.
+        """
+        from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+
+        check_is_fitted(self)
+        if hasattr(self, "noise_weight_"):
+            raise ValueError("noise is part of this model and scikit-learn's has none; refit with noise=None")
+        return sklearn_counterpart(self, SklearnGaussianMixture)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -11,13 +10,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastgmm import config
 from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
-from fastgmm.em.hierarchical import cluster_hierarchically
-from fastgmm.em.quantiles import quantile_labels
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import DTYPES, check_sample_weight
@@ -25,8 +22,10 @@ from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.reporter import SearchReporter
+from fastgmm.selection.starts import default_tol, starts_of, variances
+from fastgmm.selection.winner_methods import WinnerMethods
 from fastgmm.show_methods import SummaryMethod
-from fastgmm.source_methods import check_columns, learn_columns
+from fastgmm.source_methods import learn_columns
 
 __all__ = ["GaussianMixtureSearch"]
 
@@ -35,13 +34,11 @@ UNIVARIATE = ("E", "V")
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0
 POLISH = 1e-3
-#: Of the mean log-likelihood of one Gaussian, and the bounds of the default `tol` in nats per sample.
-TOL_SHARE, LEAST_TOL, LARGEST_TOL = 7.5e-6, 1e-5, 5e-5
 #: Differences of BIC below this are "not worth more than a bare mention" (Kass and Raftery 1995, section 3.2).
 NEAR_TIE = 2.0
 
 
-class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEstimator):
+class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, DensityMixin, BaseEstimator):
     """Fit every combination of number of components and covariance structure, and keep the best.
 
     What R's ``Mclust`` does: one hierarchical clustering starts all candidates, EM runs from it for each, and a
@@ -240,14 +237,6 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
             get_structure(name).check_n_features(n_features)
         return list(dict.fromkeys(names))
 
-    def _starts(self, rows: ArrayRows, sizes: list[int], random_state: Any) -> dict:
-        if not isinstance(self.init_params, str) or self.init_params != "hc":
-            return dict.fromkeys(sizes, self.init_params)
-        if rows.n_features == 1:
-            return {size: _labels(partial(quantile_labels, rows), size) for size in sizes}
-        tree = cluster_hierarchically(rows, random_state)
-        return {size: _labels(tree.labels, size) for size in sizes}
-
     # Work.
 
     def _search(
@@ -264,9 +253,9 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
     ) -> None:
         """Fit the candidates, adding each to `finished` as soon as it is."""
         seed = int(random_state.randint(np.iinfo(np.int32).max))
-        starts = self._starts(rows, sizes, random_state)
-        arguments = (X, sample_weight, _variances(rows), criterion, seed)
-        tol = _default_tol(rows) if self.tol is None else self.tol
+        starts = starts_of(rows, sizes, self.init_params, random_state)
+        arguments = (X, sample_weight, variances(rows), criterion, seed)
+        tol = default_tol(rows) if self.tol is None else self.tol
         tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
         reporter = None if watch is None else watch.reporter
         for candidate in self._run(tasks, tol, seed, arguments, watch):
@@ -349,99 +338,6 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, DensityMixin, BaseEs
         self.near_ties_ = [{**_name(c), "difference": c.difference} for c in ranked[1:] if c.difference < width]
         self.results_ = {name: [getattr(c, name) for c in finished] for name in COLUMNS}
 
-    # The winner's methods.
-
-    def _best(self) -> GaussianMixture:
-        check_is_fitted(self, "best_estimator_")
-        assert self.best_estimator_ is not None, "a search that found nothing is not fitted"
-        return self.best_estimator_
-
-    def _checked(self, X: Any) -> Any:
-        # The candidates know no column names: they are the search's to check.
-        check_is_fitted(self, "best_estimator_")
-        source = source_of(X)
-        if source is not None:
-            check_columns(self, source, source.n_features or self.n_features_in_)
-            return X
-        return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
-        return self._best().predict(self._checked(X))
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
-        return self._best().predict_proba(self._checked(X))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
-        return self._best().score_samples(self._checked(X))
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean log density under the best model, in nats per sample."""
-        return self._best().score(self._checked(X), sample_weight=sample_weight)
-
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Draw rows from the best model; see `GaussianMixture.sample`."""
-        return self._best().sample(n_samples, random_state=random_state)
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Return the best model's Bayesian information criterion; lower is better."""
-        return self._best().bic(self._checked(X), sample_weight)
-
-    def plot(self, X: Any = None, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the criterion of all candidates, or the best model and rows; needs matplotlib.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), optional
-            Rows to draw under the best model.
-        kind : {'criteria', 'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
-            'criteria' without X; as in `GaussianMixture.plot` with it.
-        ax : matplotlib Axes, optional
-            Those of a new figure unless given.
-        **options
-            Of the function of `fastgmm.plotting` for that kind.
-
-        Returns
-        -------
-        Axes
-        """
-        from fastgmm.plotting import plot_criteria, plot_model
-
-        if kind == "criteria" or (kind is None and X is None):
-            return plot_criteria(self, ax=ax, **options)
-        if X is None:
-            raise ValueError(f"kind is {kind!r} and X is None; expected rows to draw, or kind='criteria'")
-        return plot_model(self, X, kind=kind, ax=ax, **options)
-
 
 def _name(candidate: Candidate) -> dict:
     return {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
-
-
-def _labels(clustering: Callable[[int], np.ndarray], n_clusters: int) -> Any:
-    try:
-        return clustering(n_clusters)
-    except ValueError as error:
-        return error
-
-
-def _covariance(rows: ArrayRows) -> np.ndarray:
-    origin = rows.X[:1].astype(np.float64)
-    statistics = rows.accumulate_labels(np.zeros(rows.n_samples, dtype=np.int64), "full", origin)
-    shift = statistics.sums[0] / statistics.counts[0]
-    return statistics.scatter[0] / statistics.counts[0] - np.outer(shift, shift)
-
-
-def _variances(rows: ArrayRows) -> np.ndarray:
-    return np.diagonal(_covariance(rows)).copy()
-
-
-def _default_tol(rows: ArrayRows) -> float:
-    covariance = _covariance(rows)
-    sign, log_det = np.linalg.slogdet(covariance)
-    if not sign > 0:
-        return LEAST_TOL
-    log_likelihood = -0.5 * (log_det + rows.n_features * (1.0 + np.log(2.0 * np.pi)))
-    return float(np.clip(TOL_SHARE * abs(log_likelihood), LEAST_TOL, LARGEST_TOL))

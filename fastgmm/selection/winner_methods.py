@@ -1,0 +1,87 @@
+"""What a search answers for its best model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm.data import source_of
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.input_validation import DTYPES
+from fastgmm.source_methods import check_columns
+
+__all__ = ["WinnerMethods"]
+
+
+class WinnerMethods:
+    """The part of a search that predicts, scores, draws and is plotted, with `best_estimator_`."""
+
+    # What the search that mixes this in has.
+    best_estimator_: GaussianMixture | None
+    n_features_in_: int
+
+    def _best(self) -> GaussianMixture:
+        check_is_fitted(self, "best_estimator_")
+        assert self.best_estimator_ is not None, "a search that found nothing is not fitted"
+        return self.best_estimator_
+
+    def _checked(self, X: Any) -> Any:
+        # The candidates know no column names: they are the search's to check.
+        check_is_fitted(self, "best_estimator_")
+        source = source_of(X)
+        if source is not None:
+            check_columns(self, source, source.n_features or self.n_features_in_)
+            return X
+        return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
+        return self._best().predict(self._checked(X))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
+        return self._best().predict_proba(self._checked(X))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
+        return self._best().score_samples(self._checked(X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean log density under the best model, in nats per sample."""
+        return self._best().score(self._checked(X), sample_weight=sample_weight)
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows from the best model; see `GaussianMixture.sample`."""
+        return self._best().sample(n_samples, random_state=random_state)
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the best model's Bayesian information criterion; lower is better."""
+        return self._best().bic(self._checked(X), sample_weight)
+
+    def plot(self, X: Any = None, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
+        """Draw the criterion of all candidates, or the best model and rows; needs matplotlib.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), optional
+            Rows to draw under the best model.
+        kind : {'criteria', 'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+            'criteria' without X; as in `GaussianMixture.plot` with it.
+        ax : matplotlib Axes, optional
+            Those of a new figure unless given.
+        **options
+            Of the function of `fastgmm.plotting` for that kind.
+
+        Returns
+        -------
+        Axes
+        """
+        from fastgmm.plotting import plot_criteria, plot_model
+
+        if kind == "criteria" or (kind is None and X is None):
+            return plot_criteria(self, ax=ax, **options)  # type: ignore[arg-type]  # a search mixes this in
+        if X is None:
+            raise ValueError(f"kind is {kind!r} and X is None; expected rows to draw, or kind='criteria'")
+        return plot_model(self, X, kind=kind, ax=ax, **options)

@@ -1,5 +1,6 @@
 """Exceptions and signals at any moment of a call: what was fitted stays as it was, and nothing is left behind."""
 
+import inspect
 import signal
 import sys
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ def interrupted_at(place):
     calls = [0]
 
     def trace(frame, event, argument):
-        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+        # Python itself drops an exception from a generator that is being thrown away.
+        is_generator = frame.f_code.co_flags & inspect.CO_GENERATOR
+        if event == "call" and not is_generator and frame.f_code.co_filename.startswith(PACKAGE):
             calls[0] += 1
             if calls[0] == place:
                 raise Interruption

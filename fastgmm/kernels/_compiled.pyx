@@ -220,7 +220,8 @@ cdef const double* _double(cnp.ndarray a, str name, cnp.npy_intp size) except? N
     if a is None or a.descr.type_num != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(a) or (
             cnp.PyArray_SIZE(a) != size):
         raise ValueError(
-            f"{name} has dtype {getattr(a, 'dtype', None)} and shape {tuple(np.shape(a))}; expected {size} C-contiguous float64 values"
+            f"{name} has dtype {getattr(a, 'dtype', None)} and shape {tuple(np.shape(a))}; expected {size} "
+            "C-contiguous float64 values"
         )
     return <const double*> cnp.PyArray_DATA(a)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from mixtures import random_parameters
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
 from fastgmm import GaussianMixture
@@ -284,3 +284,18 @@ def test_unknown_acceleration_is_an_error(value):
         GaussianMixture(2, acceleration=value).fit(overlapping())
     with pytest.raises(ValueError, match="stop_on"):
         GaussianMixture(2, stop_on=value).fit(overlapping())
+
+
+def test_on_few_rows_plain_em_goes_on_where_proposals_would_cost_more(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(size=(100, 1)), rng.normal(size=(100, 1)) + 2.0]
+    fits = {}
+    for name in ("plain", "default", "free"):
+        if name == "free":
+            monkeypatch.setattr("fastgmm.gaussian_mixture.proposal_cost", lambda *sizes: 0.0)
+        model = GaussianMixture(2, random_state=0, tol=1e-6, max_iter=5000)
+        model.set_params(acceleration=None if name == "plain" else "quasi-newton")
+        fits[name] = model.fit(X)
+    assert fits["default"].n_passes_ == fits["plain"].n_passes_
+    assert_array_equal(fits["default"].means_, fits["plain"].means_)
+    assert fits["free"].n_passes_ < fits["plain"].n_passes_

@@ -226,6 +226,83 @@ void check_estimate(const char* isa, const KernelTable& table, const Case<Real>&
     REQUIRE(failed >= -1 && failed < c.k, "matrix %ld is named as not positive definite", long(failed));
 }
 
+// Centres chosen by k-means++ and exchanged: rows of the data, and in the end the distances to them.
+template <typename Real>
+void check_centres(const char* isa, const KernelTable& table, const Case<Real>& c) {
+    const int64_t n_candidates = 1 + c.k % 4, n_greedy = c.k / 2 + 1, n_swaps = 6;
+    std::vector<double> positions(size_t(c.k + (n_greedy - 1) * (n_candidates - 1) + n_swaps));
+    Random random{uint64_t(c.n)};
+    for (double& position : positions) position = random.uniform();
+    std::vector<int64_t> first;
+    for (int n_threads : {1, c.n_threads}) {
+        std::vector<Real> distances(size_t(c.n), std::numeric_limits<Real>::max());
+        std::vector<int64_t> chosen(size_t(c.k), -1);
+        CentreChoice choice{c.rows.data(), c.weighted ? c.weight.data() : nullptr, c.n, c.d, c.k, n_greedy, n_candidates, n_swaps,
+                            positions.data(), distances.data(), chosen.data(), n_threads, nullptr};
+        REQUIRE(table.choose[sizeof(Real) == 8](&choice) == DONE, "no centres were chosen");
+        for (int64_t row : chosen) REQUIRE(row >= 0 && row < c.n, "row %ld is chosen as a centre", long(row));
+        REQUIRE(first.empty() || first == chosen, "chosen centres depend on the number of threads");
+        first = chosen;
+        for (int64_t i = 0; c.tame && i < c.n; ++i) {
+            double nearest = INFINITY;
+            for (int64_t row : chosen) {
+                double distance = 0.0;
+                for (int64_t j = 0; j < c.d; ++j) {
+                    const double away = double(c.rows[size_t(i * c.d + j)]) - double(c.rows[size_t(row * c.d + j)]);
+                    distance += away * away;
+                }
+                nearest = std::fmin(nearest, distance);
+            }
+            require_close(isa, "a distance to the nearest centre", double(distances[size_t(i)]), nearest, double(c.d),
+                          sizeof(Real) == 8 ? 1e-12 : 1e-3);
+        }
+    }
+}
+
+// Greedy merging of rows as groups: each row in a group that kept its own place, and no count lost.
+template <typename Real>
+void check_merging(const char* isa, const KernelTable& table, const Case<Real>& c) {
+    if (c.structure == TIED) return;
+    const int64_t n = c.n < 24 ? c.n : 24, d = c.d;
+    const int64_t size = c.structure == FULL ? d * d : c.structure == DIAG ? d : 1;
+    std::vector<double> matrices_of_components(size_t(c.k * size), 0.0), floor(size_t(size), 0.0);
+    for (int64_t m = 0; m < c.k; ++m)
+        for (int64_t i = 0; i < size; ++i) {
+            double& value = matrices_of_components[size_t(m * size + i)];
+            const double* u = c.factor.data() + m * size;
+            if (c.structure != FULL) value = u[i] * u[i];
+            for (int64_t l = 0; c.structure == FULL && l < d; ++l) value += u[l * d + i / d] * u[l * d + i % d];
+        }
+    std::vector<int64_t> first;
+    for (int n_threads : {1, c.n_threads}) {
+        std::vector<double> counts(size_t(n), 1.0), means(c.rows.begin(), c.rows.begin() + n * d), matrices;
+        for (int64_t i = 0; i < n; ++i) {
+            if (c.weighted) counts[size_t(i)] = c.weight[size_t(i)];
+            const auto matrix = matrices_of_components.begin() + i % c.k * size;
+            matrices.insert(matrices.end(), matrix, matrix + size);
+        }
+        double before = 0.0, after = 0.0;
+        for (double count : counts) before += count;
+        std::vector<int64_t> labels(size_t(n), -1);
+        const int64_t n_groups = 1 + c.k % n;
+        Merging m{c.structure, n, d, n_groups, counts.data(), means.data(), matrices.data(), floor.data(),
+                  c.labelled ? 1.0 : 0.0, c.weighted ? 1.0 : 0.0, c.labelled && c.weighted, labels.data(), n_threads};
+        REQUIRE(table.merge(&m) == DONE, "groups were not merged");
+        int64_t groups = 0;
+        for (int64_t i = 0; i < n; ++i) {
+            const int64_t label = labels[size_t(i)];
+            REQUIRE(label >= 0 && label <= i && labels[size_t(label)] == label, "group %ld is at place %ld", long(i), long(label));
+            groups += label == i;
+            if (label == i) after += counts[size_t(i)];
+        }
+        REQUIRE(groups >= n_groups, "%ld groups are left", long(groups));
+        if (c.tame) REQUIRE(groups == n_groups, "%ld groups are left of %ld", long(groups), long(n));
+        if (c.tame) require_close(isa, "the count of all groups", after, before, before, 1e-12);
+        REQUIRE(first.empty() || first == labels, "groups depend on the number of threads");
+        first = labels;
+    }
+}
+
 template <typename Real>
 void test(Bytes bytes, uint32_t which) {
     const Case<Real> c = decode<Real>(bytes);
@@ -238,6 +315,8 @@ void test(Bytes bytes, uint32_t which) {
         if (c.n_threads > 1) check_bits(isa, one, run(isa, *table, c, c.n_threads));
         if (c.tame) check_reference(isa, c, one);
         check_estimate(isa, *table, c, one.soft);
+        check_centres(isa, *table, c);
+        check_merging(isa, *table, c);
     }
 }
 

@@ -1,6 +1,7 @@
 """Memory, disk, files and threads that fail: an error, never a crash, and nothing half done."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,10 +26,11 @@ def rows(n_samples=300, n_features=2):
 # Memory.
 
 
-def test_too_little_memory_is_a_memory_error_and_the_process_goes_on():
-    code = """
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_too_little_memory_is_a_memory_error_and_the_process_goes_on(n_threads):
+    code = f"""
         import resource, sys, numpy as np, fastgmm
-        fastgmm.set_config(n_threads=1)
+        fastgmm.set_config(n_threads={n_threads})
         small = np.random.default_rng(0).normal(size=(300, 2))
         expected = fastgmm.GaussianMixture(2, random_state=0).fit(small).means_
         wide = np.random.default_rng(0).normal(size=(40, 400))
@@ -144,6 +146,26 @@ def test_a_parquet_file_cut_short_while_it_is_read(tmp_path):
 
 
 # Threads.
+
+
+def test_threads_that_cannot_start_are_done_without():
+    """A thread's stack takes 512 MB of address space here, and there is room for one."""
+    code = """
+        import resource, sys, numpy as np, fastgmm
+        X = np.random.default_rng(0).normal(size=(60_000, 6))
+        fastgmm.set_config(n_threads=1)
+        model = lambda: fastgmm.GaussianMixture(3, random_state=0, max_iter=3)
+        expected = model().fit(X).means_
+        in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + 800 * 2**20, resource.RLIM_INFINITY))
+        fastgmm.set_config(n_threads=5)
+        sys.exit(0 if all(np.array_equal(model().fit(X).means_, expected) for _ in range(3)) else 3)
+    """
+    if not fastgmm.show_config(mode="dict")["engine"].startswith("compiled"):
+        pytest.skip("the compiled engine is not installed; Numba's threads are its own")
+    limit = (512 * 2**20, resource.getrlimit(resource.RLIMIT_STACK)[1])
+    done = run_python(code, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, limit))
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_reading_thread_that_cannot_start_is_an_error_at_once(monkeypatch):

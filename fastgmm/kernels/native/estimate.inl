@@ -55,7 +55,6 @@ Status for_each_component(int64_t k, int64_t scratch_values, int n_threads, Work
     double* scratch = reinterpret_cast<double*>(block.memory);
 #ifdef _OPENMP
     if (n_threads > 1) {
-        note_parallel_region();
 #pragma omp parallel for num_threads(n_threads) schedule(static)
         for (int64_t c = 0; c < k; ++c) work(c, scratch + scratch_values * omp_get_thread_num());
         return DONE;

@@ -124,8 +124,7 @@ struct KernelTable {
 const KernelTable* table_for(const char* isa);  // null when not built or not runnable
 const char* best_isa();
 bool built_with_openmp();
-void note_parallel_region();
-bool after_fork();
+int threads_that_start(int wanted);  // of `wanted` > 1, the caller's own among them: to be asked before a parallel region
 
 }  // namespace fastgmm
 

@@ -13,11 +13,10 @@ INLINE Strips cut_strips(int64_t n, int64_t tile_rows) {
 }
 
 INLINE int threads_for(int n_threads, int64_t n_strips, double work) {
-    if (n_threads < 1 || after_fork()) n_threads = 1;
     if (n_threads > n_strips) n_threads = int(n_strips);
     // Waking a thread costs some microseconds on an idle machine and a time slice on a busy one, where a fit of many
     // short passes then took thirty times as long: worth it from about a quarter of a millisecond of work.
-    return work < 2e6 ? 1 : n_threads;
+    return work < 2e6 || n_threads < 2 ? 1 : threads_that_start(n_threads);
 }
 
 // Shared by the threads of one pass.
@@ -64,7 +63,6 @@ Status run_strips(const Strips& strips, int n_threads, int (*poll)(), Work work,
     };
 #ifdef _OPENMP
     if (n_threads > 1) {
-        note_parallel_region();
 #pragma omp parallel num_threads(n_threads)
         thread_main(omp_get_thread_num());
     } else {

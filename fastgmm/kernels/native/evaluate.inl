@@ -36,8 +36,8 @@ INLINE Vector<Real> contribution_threshold(Vector<Real> best, Real largest_offse
     const Vector<Real> t = best + maximum<Real>(margin, span);
     // Far from every component the margin is lost to rounding. Then only what equals the best contributes: the number
     // below it may be further away than exponential() takes.
-    const Integer<Real> bits = (Integer<Real>)best;
-    const Vector<Real> below = (Vector<Real>)(bits - (Integer<Real>)(best < Vector<Real>{}) * 2 - 1);
+    const Unsigned<Real> bits = (Unsigned<Real>)best;
+    const Vector<Real> below = (Vector<Real>)(bits - (Unsigned<Real>)(best < Vector<Real>{}) * 2 - 1);
     const Real infinity = Real(__builtin_inf());
     return best > broadcast(-infinity) ? (t < best ? t : below) : broadcast(-infinity);
 }

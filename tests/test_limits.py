@@ -3,12 +3,13 @@
 import ctypes
 import mmap
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import fastgmm
 from fastgmm import GaussianMixture, kernels
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.model import MixtureParameters, SufficientStatistics
@@ -88,6 +89,89 @@ def test_byte_offsets_past_two_to_the_31_in_doubles():
     assert_array_equal(counts, [n_samples - 2, 2])
     assert_array_equal(np.flatnonzero(labels), [n_samples - 2, n_samples - 1])
     assert_array_equal(density, density[0])
+
+
+def test_responsibilities_past_two_to_the_31():
+    """n_samples n_components is 1.02 2^31: the last rows of `out` are where a 32-bit index would not reach."""
+    n_components = 10_000
+    n_samples = int(1.02 * 2**31 / n_components)
+    p = spherical(n_components, 1, np.random.default_rng(0))
+    X = np.zeros((n_samples, 1), np.float32)
+    X[-3:, 0] = [0.5, -1.0, 2.0]
+    with zeros_of_little_memory((n_samples, n_components), np.float32) as shares:
+        assert shares.size > 2**31
+        kernels.responsibilities(X, p, shares)
+        log_joint = p.log_offset - 0.5 * ((X[-4:].astype(float) - p.means.T) * p.precisions_cholesky) ** 2
+        expected = np.exp(log_joint - np.logaddexp.reduce(log_joint, axis=1)[:, None])
+        assert_allclose(shares[-4:], expected, rtol=2e-3, atol=1e-9)
+
+
+# Bytes, or numbers, of all matrices past 2^31.
+large_sizes = pytest.mark.parametrize(
+    "size",
+    [
+        2**28,
+        pytest.param(
+            2**31,
+            marks=pytest.mark.skipif(
+                "FASTGMM_TEST_LARGE" not in os.environ, reason="18 GB, a minute: FASTGMM_TEST_LARGE=1 runs it"
+            ),
+        ),
+    ],
+)
+
+
+@large_sizes
+def test_many_large_covariances(size):
+    """The M-step; all components are empty but the last two."""
+    n_features = 16
+    n_components = int(1.02 * size / n_features**2)
+    matrices = (n_components, n_features, n_features)
+    rng = np.random.default_rng(1)
+    with ExitStack() as stack:
+        scatter, covariances, factors = (
+            stack.enter_context(zeros_of_little_memory(matrices, np.float64)) for _ in range(3)
+        )
+        centres, sums, means = (
+            stack.enter_context(zeros_of_little_memory(matrices[:2], np.float64)) for _ in range(3)
+        )
+        counts, weights, log_offset = (np.zeros(n_components) for _ in range(3))
+        assert scatter.size > size
+        rows = rng.normal(size=(2, 40, n_features))
+        counts[-2:] = 40
+        centres[-2:] = 1.0
+        sums[-2:] = (rows - 1.0).sum(axis=1)
+        scatter[-2:] = np.einsum("kni,knj->kij", rows - 1.0, rows - 1.0)
+        s = SufficientStatistics("full", centres, counts, sums, scatter)
+        assert kernels.estimate(s, 1e-3, 1e-12, weights, means, covariances, factors, log_offset)
+        assert_allclose(means[-2:], rows.mean(axis=1), rtol=1e-9)
+        expected = [np.cov(part.T, bias=True) + 1e-3 * np.eye(n_features) for part in rows]
+        assert_allclose(covariances[-2:], expected, rtol=1e-9, atol=1e-12)
+        assert_allclose(factors[-2:] @ factors[-2:].swapaxes(1, 2) @ expected, [np.eye(n_features)] * 2, atol=1e-9)
+
+
+@large_sizes
+def test_many_large_precision_factors_and_scatters(size):
+    n_features = 500
+    n_components = int(1.02 * size / n_features**2)
+    rng = np.random.default_rng(2)
+    log_offset = np.full(n_components, -np.inf)
+    log_offset[-1] = 0.0
+    means = np.zeros((n_components, n_features))
+    means[-1] = rng.normal(size=n_features)
+    X = rng.normal(size=(5, n_features)).astype(np.float32)
+    with zeros_of_little_memory((n_components, n_features, n_features), np.float64) as matrices:
+        assert matrices.size > size
+        matrices[-1] = np.triu(rng.normal(size=(n_features, n_features)))
+        density = np.empty(5, np.float32)
+        with fastgmm.config_context(n_threads=1):
+            kernels.engine().log_density_full(X, log_offset, means, matrices, density, 1)
+            assert_allclose(density, -0.5 * (((X - means[-1]) @ matrices[-1]) ** 2).sum(axis=1), rtol=1e-4)
+            matrices[-1] = 0.0
+            s = SufficientStatistics("full", means, np.zeros(n_components), np.zeros_like(means), matrices)
+            kernels.accumulate_labels(X, None, np.full(5, n_components - 1), s)
+        away = X - means[-1]
+        assert_allclose(matrices[-1], away.T @ away, rtol=0, atol=1e-3)
 
 
 def test_a_thousand_features():

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The kernels under sanitizers. Parts, all of the first two unless named:
+# The kernels under sanitizers. Parts, the first three unless named; each of them says so where the machine cannot:
 #   address    the native test under AddressSanitizer and UndefinedBehaviorSanitizer
-#   threads    the same on several threads under ThreadSanitizer (needs clang, libomp and archer)
+#   threads    every kernel on several threads under ThreadSanitizer (needs clang, libomp and archer)
+#   valgrind   a few cases of the native test under memcheck
 #   extension  the extension under AddressSanitizer, and the kernel tests on it
-#   valgrind   the kernel tests, a few of them, under memcheck
 #   fuzz       libFuzzer, until it is stopped or RUNS (a million) executions are made (needs clang and its runtime)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,9 +15,14 @@ checks="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-f
 
 address() {
     echo "== AddressSanitizer and UndefinedBehaviorSanitizer"
+    if ! echo 'int main() {}' | ${CXX:-g++} $checks -x c++ - -o "$folder/empty" 2>/dev/null; then
+        echo "${CXX:-g++} has no sanitizers on this machine"
+        return
+    fi
     # Level 2 of optimisation: at level 1 GCC keeps every vector of the register blocks in memory.
     build_native "$folder/address" "${CXX:-g++}" "generic avx2 avx512" "-O2 -g1 -fopenmp $checks" "" $test_sources
-    "$folder/address/run" --random "${CASES:-3000}" 1 tests/data/fuzz/kernels/*
+    ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=abort_on_error=1 \
+        "$folder/address/run" --random "${CASES:-2000}" 1 tests/data/fuzz/kernels/*
 }
 
 threads() {
@@ -50,9 +55,13 @@ extension() {
 
 valgrind_() {
     echo "== valgrind memcheck"
-    # valgrind knows no AVX-512. Python's allocator would hide what is freed.
+    if ! command -v valgrind >/dev/null; then
+        echo "valgrind is not on this machine"
+        return
+    fi
+    # Not under Python, whose allocator would hide what is freed. valgrind knows no AVX-512.
     build_native "$folder/valgrind" "${CXX:-g++}" "generic avx2" "-O1 -g1" "" $test_sources
-    valgrind --quiet --error-exitcode=9 --leak-check=full "$folder/valgrind/run" --random "${CASES:-100}" 1 \
+    valgrind --quiet --error-exitcode=9 --leak-check=full "$folder/valgrind/run" --random 60 1 \
         tests/data/fuzz/kernels/*
 }
 
@@ -60,11 +69,12 @@ fuzz() {
     build_native "$folder/fuzz" clang++ "generic avx2 avx512" \
         "-O2 -g1 -fopenmp -fsanitize=fuzzer-no-link,address" "-fsanitize=fuzzer,address" tests/fuzz/fuzz_kernels.cpp
     mkdir -p "${CORPUS:-.fuzz}"
-    "$folder/fuzz/run" -max_len=80 -runs="${RUNS:-1000000}" -artifact_prefix="${CORPUS:-.fuzz}/" "${CORPUS:-.fuzz}" \
+    # libFuzzer's choice by entropy takes longer than the cases themselves.
+    "$folder/fuzz/run" -max_len=80 -entropic=0 -runs="${RUNS:-1000000}" -artifact_prefix="${CORPUS:-.fuzz}/" "${CORPUS:-.fuzz}" \
         tests/data/fuzz/kernels
 }
 
-for part in ${@:-address threads}; do
+for part in ${@:-address threads valgrind}; do
     case $part in
         address | threads | extension | fuzz) $part ;;
         valgrind) valgrind_ ;;

@@ -84,6 +84,9 @@ Case<Real> decode(Bytes& bytes) {
     c.d = features < 224 ? 1 + features % 14 : 15 + features % 26;
     c.k = components < 224 ? 1 + components % 7 : 8 + components % 12;
     c.n = 1 + (length % 64 == 0 ? bytes.below(4500) : length % 8 == 0 ? bytes.below(700) : bytes.below(60));
+    // Many rows only where each is little work, or most of the time goes into few cases.
+    const int64_t row_work = c.k * c.d * (c.structure == FULL ? c.d : 1), most = 120 + 500'000 / row_work;
+    if (c.n > most) c.n = most;
     Random random{bytes.byte() * 257ull + bytes.byte()};
     const double offset = head & 64 ? 1000.0 : 0.0, spread = 4.0 * random.uniform();
 

@@ -1,5 +1,7 @@
-// Runs the kernel test without a fuzzer: `replay [--random COUNT SEED] [FILE ...]`.
+// Runs the kernel test without a fuzzer: `replay [--random COUNT SEED] [FILE ...]`. A case that aborts is printed, as the
+// bytes of a file to run again.
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -9,7 +11,16 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
+static std::vector<uint8_t> bytes;
+
+static void print_case(int) {
+    std::fputs("the case: ", stderr);
+    for (uint8_t byte : bytes) std::fprintf(stderr, "\\x%02x", byte);
+    std::fputs("\n", stderr);
+}
+
 int main(int argc, char** argv) {
+    std::signal(SIGABRT, print_case);
     long files = 0, cases = 0;
     for (int i = 1; i < argc; ++i) {
         if (!std::strcmp(argv[i], "--random") && i + 2 < argc) {
@@ -17,7 +28,7 @@ int main(int argc, char** argv) {
             fuzz::Random random{uint64_t(std::atol(argv[i + 2]))};
             for (long n = 0; n < cases; ++n) {
                 // Half of them without unusual values, so that the reference is met.
-                std::vector<uint8_t> bytes(n % 2 ? 9 : 9 + size_t(random.uniform() * 60));
+                bytes.resize(n % 2 ? 9 : 9 + size_t(random.uniform() * 60));
                 for (uint8_t& byte : bytes) byte = uint8_t(random.uniform() * 256);
                 LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
             }
@@ -29,7 +40,7 @@ int main(int argc, char** argv) {
             std::fprintf(stderr, "%s cannot be read\n", argv[i]);
             return 2;
         }
-        std::vector<uint8_t> bytes(1 << 16);
+        bytes.resize(1 << 16);
         bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file));
         bytes.shrink_to_fit();
         std::fclose(file);

@@ -43,6 +43,35 @@ void run(const KernelTable& table, Structure structure, int64_t d, int n_threads
     SeedingPass seeding{rows.data(),      nullptr,       n,         d,      k, means.data(),
                         distances.data(), counts.data(), n_threads, nullptr};
     if (table.seeding[kind](&seeding) != DONE) std::abort();
+    std::vector<double> positions(size_t(k) + 11 + 4), new_means(means.size(), 0.0), weights(size_t(k), 0.0), covariances(size_t(size), 0.0);
+    std::vector<int64_t> chosen(size_t(k), 0);
+    for (double& position : positions) position = random.uniform();
+    CentreChoice choice{rows.data(),      nullptr,          n,             d,         k,      k, 2, 4,
+                        positions.data(), distances.data(), chosen.data(), n_threads, nullptr};
+    if (table.choose[kind](&choice) != DONE) std::abort();
+    MixtureEstimate e{};
+    e.structure = structure, e.d = d, e.k = k;
+    e.centres = means.data(), e.counts = counts.data(), e.sums = sums.data(), e.scatter = scatter.data();
+    e.reg_covar = 1.0, e.count_floor = 1e-15;
+    e.weights = weights.data(), e.means = new_means.data(), e.covariances = covariances.data();
+    e.factor = factor.data(), e.log_offset = offset.data();
+    e.n_threads = n_threads;
+    if (table.estimate(&e) != DONE) std::abort();
+}
+
+// The matrices of many components and the costs of many pairs: what is shared out by component.
+void run_matrices(const KernelTable& table, int n_threads) {
+    const int64_t n = 300, d = 24, n_groups = 280;
+    std::vector<double> counts(size_t(n), 1.0), means(size_t(n * d), 0.0), matrices(size_t(n * d * d), 0.0);
+    std::vector<double> floor(size_t(d * d), 0.0), factors(matrices.size(), 0.0);
+    fuzz::Random random{7};
+    for (double& m : means) m = random.normal();
+    for (int64_t i = 0; i < n * d; ++i) matrices[size_t(i / d * d * d + i % d * (d + 1))] = 1.0;
+    int64_t failed = 0;
+    if (table.factorise(matrices.data(), n, d, factors.data(), n_threads, &failed) != DONE || failed != -1) std::abort();
+    std::vector<int64_t> labels(size_t(n), 0);
+    Merging m{FULL, n, d, n_groups, counts.data(), means.data(), matrices.data(), floor.data(), 1.0, 0.0, 0, labels.data(), n_threads};
+    if (table.merge(&m) != DONE) std::abort();
 }
 
 void run_all(const KernelTable& table, int n_threads) {
@@ -51,6 +80,7 @@ void run_all(const KernelTable& table, int n_threads) {
             run<float>(table, structure, d, n_threads);
             run<double>(table, structure, d, n_threads);
         }
+    run_matrices(table, n_threads);
 }
 
 }  // namespace

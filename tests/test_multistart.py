@@ -275,3 +275,36 @@ def test_agglomeration_finds_separated_groups(kernel):
     group = small.agglomerate(9)[small.labels]
     truth = np.repeat(np.arange(9), 60)
     assert len(set(zip(group, truth, strict=True))) == 9
+
+
+def merged_by_cost(X, labels, n_groups):
+    """Merge the two groups whose union costs least, each cost computed from the rows: what `agglomerate` says."""
+    n_features = X.shape[1]
+    extra = n_features + 1.0
+    groups = [X[labels == k] for k in range(labels.max() + 1)]
+    pooled = sum(scatter(rows) for rows in groups) / len(X) * extra
+
+    def cost(rows):
+        n = len(rows)
+        return n * np.linalg.slogdet((scatter(rows) + pooled) / (n + extra))[1] - 2.0 * n * np.log(n)
+
+    while len(groups) > n_groups:
+        pairs = [(i, j) for j in range(len(groups)) for i in range(j)]
+        rises = [cost(np.vstack([groups[i], groups[j]])) - cost(groups[i]) - cost(groups[j]) for i, j in pairs]
+        i, j = pairs[int(np.argmin(rises))]
+        groups[i] = np.vstack([groups[i], groups.pop(j)])
+    return {frozenset(map(tuple, rows)) for rows in groups}
+
+
+def scatter(rows):
+    centred = rows - rows.mean(axis=0)
+    return centred.T @ centred
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_agglomeration_is_greedy_in_its_cost_with_the_extra_rows(seed):
+    # Small clusters of one to a few rows, so that the extra rows say which pairs merge.
+    X = np.random.RandomState(seed).standard_normal((60, 3)) * [1.0, 2.0, 5.0]
+    small = SmallClusters(ArrayRows(X), 25, 4, "full", np.random.RandomState(seed))
+    group = small.agglomerate(4)[small.labels]
+    assert {frozenset(map(tuple, X[group == k])) for k in range(4)} == merged_by_cost(X, small.labels, 4)

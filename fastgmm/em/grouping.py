@@ -92,8 +92,8 @@ class SmallClusters:
     def agglomerate(self, n_groups: int) -> np.ndarray:
         """Return the groups left when the likelihood of one Gaussian per group falls least, shape (n_kept,).
 
-        The cost of n rows with scatter W is ``n log det((W + V) / n)`` plus ``-2 n log n``; V, the scatter of
-        ``n_features + 1`` rows with the small clusters' pooled covariance, keeps groups of few rows comparable.
+        The cost of n rows with scatter W is ``n log det((W + V) / (n + a))`` plus ``-2 n log n``; V, the scatter of
+        ``a = n_features + 1`` rows with the small clusters' pooled covariance, keeps groups of few rows comparable.
         """
         n_features = self.means.shape[1]
         floor = _positive(self.scatter.sum(axis=0) / self.counts.sum() * (n_features + 1.0), self.kernel)

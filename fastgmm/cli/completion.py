@@ -35,14 +35,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         import shtab
     except ImportError:
         raise CommandError("completion needs shtab, which is not installed; pip install 'fastgmm[cli]'") from None
-    from fastgmm.cli.main import build_parser
-
-    parser = build_parser()
-    for action in _actions(parser):
+    for action in _actions(arguments.program):
         if action.dest in FILES:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     # The script is the data asked for, so --quiet does not silence it.
-    script = shtab.complete(parser, shell=arguments.shell)
+    script = shtab.complete(arguments.program, shell=arguments.shell)
     if screen.as_json:
         screen.json({"shell": arguments.shell, "script": script})
     else:

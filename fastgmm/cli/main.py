@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (fit, predict, score, outliers, sample, show, bench, completion):
         command.add_parser(commands, shared)
+    parser.set_defaults(program=parser)
     return parser
 
 

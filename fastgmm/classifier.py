@@ -8,33 +8,32 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Watch, fitted_attributes, unchanged_on_failure
 from fastgmm.class_labels import check_class_priors, encode_classes
+from fastgmm.class_prediction_methods import ClassPredictionMethods
+from fastgmm.class_sizes import components_per_class
 from fastgmm.data import ArrayRows
-from fastgmm.data.partly_labelled import PartlyLabelledRows, statistics_of_labels
-from fastgmm.em import Reporter, Run, kmeans, run_em
+from fastgmm.data.partly_labelled import PartlyLabelledRows
+from fastgmm.em import Reporter, Run, run_em
+from fastgmm.em.labelled_start import labelled_start
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.inner_mixture import too_many_parameters, unconverged_too
 from fastgmm.input_validation import DTYPES, check_sample_weight
 from fastgmm.model import MixtureParameters, get_structure
 from fastgmm.model.class_mixtures import ClassMixtures
 from fastgmm.model.covariance import STRUCTURES
-from fastgmm.model.moments import components_of
 from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureClassifier"]
 
 
-class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin, BaseEstimator):
+class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionMethods, ClassifierMixin, BaseEstimator):
     """Classify by one Gaussian mixture per class, fitted to labelled and unlabelled rows by EM.
 
     A labelled row belongs to the components of its class; an unlabelled one is shared among the components of all.
@@ -207,7 +206,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             labels = np.where(rows.sample_weight > 0, labels, -1)
         priors = check_class_priors(self.priors, classes)
         random_state = check_random_state(self.random_state)
-        sizes = self._check_sizes(rows, labels, classes, random_state)
+        sizes = components_per_class(self, rows, labels, classes, random_state)
         stops = np.cumsum(sizes)
         blocks = [slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True)]
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
@@ -260,96 +259,17 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
 
-    def _check_sizes(self, rows: ArrayRows, labels: Any, classes: Any, random_state: Any) -> np.ndarray:
-        n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
-        if not n_rows.all():
-            empty = classes[int(np.argmin(n_rows > 0))]
-            raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
-        if isinstance(self.n_components, str):
-            return np.array([self._size_by_bic(rows, labels == c, random_state) for c in range(len(classes))])
-        sizes = np.asarray(self.n_components)
-        if sizes.ndim == 0:
-            sizes = np.full(len(classes), sizes)
-        if sizes.shape != classes.shape or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-            raise ValueError(
-                f"n_components is {self.n_components!r}; expected a positive int, one positive int for each of the "
-                f"{len(classes)} classes, or 'bic'"
-            )
-        short = np.flatnonzero(n_rows < sizes)
-        if len(short):
-            c = int(short[0])
-            raise ValueError(
-                f"class {classes[c]!r} has {n_rows[c]} labelled rows and n_components asks for {sizes[c]} components; "
-                "label more rows or reduce n_components"
-            )
-        return sizes
-
-    def _size_by_bic(self, rows: ArrayRows, mask: np.ndarray, random_state: Any) -> int:
-        X = rows.X[mask]
-        weight = None if rows.sample_weight is None else rows.sample_weight[mask]
-        covariance_type = self.covariance_type if isinstance(self.covariance_type, str) else self.covariance_type[0]
-        best = (np.inf, 1)
-        for size in range(1, self.max_components + 1):
-            candidate = GaussianMixture(
-                size, covariance_type=covariance_type, reg_covar=self.reg_covar, random_state=random_state
-            )
-            one_class = ClassMixtures(candidate._structure, [slice(0, size)], True, None)
-            too_many = size > 1 and too_many_parameters(one_class.n_parameters(X.shape[1]), X.size)
-            if too_many or len(X) < max(2, size):
-                break
-            try:
-                with unconverged_too():
-                    candidate.fit(X, sample_weight=weight)
-                    best = min(best, (candidate.bic(X, sample_weight=weight), size))
-            except ValueError:
-                break
-        return best[1]
-
     def _run(self, source: PartlyLabelledRows, model: ClassMixtures, random_state: Any, watch: Watch | None) -> Run:
         """Return the EM run for one covariance structure."""
         count_floor = 10.0 * float(np.finfo(source.rows.X.dtype).eps)
         return run_em(
             source,
-            self._first_state(source, model, count_floor, random_state),
+            labelled_start(source, model, self.reg_covar, count_floor, random_state),
             lambda statistics, state: model.maximise(statistics, self.reg_covar, count_floor, state),
             tol=self.tol,
             max_iter=self.max_iter,
             listener=watch,
         )
-
-    def _first_state(self, source: Any, model: ClassMixtures, count_floor: Any, random_state: Any) -> MixtureParameters:
-        """Return the parameters of the labelled rows, their covariances shrunk to those of all rows."""
-        rows = source.rows
-        chosen = np.full(rows.n_samples, -1, dtype=np.int64)
-        for c, block in enumerate(model.blocks):
-            members = source.labels == c
-            size = block.stop - block.start
-            chosen[members] = block.start
-            if size > 1:
-                chosen[members] += kmeans(source.class_rows(c), size, random_state)[1]
-        known = statistics_of_labels(rows, chosen, model.kernel, model.n_components)
-        everything = statistics_of_labels(rows, np.zeros(rows.n_samples, dtype=np.int64), model.kernel, 1)
-        # As many pseudo-rows as make a matrix invertible, of the covariance within components, which is itself
-        # shrunk to that of all rows: a class of one row gets the shape of the others.
-        pseudo = rows.n_features + 1.0
-        total = everything.scatter if model.kernel == "tied" else everything.scatter[0]
-        within = known.scatter if model.kernel == "tied" else known.scatter.sum(axis=0)
-        within = (within + pseudo * total / everything.counts[0]) / (known.counts.sum() + pseudo)
-        known.scatter += within * (pseudo * model.n_components if model.kernel == "tied" else pseudo)
-        known.counts += pseudo
-        return model.maximise(known, self.reg_covar, count_floor)
-
-    # Predicting.
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "means_")
-
-    def _check_rows(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=DTYPES)
-
-    def _state(self) -> MixtureParameters:
-        return MixtureParameters(self._kernel, self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
 
     def _mixture(self) -> GaussianMixture:
         """Return all classes' components as one mixture."""
@@ -360,88 +280,6 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassifierMixin,
             if hasattr(self, name):
                 setattr(mixture, name, getattr(self, name))
         return mixture
-
-    def _log_joint(self, X: np.ndarray) -> np.ndarray:
-        """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""
-        state = self._state()
-        out = np.empty((X.shape[0], len(self.classes_)))
-        for c in range(len(self.classes_)):
-            part = components_of(state, self.component_classes_ == c)
-            out[:, c] = inference.log_density(X, part, np.dtype(np.float64))
-        return out
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the log posterior probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes), float64
-            In nats, in the order of `classes_`.
-        """
-        joint = self._log_joint(self._check_rows(X))
-        return joint - logsumexp(joint, axis=1, keepdims=True)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the posterior probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes), float64
-            Rows sum to one; in the order of `classes_`.
-        """
-        return np.exp(self.predict_log_proba(X))
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the log density of each row and class together.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
-            In nats; for two classes, that of the second less that of the first.
-        """
-        joint = self._log_joint(self._check_rows(X))
-        return joint[:, 1] - joint[:, 0] if joint.shape[1] == 2 else joint
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        classes : ndarray of shape (n_samples,)
-            Of the dtype of `classes_`.
-        """
-        X = self._check_rows(X)
-        return self.classes_[self._log_joint(X).argmax(axis=1)]
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return the log density of each row, whatever its class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,), float64
-            In nats. Low for rows unlike any class.
-        """
-        return inference.log_density(self._check_rows(X), self._state(), np.dtype(np.float64))
 
     def plot(self, X: Any, y: Any = None, *, ax: Any = None, **options: Any) -> Any:
         """Draw rows by class and the components of the classes; needs matplotlib.

@@ -1,0 +1,121 @@
+"""What a classifier with a Gaussian mixture per class says of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import inference
+from fastgmm.input_validation import DTYPES
+from fastgmm.model import MixtureParameters
+from fastgmm.model.moments import components_of
+
+__all__ = ["ClassPredictionMethods"]
+
+
+class ClassPredictionMethods:
+    """Methods of an estimator with the parameters of all classes' components and ``component_classes_``."""
+
+    # What the estimator that mixes this in has.
+    classes_: Any
+    component_classes_: Any
+    weights_: Any
+    means_: Any
+    covariances_: Any
+    precisions_cholesky_: Any
+    _kernel: str
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
+
+    def _check_rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def _state(self) -> MixtureParameters:
+        return MixtureParameters(self._kernel, self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""
+        state = self._state()
+        out = np.empty((X.shape[0], len(self.classes_)))
+        for c in range(len(self.classes_)):
+            part = components_of(state, self.component_classes_ == c)
+            out[:, c] = inference.log_density(X, part, np.dtype(np.float64))
+        return out
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the log posterior probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            In nats, in the order of `classes_`.
+        """
+        joint = self._log_joint(self._check_rows(X))
+        return joint - logsumexp(joint, axis=1, keepdims=True)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the posterior probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Rows sum to one; in the order of `classes_`.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the log density of each row and class together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
+            In nats; for two classes, that of the second less that of the first.
+        """
+        joint = self._log_joint(self._check_rows(X))
+        return joint[:, 1] - joint[:, 0] if joint.shape[1] == 2 else joint
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        classes : ndarray of shape (n_samples,)
+            Of the dtype of `classes_`.
+        """
+        X = self._check_rows(X)
+        return self.classes_[self._log_joint(X).argmax(axis=1)]
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the log density of each row, whatever its class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64
+            In nats. Low for rows unlike any class.
+        """
+        return inference.log_density(self._check_rows(X), self._state(), np.dtype(np.float64))

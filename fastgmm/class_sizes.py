@@ -1,0 +1,82 @@
+"""How many components each class of a classifier has: as given, checked, or by the BIC of its labelled rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.data import ArrayRows
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.inner_mixture import too_many_parameters, unconverged_too
+from fastgmm.model.class_mixtures import ClassMixtures
+
+__all__ = ["components_per_class"]
+
+
+def components_per_class(
+    estimator: Any, rows: ArrayRows, labels: np.ndarray, classes: np.ndarray, random_state: np.random.RandomState
+) -> np.ndarray:
+    """Return the number of components of each class, shape (n_classes,), int.
+
+    Parameters
+    ----------
+    estimator : GaussianMixtureClassifier
+        Whose ``n_components``, ``covariance_type``, ``reg_covar`` and ``max_components`` say which.
+    rows : ArrayRows
+    labels : ndarray of shape (n_samples,), int64
+        Index of each row's class, -1 where it is unlabelled.
+    classes : ndarray of shape (n_classes,)
+    random_state : RandomState
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer labelled rows than components, or `n_components` is no number for each class.
+    """
+    given = estimator.n_components
+    n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
+    if not n_rows.all():
+        empty = classes[int(np.argmin(n_rows > 0))]
+        raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
+    if isinstance(given, str):
+        return np.array([_size_by_bic(estimator, rows, labels == c, random_state) for c in range(len(classes))])
+    sizes = np.asarray(given)
+    if sizes.ndim == 0:
+        sizes = np.full(len(classes), sizes)
+    if sizes.shape != classes.shape or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+        raise ValueError(
+            f"n_components is {given!r}; expected a positive int, one positive int for each of the "
+            f"{len(classes)} classes, or 'bic'"
+        )
+    short = np.flatnonzero(n_rows < sizes)
+    if len(short):
+        c = int(short[0])
+        raise ValueError(
+            f"class {classes[c]!r} has {n_rows[c]} labelled rows and n_components asks for {sizes[c]} components; "
+            "label more rows or reduce n_components"
+        )
+    return sizes
+
+
+def _size_by_bic(estimator: Any, rows: ArrayRows, mask: np.ndarray, random_state: Any) -> int:
+    X = rows.X[mask]
+    weight = None if rows.sample_weight is None else rows.sample_weight[mask]
+    given = estimator.covariance_type
+    covariance_type = given if isinstance(given, str) else given[0]
+    best = (np.inf, 1)
+    for size in range(1, estimator.max_components + 1):
+        candidate = GaussianMixture(
+            size, covariance_type=covariance_type, reg_covar=estimator.reg_covar, random_state=random_state
+        )
+        one_class = ClassMixtures(candidate._structure, [slice(0, size)], True, None)
+        too_many = size > 1 and too_many_parameters(one_class.n_parameters(X.shape[1]), X.size)
+        if too_many or len(X) < max(2, size):
+            break
+        try:
+            with unconverged_too():
+                candidate.fit(X, sample_weight=weight)
+                best = min(best, (candidate.bic(X, sample_weight=weight), size))
+        except ValueError:
+            break
+    return best[1]

@@ -132,9 +132,7 @@ def test_many_large_covariances(size):
         scatter, covariances, factors = (
             stack.enter_context(zeros_of_little_memory(matrices, np.float64)) for _ in range(3)
         )
-        centres, sums, means = (
-            stack.enter_context(zeros_of_little_memory(matrices[:2], np.float64)) for _ in range(3)
-        )
+        centres, sums, means = (stack.enter_context(zeros_of_little_memory(matrices[:2], np.float64)) for _ in range(3))
         counts, weights, log_offset = (np.zeros(n_components) for _ in range(3))
         assert scatter.size > size
         rows = rng.normal(size=(2, 40, n_features))

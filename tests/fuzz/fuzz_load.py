@@ -1,21 +1,19 @@
 """Feeds `fastgmm.load` with damaged model files: a model or ModelFileError comes back, nothing else.
 
-python tests/fuzz/fuzz_load.py -runs=100000 CORPUS      (needs atheris)
+python tests/fuzz/fuzz_load.py -runs=100000 -max_len=96 -len_control=0 CORPUS      (needs atheris)
+python tests/fuzz/fuzz_load.py --random 100000 SEED                                (needs nothing)
 """
 
 import io
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["fastgmm.persistence"]):
-    import fastgmm
-    from fastgmm.persistence import ModelFileError
-
 import numpy as np
+from choices import Choices, main
+
+import fastgmm
+from fastgmm.persistence import ModelFileError
 
 MODELS = sorted((Path(__file__).parent.parent / "data" / "models").glob("*.npz"))
 ORIGINALS = [path.read_bytes() for path in MODELS]
@@ -30,21 +28,19 @@ def members(content):
 
 def damaged(data):
     """Return a model file with bytes changed; in half of the cases its checksums are right all the same."""
-    provider = atheris.FuzzedDataProvider(data)
-    content = provider.PickValueInList(ORIGINALS)
-    if provider.ConsumeBool():
+    choices = Choices(data)
+    content = choices.one_of(ORIGINALS)
+    if choices.below(2):
         content = bytearray(content)
-        for _ in range(provider.ConsumeIntInRange(1, 6)):
-            content[provider.ConsumeIntInRange(0, len(content) - 1)] = provider.ConsumeIntInRange(0, 255)
-        return (
-            bytes(content[: provider.ConsumeIntInRange(0, len(content))]) if provider.ConsumeBool() else bytes(content)
-        )
+        for _ in range(choices.below(7)):
+            content[choices.below(len(content))] = choices.below(256)
+        return bytes(content[: choices.below(len(content))] if choices.below(2) else content)
     parts = members(content)
-    name = "header.json" if provider.ConsumeBool() else provider.PickValueInList(sorted(parts))
+    name = "header.json" if choices.below(2) else choices.one_of(sorted(parts))
     part = bytearray(parts[name])
-    for _ in range(provider.ConsumeIntInRange(1, 6)):
-        at, length = provider.ConsumeIntInRange(0, len(part)), provider.ConsumeIntInRange(0, 12)
-        part[at : at + length] = provider.ConsumeBytes(provider.ConsumeIntInRange(0, 12))
+    for _ in range(1 + choices.below(6)):
+        at, length = choices.below(len(part) + 1), choices.below(12)
+        part[at : at + length] = choices.bytes(choices.below(12))
     parts[name] = bytes(part)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -68,5 +64,4 @@ def test_one(data):
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, test_one)
-    atheris.Fuzz()
+    main(test_one)

@@ -78,7 +78,9 @@ def draw(path):
     import matplotlib.pyplot as plt
 
     chosen = ["two overlapping", "five fitted to two", "ten overlapping", "Old Faithful, K=4"]
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True, layout="constrained")
+    # Two by two: a page is some seven inches wide.
+    figure, grid = plt.subplots(2, 2, figsize=(7.6, 6.4), sharey=True, layout="constrained")
+    axes = grid.ravel()
     colours = {"plain": "#8c8c8c", "quasi-Newton": "#c44e52", "Anderson(10)": "#4c72b0", "SQUAREM": "#55a868"}
     for axis, name in zip(axes, chosen, strict=True):
         make, n_components, covariance_type = SLOW[name]
@@ -91,11 +93,12 @@ def draw(path):
             gap = max(alike) - bounds
             axis.plot(np.arange(1, len(gap) + 1), np.maximum(gap, 1e-12), color=colours[method], label=method, lw=1.6)
         axis.axhline(CLOSE, color="black", lw=0.6, ls=":")
-        axis.set(xscale="log", yscale="log", ylim=(1e-9, 1.0), title=name, xlabel="passes over the data")
+        axis.set(xscale="log", yscale="log", ylim=(1e-9, 1.0), title=name)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("nats per sample still to go")
-    axes[2].legend(frameon=False, loc="lower left")
-    figure.savefig(path, dpi=130)
+    figure.supxlabel("passes over the data")
+    figure.supylabel("nats per sample still to go")
+    axes[0].legend(frameon=False, loc="upper right")
+    figure.savefig(path, dpi=160)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner, marginal
+from fastgmm.inference.conditioning import Conditioner, marginal
 from fastgmm.inference.distances import mahalanobis
 from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
 from fastgmm.inference.regions import density_level, intervals_above
 from fastgmm.model import MixtureParameters
 
 if TYPE_CHECKING:
+    from fastgmm.conditional_mixtures import ConditionalMixtures
     from fastgmm.gaussian_mixture import GaussianMixture
 
 __all__ = ["InferenceMethods", "check_columns"]
@@ -96,9 +97,12 @@ class InferenceMethods:
         gaussian = self._gaussian()
         columns = check_columns(columns, gaussian.n_features, getattr(self, "feature_names_in_", None))
         part = marginal(gaussian, columns)
-        return GaussianMixture.from_parameters(
+        model = GaussianMixture.from_parameters(
             part.weights, part.means, part.covariances, covariance_type=part.structure, random_state=self.random_state
         )
+        if hasattr(self, "feature_names_in_"):
+            model.feature_names_in_ = self.feature_names_in_[columns]
+        return model
 
     def condition(self, columns: Any, values: Any) -> ConditionalMixtures:
         """Return the distribution of the other features, given values of some: a mixture per row.
@@ -112,8 +116,8 @@ class InferenceMethods:
         Returns
         -------
         ConditionalMixtures
-            With ``weights``, ``means``, ``covariances`` of the free features, in their order in X; and ``mean()``,
-            ``covariance()``, ``log_density(rows)`` and ``sample(random_state)``.
+            Of the free features, in their order in X: ``mean()``, ``covariance()``, ``log_density(rows)`` and
+            ``sample(random_state)`` speak of all rows; an item is the `GaussianMixture` of one.
 
         Raises
         ------
@@ -127,8 +131,10 @@ class InferenceMethods:
         >>> model.condition(0, [2.0]).mean()
         array([[6.]])
         """
-        gaussian = self._gaussian()
-        columns = check_columns(columns, gaussian.n_features, getattr(self, "feature_names_in_", None))
+        from fastgmm.conditional_mixtures import ConditionalMixtures
+
+        gaussian, names = self._gaussian(), getattr(self, "feature_names_in_", None)
+        columns = check_columns(columns, gaussian.n_features, names)
         if len(columns) == gaussian.n_features:
             raise ValueError(
                 f"columns names all {gaussian.n_features} features; expected at least one to be left free. For the "
@@ -142,7 +148,9 @@ class InferenceMethods:
                 f"values has shape {values.shape}; expected (n_rows, {len(columns)}), a value for each of columns"
             )
         values = check_array(values, input_name="values", order="C")
-        return Conditioner(gaussian, columns).at(values)
+        found = Conditioner(gaussian, columns).at(values)
+        free = None if names is None else np.delete(names, columns)
+        return ConditionalMixtures(found.weights, found.means, found.covariances, free, self.random_state)
 
     def mahalanobis(self, X: Any) -> Any:
         """Return the Mahalanobis distance of each row from each component.

@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task, Watch, unchanged_on_failure
+from fastgmm.conditional_mixtures import ConditionalMixtures
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.inference.conditioning import ConditionalMixtures, Conditioner
+from fastgmm.inference.conditioning import Conditioner
 from fastgmm.inner_mixture import INNER_CONSTRAINTS, inner_mixture, lowest_bic, too_many_parameters, unconverged_too
 from fastgmm.input_validation import check_sample_weight
 from fastgmm.model import get_structure
@@ -234,7 +235,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         Returns
         -------
         ConditionalMixtures
-            Of ``n_samples`` mixtures in ``n_targets`` features.
+            Of ``n_samples`` mixtures in ``n_targets`` features; an item is the `GaussianMixture` of one row.
         """
         X = self._check_rows(X)
         d = X.shape[1]
@@ -244,6 +245,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             mixtures.weights,
             mixtures.means * scale + self.centre_[d:],
             mixtures.covariances * scale[:, None] * scale,
+            random_state=self.random_state,
         )
 
     def log_density(self, X: Any, y: Any) -> np.ndarray:

@@ -65,7 +65,44 @@ def test_moments_of_the_conditional_are_those_of_its_draws():
     assert_allclose(many.mean(axis=0), conditional.mean()[0], atol=(5 * sd / 316).max())
     assert_allclose(np.cov(many.T), conditional.covariance()[0], atol=5 * 3 * (sd**2).max() / 316)
     one = conditional[0]
-    assert_allclose(one.weights @ one.means, conditional.mean()[0], rtol=1e-12)
+    assert_allclose(one.weights_ @ one.means_, conditional.mean()[0], rtol=1e-12)
+
+
+def test_an_item_of_the_conditional_is_a_mixture_with_the_density_of_its_row(structure):
+    model = model_of(structure, 3, 4)
+    X = model.sample(5, random_state=0)[0]
+    conditional = model.condition([2, 0], X[:, [2, 0]])
+    free = X[:, [1, 3]]
+    assert_allclose(
+        [m.score_samples(row[None])[0] for m, row in zip(conditional, free, strict=True)],
+        conditional.log_density(free),
+        rtol=1e-9,
+    )
+    assert_allclose(conditional[-1].score_samples(free[-1:]), conditional.log_density(free.tolist())[-1:], rtol=1e-9)
+    with pytest.raises(IndexError):
+        conditional[5]
+    with pytest.raises(ValueError, match=r"values has shape \(2, 2\); expected \(n_rows, n_free\) = \(5, 2\)"):
+        conditional.log_density(free[:2])
+
+
+def test_draws_of_the_conditional_follow_the_seed():
+    model = model_of("full", 3, 3)
+    conditional = model.condition(0, [[0.5], [1.0]])
+    assert_array_equal(conditional.sample(3), conditional.sample(np.random.RandomState(3)))
+    seeded = model.set_params(random_state=3).condition(0, [[0.5], [1.0]])
+    assert_array_equal(seeded.sample(), conditional.sample(3))
+    assert_array_equal(seeded[0].sample(4)[0], seeded[0].sample(4)[0])
+
+
+def test_parts_keep_the_names_of_their_columns():
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(np.random.default_rng(2).normal(size=(50, 3)), columns=["a", "b", "c"])
+    model = GaussianMixture().fit(X)
+    # scikit-learn warns of names where a model has none, and refuses others.
+    part = model.marginal(["c", "a"])
+    assert part.score_samples(X[["c", "a"]]).shape == (50,)
+    assert part.marginal("a").means_[0] == model.means_[0, 0]
+    assert model.condition("b", [1.0])[0].score_samples(X[["a", "c"]]).shape == (50,)
 
 
 def test_conditioning_stays_definite_on_nearly_collinear_features():

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 
-from fastgmm import GaussianMixture, GaussianMixtureSearch
+from fastgmm import GaussianMixtureSearch
 from fastgmm.datasets import load_faithful
 from fastgmm.plotting import plot_density
 
@@ -61,12 +61,11 @@ print(
 grid = np.linspace(40, 100, 400)
 fig, ax = plt.subplots(figsize=(7, 3.8))
 for minutes, colour in zip((2.0, 3.0, 4.5), ("#0072b2", "#009e73", "#d55e00"), strict=True):
-    given = model.condition(0, [[minutes]])[0]
-    waiting = GaussianMixture.from_parameters(given.weights, given.means, given.covariances)
+    waiting = model.condition(0, [[minutes]])[0]
     intervals = waiting.highest_density_intervals(0.9)
     text = " and ".join(f"{low:.0f} to {high:.0f}" for low, high in intervals)
     print(
-        f"after {minutes} minutes: {float(given.weights @ given.means[:, 0]):.0f} on average, 90% within {text}"
+        f"after {minutes} minutes: {float(waiting.weights_ @ waiting.means_[:, 0]):.0f} on average, 90% within {text}"
     )
     ax.plot(
         grid,

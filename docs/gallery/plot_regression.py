@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 from statsmodels.datasets import engel
 
-from fastgmm import GaussianMixture, GaussianMixtureRegressor
+from fastgmm import GaussianMixtureRegressor
 
 data = engel.load_pandas().data
 income, food = data[["income"]].to_numpy(), data["foodexp"].to_numpy()
@@ -47,14 +47,8 @@ expected = model.predict(grid)
 conditional = model.condition(grid)
 
 
-def interval(given):
-    """Return the ends of the shortest set that a mixture of one feature is in with 90% probability."""
-    mixture = GaussianMixture.from_parameters(given.weights, given.means, given.covariances)
-    intervals = mixture.highest_density_intervals(0.9)
-    return intervals[0, 0], intervals[-1, 1]
-
-
-low, high = np.array([interval(conditional[i]) for i in range(len(grid))]).T
+intervals = [given.highest_density_intervals(0.9) for given in conditional]
+low, high = np.array([(each[0, 0], each[-1, 1]) for each in intervals]).T
 line = regressor(1).fit(income, food)
 spread = 1.645 * np.sqrt(line.predict_covariance(grid))
 fig, ax = plt.subplots(figsize=(8, 4.8))

@@ -17,7 +17,7 @@ from fastgmm.inference.density import responsibilities
 from fastgmm.model import MixtureParameters
 from fastgmm.model.covariance import factorise
 
-__all__ = ["ConditionalMixtures", "Conditioner", "full_covariances", "marginal"]
+__all__ = ["Conditioner", "MixturePerRow", "full_covariances", "marginal"]
 
 # Values of a block's largest array.
 BLOCK_VALUES = 1 << 18
@@ -55,7 +55,7 @@ def marginal(parameters: MixtureParameters, columns: np.ndarray) -> MixtureParam
 
 
 @dataclass(frozen=True)
-class ConditionalMixtures:
+class MixturePerRow:
     """The distribution of the other features given values of some: one Gaussian mixture per row.
 
     Attributes
@@ -73,11 +73,6 @@ class ConditionalMixtures:
 
     def __len__(self) -> int:
         return len(self.weights)
-
-    def __getitem__(self, row: int) -> MixtureParameters:
-        """Return the mixture of one row."""
-        factor = factorise(self.covariances, "full")
-        return MixtureParameters("full", self.weights[row], self.means[row], self.covariances, factor)
 
     def mean(self) -> np.ndarray:
         """Return the expectation for each row, shape (n_rows, n_free)."""
@@ -140,14 +135,14 @@ class Conditioner:
         self.covariances = corner @ corner.transpose(0, 2, 1)
         self.means_free = parameters.means[:, free]
 
-    def at(self, values: np.ndarray) -> ConditionalMixtures:
+    def at(self, values: np.ndarray) -> MixturePerRow:
         """Return the mixtures for rows of `values` (n_rows, n_given)."""
         weights = responsibilities(values, self.marginal, np.dtype(np.float64))
         centred = values[:, None, :] - self.marginal.means
         means = self.means_free + np.einsum("nkg,kgf->nkf", centred, self.coefficients)
-        return ConditionalMixtures(weights, means, self.covariances)
+        return MixturePerRow(weights, means, self.covariances)
 
-    def blocks(self, values: np.ndarray) -> Iterator[tuple[slice, ConditionalMixtures]]:
+    def blocks(self, values: np.ndarray) -> Iterator[tuple[slice, MixturePerRow]]:
         """Yield the mixtures a few thousand rows at a time, with the slice of rows they belong to."""
         k, n_given, n_free = self.coefficients.shape
         n_rows = max(1, BLOCK_VALUES // (k * max(n_given, n_free)))

@@ -243,10 +243,10 @@ class BayesianGaussianMixture(BaseMixture):
         return n_features if given is None else given
 
     def _first_state(
-        self, source: Any, checked: _Checked, count_floor: float, random_state: Any
+        self, source: Any, checked: _Checked, count_floor: float, random_state: Any, listener: Any
     ) -> VariationalPosterior:
         statistics = initial_statistics(
-            source, self.n_components, self._structure.statistics, checked.start, random_state
+            source, self.n_components, self._structure.statistics, checked.start, random_state, listener
         )
         return update_posterior(statistics, checked.priors, self.reg_covar, count_floor)
 

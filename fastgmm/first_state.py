@@ -10,6 +10,7 @@ import numpy as np
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import Start, initial_parameters
+from fastgmm.em.multistart import TrialListener
 from fastgmm.em.seeding import MAX_ITER, seeded_memberships
 from fastgmm.model import CovarianceStructure, MixtureParameters
 from fastgmm.model.noise import MixtureWithNoise
@@ -38,6 +39,7 @@ def first_state(
     reg_covar: float,
     count_floor: float,
     random_state: np.random.RandomState,
+    listener: TrialListener | None = None,
 ) -> State:
     """Return the parameters of a first guess at memberships, with its background if there is to be one.
 
@@ -54,6 +56,8 @@ def first_state(
     count_floor : float
         Added to every count.
     random_state : RandomState
+    listener : TrialListener, optional
+        Of the search that 'multistart' is.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def first_state(
         if not isinstance(start.init_params, str):
             start = replace(start, init_params=start.init_params[~noise.mask])
     gaussian = initial_parameters(
-        rows, n_components, structure, start, reg_covar, count_floor, random_state, checked.prior
+        rows, n_components, structure, start, reg_covar, count_floor, random_state, checked.prior, listener
     )
     return gaussian if noise is None else noise.beside(gaussian)
 

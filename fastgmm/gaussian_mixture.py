@@ -251,9 +251,11 @@ default='kmeans'
             self._fit(X, sample_weight, labels, y)
         return self
 
-    def _first_state(self, source: Any, checked: Checked, count_floor: float, random_state: Any) -> State:
+    def _first_state(
+        self, source: Any, checked: Checked, count_floor: float, random_state: Any, listener: Any
+    ) -> State:
         return first_state(
-            source, checked, self.n_components, self._structure, self.reg_covar, count_floor, random_state
+            source, checked, self.n_components, self._structure, self.reg_covar, count_floor, random_state, listener
         )
 
     def _next_state(

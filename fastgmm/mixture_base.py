@@ -77,8 +77,12 @@ class BaseMixture(
         checked: Any,
         count_floor: float,
         random_state: np.random.RandomState,
+        listener: Any,
     ) -> Any:
-        """Return the state a run starts from; `count_floor` is added to every count, as in every M-step."""
+        """Return the state a run starts from; `count_floor` is added to every count, as in every M-step.
+
+        `listener` may follow and end a search for it; None where nobody listens.
+        """
 
     @abstractmethod
     def _next_state(self, checked: Any, count_floor: float, statistics: Any, state: Any) -> Any:
@@ -219,10 +223,13 @@ class BaseMixture(
         watch = self._watch(n_runs, reporter=reporter, X=data, y=y, sample_weight=sample_weight)
         describe = partial(type(self)._set_fitted, checked=checked, dtype=self._fitted_dtype(X), counted=counted)
 
+        def beginning() -> Any:
+            return self._first_state(source, checked, count_floor, random_state, watch)
+
         def one_run() -> Run:
             return run_em(
                 counted,
-                self._fitted_state() if continued else self._first_state(source, checked, count_floor, random_state),
+                self._fitted_state() if continued else beginning(),
                 partial(self._next_state, checked, count_floor),
                 tol=self.tol,
                 max_iter=self.max_iter,

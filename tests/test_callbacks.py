@@ -286,6 +286,36 @@ def test_a_time_limit_keeps_the_best_so_far(X, kind, monkeypatch):
         TimeLimit(-1)
 
 
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_the_search_for_a_start_is_told_of_and_changes_nothing_by_it(cls, X, kind):
+    options = {"n_components": 4, "init_params": "multistart", "max_iter": 1000, "random_state": 0}
+    diary = Diary()
+    plain, watched = cls(**options).fit(X), cls(**options).set_callbacks(diary).fit(X)
+    assert_array_equal(plain.means_, watched.means_)
+    trials = diary.ended("trial")
+    assert len(trials) > 6
+    assert all(trial.parent.task_name == "run" for trial in trials)
+    names = [entry[-2] for entry in diary.entries if entry[0] == "end"]
+    assert names.index("iteration") > max(i for i, name in enumerate(names) if name == "trial")
+    assert max(trial.lower_bound for trial in trials) > trials[0].lower_bound
+
+
+def test_true_after_a_trial_ends_the_search_for_a_start_only(X, kind):
+    diary = Diary([("fit", 0, "run", 0, "trial", 1)])
+    model = GaussianMixture(4, init_params="multistart", random_state=0).set_callbacks(diary).fit(X)
+    assert len(diary.ended("trial")) == 2
+    assert model.converged_
+    assert not model.stopped_
+
+
+def test_a_time_limit_ends_a_search_for_a_start(X, kind):
+    diary = Diary()
+    model = GaussianMixture(6, init_params="multistart", n_init=3, random_state=0)
+    model.set_callbacks(TimeLimit(0), diary).fit(X)
+    assert [len(diary.ended(name)) for name in ("trial", "iteration", "run")] == [1, 1, 1]
+    assert model.stopped_
+
+
 def test_sources_are_followed_pass_by_pass(X, kind):
     diary = Diary()
     source = fastgmm.data.batches(lambda: (X[start : start + 50] for start in range(0, len(X), 50)))

@@ -71,6 +71,7 @@ class Watch:
         self.stopped = self.over = False
         self.attributes_of: Callable[[Run], dict[str, Any]] | None = None
         self._run: Any = None
+        self._trial: Any = None
         self._iteration: Any = None
         self.n_left = 0
         if root is not None:
@@ -84,7 +85,7 @@ class Watch:
         attributes = None if run is None or made is None else lambda: made(run)
         return context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes=attributes)
 
-    # Of a run; the next three are what `fastgmm.em.run_em` calls.
+    # Of a run; `multistart` calls those of a trial, and `run_em` those of an iteration and `end`.
 
     def runs(self, one_run: Callable[[], Run], n_runs: int, max_iter: int) -> Iterator[Callable[[], Run]]:
         """Return runs to be made, as many as `n_runs` unless a callback ends the fit."""
@@ -108,6 +109,18 @@ class Watch:
             self.reporter.start(number, max_iter)
         if self.root is not None:
             self._run = self._begin(self.root.subcontext("run", max_subtasks=max_iter))
+
+    def begin_trial(self) -> None:
+        """Say that the search for a start tries something."""
+        if self._run is not None:
+            self._trial = self._begin(self._run.subcontext("trial"))
+
+    def trial(self, bound: float) -> bool:
+        """Say what it came to; return whether to end the search."""
+        if self._run is None:
+            return False
+        self._trial.lower_bound = float(bound)
+        return self._end(self._trial)
 
     def begin_iteration(self) -> None:
         """Say that a pass begins."""

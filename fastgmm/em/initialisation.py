@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.data import ArrayRows
 from fastgmm.em.hierarchical import cluster_hierarchically
 from fastgmm.em.kmeans import kmeans, kmeans_plusplus
-from fastgmm.em.multistart import multistart
+from fastgmm.em.multistart import TrialListener, multistart
 from fastgmm.model import CovarianceStructure, MixtureParameters, SufficientStatistics, get_structure
 from fastgmm.model.covariance import maximise
 from fastgmm.model.precisions import covariances_and_factors
@@ -77,12 +77,13 @@ def _by_hierarchy(rows: ArrayRows, n_components: int, structure: str, random_sta
     return _given(rows, n_components, structure, tree.labels(n_components))
 
 
-def _by_multistart(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
+def _by_multistart(
+    rows: ArrayRows, n_components: int, structure: str, random_state, listener: TrialListener | None = None
+) -> SufficientStatistics:
     # Where only statistics are asked for: the memberships under scikit-learn's type of this kernel.
     count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
-    return rows.accumulate(
-        multistart(rows, n_components, get_structure(structure), MULTISTART_REG_COVAR, count_floor, random_state)
-    )
+    options = (get_structure(structure), MULTISTART_REG_COVAR, count_floor, random_state)
+    return rows.accumulate(multistart(rows, n_components, *options, listener=listener))
 
 
 #: Ways to start, by the value of ``init_params``: ``(rows, n_components, structure, random_state) -> statistics``.
@@ -114,6 +115,7 @@ def initial_statistics(
     structure: str,
     init_params: str | np.ndarray,
     random_state: np.random.RandomState,
+    listener: TrialListener | None = None,
 ) -> SufficientStatistics:
     """Return the statistics of the first memberships: what any first M-step is made of.
 
@@ -126,7 +128,11 @@ def initial_statistics(
     init_params : str or ndarray
         As in `Start`.
     random_state : RandomState
+    listener : TrialListener, optional
+        Of 'multistart'.
     """
+    if isinstance(init_params, str) and init_params == "multistart":
+        return _by_multistart(rows, n_components, structure, random_state, listener)
     if isinstance(init_params, str):
         return INIT_PARAMS[init_params](rows, n_components, structure, random_state)
     return _given(rows, n_components, structure, init_params)
@@ -141,6 +147,7 @@ def initial_parameters(
     count_floor: float,
     random_state: np.random.RandomState,
     prior: ConjugatePrior | None = None,
+    listener: TrialListener | None = None,
 ) -> MixtureParameters:
     """Return the parameters a run starts from.
 
@@ -155,6 +162,8 @@ def initial_parameters(
     random_state : RandomState
     prior : ConjugatePrior, optional
         As in `fastgmm.model.covariance.maximise`.
+    listener : TrialListener, optional
+        Of 'multistart'.
 
     Raises
     ------
@@ -167,11 +176,11 @@ def initial_parameters(
     if start.weights is not None and start.means is not None and precision_parts is not None:
         return MixtureParameters(structure.kernel, start.weights, start.means, *precision_parts)
     if isinstance(start.init_params, str) and start.init_params == "multistart" and precision_parts is None:
-        found = multistart(rows, n_components, structure, reg_covar, count_floor, random_state, prior)
+        found = multistart(rows, n_components, structure, reg_covar, count_floor, random_state, prior, listener)
         weights = found.weights if start.weights is None else start.weights
         means = found.means if start.means is None else start.means
         return replace(found, weights=weights, means=means)
-    statistics = initial_statistics(rows, n_components, structure.statistics, start.init_params, random_state)
+    statistics = initial_statistics(rows, n_components, structure.statistics, start.init_params, random_state, listener)
     if precision_parts is not None:
         # The covariances of the statistics are not needed, and may be singular.
         counts = statistics.counts + count_floor

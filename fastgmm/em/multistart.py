@@ -13,7 +13,9 @@ Biernacki, Celeux and Govaert (2003), Choosing starting values for the EM algori
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from fastgmm.model import CovarianceStructure, MixtureParameters
 from fastgmm.model.covariance import maximise
 from fastgmm.model.priors import ConjugatePrior
 
-__all__ = ["multistart"]
+__all__ = ["TrialListener", "multistart"]
 
 #: Small clusters: this many and four per component, if they have this many rows on average.
 N_SMALL, ROWS_OF_SMALL = 100, 6
@@ -60,6 +62,16 @@ def rows_enough(n_components: int, n_features: int) -> int:
     return max(4000, 50 * n_components * (n_features + 2))
 
 
+class TrialListener(Protocol):
+    """Whoever wants to know how the search for a start goes."""
+
+    def begin_trial(self) -> None:
+        """Hear that a start, or a move from the best solution so far, is to be tried."""
+
+    def trial(self, bound: float) -> bool:
+        """Hear what bound it came to, in nats per sample; return whether to be content with the best so far."""
+
+
 class _Candidate:
     """A run in progress: its state, and the bound of the state before."""
 
@@ -73,9 +85,29 @@ class _Candidate:
 
 
 class _Search:
-    def __init__(self, rows, structure, reg_covar, count_floor, prior):
+    def __init__(self, rows, structure, reg_covar, count_floor, prior, listener):
         self.rows, self.structure = rows, structure
         self.reg_covar, self.count_floor, self.prior = reg_covar, count_floor, prior
+        self.listener, self.over = listener, False
+
+    def follow(self, trial: Callable[[], Any], bound: Callable[[Any], float]) -> Any:
+        """Make a trial and tell the listener, who may end the search."""
+        if self.listener is None:
+            return trial()
+        self.listener.begin_trial()
+        outcome = trial()
+        self.over = self.listener.trial(bound(outcome))
+        return outcome
+
+    def continued(
+        self, candidates: list[_Candidate], n_kept: int, work: Callable[[_Candidate], bool]
+    ) -> list[_Candidate]:
+        """Return the best candidates after some work on each, as they are once the search is over."""
+        kept = []
+        for candidate in self.best(candidates, n_kept):
+            if self.over or self.follow(partial(work, candidate), lambda _, candidate=candidate: candidate.bound):
+                kept.append(candidate)
+        return kept
 
     def maximise(self, statistics, previous):
         return maximise(statistics, self.structure, self.reg_covar, self.count_floor, previous, self.prior)
@@ -143,8 +175,9 @@ def multistart(
     count_floor: float,
     random_state: np.random.RandomState,
     prior: ConjugatePrior | None = None,
+    listener: TrialListener | None = None,
 ) -> MixtureParameters:
-    """Return the parameters of the best solution found, nearly converged.
+    """Return the parameters of the best solution found, nearly converged unless a listener ends the search.
 
     Parameters
     ----------
@@ -156,6 +189,7 @@ def multistart(
     random_state : RandomState
     prior : ConjugatePrior, optional
         As in `fastgmm.model.covariance.maximise`.
+    listener : TrialListener, optional
 
     Raises
     ------
@@ -163,18 +197,21 @@ def multistart(
         If a component collapses from every start.
     """
     sample = rows.sample(rows_enough(n_components, rows.n_features), random_state, by_weight=True)
-    search = _Search(sample, structure, reg_covar, count_floor, prior)
+    search = _Search(sample, structure, reg_covar, count_floor, prior, listener)
     candidates, failure = _starts(search, n_components, random_state)
     n_moves = N_FAILURES
     for n_kept, n_passes in STAGES:
-        candidates = [c for c in search.best(candidates, n_kept) if search.advance(c, n_passes)]
+        candidates = search.continued(candidates, n_kept, partial(search.advance, n_passes=n_passes))
         if n_kept > 1 and len(search.best(candidates, n_kept)) == 1:
             n_moves = 1
-    candidates = [c for c in search.best(candidates, N_FINALISTS) if search.converge(c, FINAL_PASSES, FINAL_TOL)]
+    to_the_end = partial(search.converge, max_passes=FINAL_PASSES, tol=FINAL_TOL)
+    candidates = search.continued(candidates, N_FINALISTS, to_the_end)
     if not candidates:
         raise failure or ComponentCollapseError("every start collapsed", 0, "every start collapsed")
     found = search.best(candidates, 1)[0]
     found = _improve(search, found, n_components, n_moves, random_state)
+    if search.over:
+        return found.parameters
     polished = _Candidate(found.parameters)
     return (polished if search.converge(polished, FINAL_PASSES, POLISH_TOL) else found).parameters
 
@@ -209,8 +246,9 @@ def _starts(search, n_components, random_state):
 
 def _improve(search, found, n_components, n_moves, random_state):
     n_failures = 0
-    while n_failures < n_moves:
-        moved = _move(search, found, n_components, n_failures, random_state)
+    while n_failures < n_moves and not search.over:
+        move = partial(_move, search, found, n_components, n_failures, random_state)
+        moved = search.follow(move, lambda moved, found=found: (found if moved is None else moved).bound)
         n_failures += 1
         if moved is not None and search.rank(moved) > search.rank(found):
             if (moved.bound - found.bound) * search.rows.total_weight > LEAST_GAIN:

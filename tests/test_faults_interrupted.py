@@ -8,9 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import fastgmm
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch
+from fastgmm import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureClassifier,
+    GaussianMixtureOutlierDetector,
+    GaussianMixtureRegressor,
+    GaussianMixtureSearch,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -89,18 +97,28 @@ def test_an_exception_at_any_call_leaves_the_model_as_it_was(kind, action):
         model.predict(X)
 
 
-def test_an_exception_at_any_call_leaves_a_search_as_it_was():
-    X = rows()
-    search = GaussianMixtureSearch([1, 2], ["EII", "VVV"], random_state=0).fit(X)
-    expected = search.predict(X)
+OTHER_ESTIMATORS = {
+    "search": (GaussianMixtureSearch([1, 2], ["EII", "VVV"], random_state=0), ()),
+    "classifier": (GaussianMixtureClassifier(n_components=2, random_state=0), (np.arange(160) // 80,)),
+    "outlier detector": (GaussianMixtureOutlierDetector(n_components=2, random_state=0), ()),
+    "regressor": (GaussianMixtureRegressor(n_components=2, random_state=0), (rows()[:, 0] ** 2,)),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_ESTIMATORS)
+def test_an_exception_at_any_call_leaves_any_estimator_as_it_was(kind):
+    X, (estimator, targets) = rows(), OTHER_ESTIMATORS[kind]
+    estimator = clone(estimator).fit(X, *targets)
+    expected = estimator.predict(X)
     with interrupted_at(-1) as calls:
-        search.fit(X)
+        estimator.fit(X, *targets)
+    assert calls[0] > 20
     for place in np.unique(np.linspace(1, calls[0], 25).astype(int)):
-        before = snapshot(search)
+        before = snapshot(estimator)
         with pytest.raises(Interruption), interrupted_at(place):
-            search.fit(X)
-        assert_unchanged(search, before)
-    assert np.array_equal(search.predict(X), expected)
+            estimator.fit(X, *targets)
+        assert_unchanged(estimator, before)
+    assert np.array_equal(estimator.predict(X), expected)
 
 
 def test_an_exception_at_any_call_of_save_leaves_the_old_file(tmp_path):

@@ -17,9 +17,9 @@ reached is kept: the estimator is fitted, ``stopped_`` is True if a run or the f
 unless the best run had converged. A callback that raises leaves the estimator as it was.
 
 A task is described by a context: ``task_name``, ``task_id``, ``max_subtasks`` and ``parent``, which are scikit-learn's,
-and, at its end, ``lower_bound`` (of a trial, in nats per row of the sample that starts are compared on), ``lower_bound``
-and ``change`` (of an iteration, in nats per sample), ``lower_bound``, ``n_iter`` and ``converged`` (of a run), or
-``candidate`` (of a candidate; see `fastgmm.selection.candidates`).
+and, at its end, ``lower_bound`` (of a trial, in nats per row of the sample that starts are compared on),
+``lower_bound`` and ``change`` (of an iteration, in nats per sample), ``lower_bound``, ``n_iter`` and ``converged`` (of
+a run), or ``candidate`` (of a candidate; see `fastgmm.selection.candidates`).
 
 A search tells a callback of its candidates' own runs if the callback has the attribute ``max_propagation_depth``, None
 or a positive number, as scikit-learn's do.

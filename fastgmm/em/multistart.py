@@ -90,14 +90,15 @@ class _Search:
         self.reg_covar, self.count_floor, self.prior = reg_covar, count_floor, prior
         self.listener, self.over = listener, False
 
-    def follow(self, trial: Callable[[], Any], bound: Callable[[Any], float]) -> Any:
-        """Make a trial and tell the listener, who may end the search."""
-        if self.listener is None:
-            return trial()
-        self.listener.begin_trial()
-        outcome = trial()
-        self.over = self.listener.trial(bound(outcome))
-        return outcome
+    def begin_trial(self) -> None:
+        """Tell the listener that something is tried."""
+        if self.listener is not None:
+            self.listener.begin_trial()
+
+    def end_trial(self, bound: float) -> None:
+        """Tell the listener what it came to, who may end the search."""
+        if self.listener is not None:
+            self.over = self.listener.trial(bound)
 
     def continued(
         self, candidates: list[_Candidate], n_kept: int, work: Callable[[_Candidate], bool]
@@ -105,8 +106,13 @@ class _Search:
         """Return the best candidates after some work on each, as they are once the search is over."""
         kept = []
         for candidate in self.best(candidates, n_kept):
-            if self.over or self.follow(partial(work, candidate), lambda _, candidate=candidate: candidate.bound):
+            if self.over:
                 kept.append(candidate)
+                continue
+            self.begin_trial()
+            if work(candidate):
+                kept.append(candidate)
+            self.end_trial(candidate.bound)
         return kept
 
     def maximise(self, statistics, previous):
@@ -247,13 +253,14 @@ def _starts(search, n_components, random_state):
 def _improve(search, found, n_components, n_moves, random_state):
     n_failures = 0
     while n_failures < n_moves and not search.over:
-        move = partial(_move, search, found, n_components, n_failures, random_state)
-        moved = search.follow(move, lambda moved, found=found: (found if moved is None else moved).bound)
+        search.begin_trial()
+        moved = _move(search, found, n_components, n_failures, random_state)
         n_failures += 1
         if moved is not None and search.rank(moved) > search.rank(found):
             if (moved.bound - found.bound) * search.rows.total_weight > LEAST_GAIN:
                 n_failures = 0
             found = moved
+        search.end_trial(found.bound)
     return found
 
 

@@ -113,6 +113,20 @@ def test_noise_needs_rows_with_volume():
         GaussianMixture(2, noise=0.1).fit(np.column_stack([X, X[:, 0] - X[:, 1]]))
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_noise_is_the_same_in_units_that_differ_by_more_digits_than_there_are(covariance_type):
+    X = background_rows()
+    options = {"covariance_type": covariance_type, "noise": 0.1, "reg_covar": 0.0, "random_state": 0}
+    labels = GaussianMixture(2, **options).fit(X).predict(X)
+    options["init_params"] = np.maximum(labels, 0)
+    plain = GaussianMixture(2, **options).fit(X)
+    scaled = GaussianMixture(2, **options).fit(X * [1e-9, 1e9])
+    # Powers of ten are not exact in binary; EM carries the roundings on. The enclosing boxes may differ.
+    volumes = [m.noise_box_.log_volume for m in (plain, scaled)]
+    assert abs(volumes[0] - volumes[1]) < 0.1
+    assert_allclose(scaled.means_, plain.means_ * [1e-9, 1e9], rtol=0.02)
+
+
 # mclust with prior=priorControl(): EEE,3 -2314.549 and VVV,2 -2322.686 at its tolerance; tighter ones end higher.
 @pytest.mark.parametrize(("covariance_type", "n_components", "bic"), [("EEE", 3, 2314.5492), ("VVV", 2, 2322.6861)])
 def test_mclusts_posterior_modes_are_reached(covariance_type, n_components, bic):

@@ -59,18 +59,32 @@ def enclosing_box(X: np.ndarray) -> Box:
     """
     X = np.asarray(X, dtype=np.float64)
     centred = X - X.mean(axis=0)
-    boxes = []
-    for axes in (np.eye(X.shape[1]), np.linalg.eigh(centred.T @ centred)[1]):
-        along = X @ axes
-        boxes.append(Box(axes, along.min(axis=0), along.max(axis=0)))
-    # A constant feature shows along the features; a collinear one as rounding errors along the principal axes.
-    spans = [box.high - box.low for box in boxes]
-    if spans[0].min() <= 0 or spans[1].min() <= 1e-13 * spans[1].max():
+    features, principal = (_box_along(X, axes) for axes in (np.eye(X.shape[1]), _principal_axes(centred)))
+    spans = features.high - features.low
+    # A collinear feature shows as rounding errors along the principal axes, once all features have one unit.
+    scaled = centred / spans if spans.min() > 0 else centred
+    if spans.min() <= 0 or _is_flat(_box_along(scaled, _principal_axes(scaled))):
         raise ValueError(
             "noise is spread over the volume of X, and X has none: a feature is constant or a combination of others; "
             "remove it, or use noise=None"
         )
+    # In units that differ by as many digits as there are, the spans along the principal axes are rounding errors too.
+    boxes = [features] if _is_flat(principal) else [features, principal]
     return min(boxes, key=lambda box: box.log_volume)
+
+
+def _principal_axes(centred: np.ndarray) -> np.ndarray:
+    return np.linalg.eigh(centred.T @ centred)[1]
+
+
+def _box_along(X: np.ndarray, axes: np.ndarray) -> Box:
+    along = X @ axes
+    return Box(axes, along.min(axis=0), along.max(axis=0))
+
+
+def _is_flat(box: Box) -> bool:
+    spans = box.high - box.low
+    return bool(spans.min() <= 1e-13 * spans.max())
 
 
 @dataclass(frozen=True)

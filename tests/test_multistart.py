@@ -96,6 +96,15 @@ def test_few_rows(shape):
     assert np.isfinite(model.lower_bound_)
 
 
+@pytest.mark.parametrize("name", ["full", "diag", "VEV"])
+def test_rows_without_any_spread_have_a_start(name):
+    options = {"covariance_type": name, "init_params": "multistart", "random_state": 0}
+    assert_allclose(GaussianMixture(1, **options).fit(np.ones((20, 2))).means_, [[1.0, 1.0]])
+    two = GaussianMixture(2, **options).fit(np.repeat([[0.0, 0.0], [5.0, 5.0]], 20, axis=0))
+    assert_allclose(np.sort(two.means_, axis=0), [[0.0, 0.0], [5.0, 5.0]], atol=1e-12)
+    assert_allclose(two.weights_, 0.5)
+
+
 def test_one_component_is_the_moments():
     X = sticks()
     model = GaussianMixture(1, init_params="multistart", random_state=0).fit(X)

@@ -74,5 +74,8 @@ def _smallest_shares(parameters, reg_covar):
     unit = np.sqrt(np.maximum(np.diagonal(pooled), np.finfo(np.float64).tiny))
     values, axes = np.linalg.eigh(pooled / unit / unit[:, None])
     kept = values > values[-1] * parameters.n_features * np.finfo(np.float64).eps
+    if not kept.any():
+        # No component has any spread: none has less than the others.
+        return np.ones(len(weights))
     whitening = axes[:, kept] / np.sqrt(values[kept]) / unit[:, None]
     return np.linalg.eigvalsh(whitening.T @ unregularised @ whitening)[:, 0]

@@ -228,6 +228,16 @@ def test_a_proposal_without_an_m_step_is_refused():
     assert_allclose(run.lower_bounds[::2], plain.lower_bounds[:4], rtol=0)
 
 
+def test_a_proposal_whose_weights_vanish_is_refused():
+    # Integers: a component of VEE shrinks onto a plane, and the proposals on the way leave no weight to the others.
+    rng = np.random.default_rng(0)
+    rng.normal(size=280)
+    X = rng.integers(0, 3, size=(60, 3)).astype(float)
+    options = {"covariance_type": "VEE", "reg_covar": 0.0, "max_iter": 200, "tol": 1e-6, "random_state": 0}
+    with pytest.raises(ComponentCollapseError):
+        GaussianMixture(3, **options).fit(X)
+
+
 def test_quick_fits_are_plain_em_to_the_last_bit():
     X = load_iris().data
     for covariance_type in ("full", "tied", "diag", "spherical"):

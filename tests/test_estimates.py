@@ -77,3 +77,8 @@ def test_estimates_do_not_depend_on_threads(engine):
     for outcome in outcomes[1:]:
         for one, other in zip(outcomes[0], outcome, strict=True):
             assert_array_equal(one, other)
+
+
+def test_a_variance_near_the_smallest_number_has_a_factor():
+    covariances = np.array([[[4e-309, 0.0], [0.0, 0.5]]])
+    assert_allclose(factorise(covariances, "full")[0].diagonal(), [4e-309**-0.5, 0.5**-0.5], rtol=1e-12)

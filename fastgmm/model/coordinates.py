@@ -26,7 +26,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastgmm.model.covariance import CovarianceStructure
-from fastgmm.model.factors import factorise
+from fastgmm.model.factors import collapse_error, factorise
 from fastgmm.model.parameters import MixtureParameters
 
 __all__ = ["UNCONSTRAINED", "Coordinates", "Information"]
@@ -100,6 +100,8 @@ class Coordinates:
         log_weights, shift, upper = self._split(values)
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()
+        if not weights.min() > 0:
+            raise collapse_error(int(weights.argmin()), None, None, "its weight vanishes")
         shape = self.reference.precisions_cholesky.shape
         if self.kernel in ("full", "tied"):
             ratio = self._triangle(upper, np.exp(np.clip(upper[:, : self.n_features], -FARTHEST, FARTHEST)))

@@ -55,7 +55,7 @@ def _first_without_rank(covariances, factor):
     # A singular matrix often passes Cholesky on rounding errors alone: its last pivot (the variance of a feature
     # given those before it) is then within n_features roundings of that feature's variance.
     variances = np.einsum("kdd->kd", covariances)
-    ratio = variances * np.einsum("kdd->kd", factor) ** 2
+    ratio = (np.sqrt(variances) * np.einsum("kdd->kd", factor)) ** 2
     limit = 1.0 / (covariances.shape[-1] * EPS)
     if ratio.max() <= limit:
         return -1

@@ -215,6 +215,22 @@ def test_scale_of_the_data(engine, structure, n_features, scale):
     assert_allclose(s.log_likelihood, float(log_likelihood), rtol=1e-12)
 
 
+@pytest.mark.parametrize("power", [-0.96, -0.7, 0.7, 0.96])
+@pytest.mark.parametrize("n_features", [2, 13])
+def test_densities_at_the_ends_of_the_range(engine, structure, dtype, n_features, power):
+    """The rows are of the type's range, and their squares are not."""
+    rng = np.random.default_rng(6)
+    p = random_parameters(structure, 3, n_features, rng)
+    X = random_rows(p, 200, rng, dtype)
+    expected = evaluate("log_density", X, p, np.empty(200, dtype))
+    scale = 2.0 ** int(power * np.log2(float(np.finfo(dtype).max)))
+    q = MixtureParameters.with_log_offset(
+        structure, p.weights, p.means * scale, p.covariances, p.precisions_cholesky / scale, p.log_offset
+    )
+    scaled = evaluate("log_density", X * dtype.type(scale), q, np.empty(200, dtype))
+    assert_allclose(scaled, expected, rtol=RTOL[dtype.name])
+
+
 @pytest.mark.parametrize("n_features", [1, 2, 7, 16, 40])
 def test_threads_give_the_same_bits(engine, structure, dtype, n_features):
     rng = np.random.default_rng(9)

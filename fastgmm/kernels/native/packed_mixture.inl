@@ -48,6 +48,10 @@ constexpr double SPREAD_LIMIT = sizeof(Real) == 8 ? 65536.0 : 256.0;
 template <typename Real>
 constexpr double PRODUCT_LIMIT = sizeof(Real) == 8 ? 1e5 : 512.0;
 
+// Those products hold squares of rows and of scales, which leave the range of numbers long before the scaled rows do.
+template <typename Real>
+constexpr double LARGEST_SCALE = sizeof(Real) == 8 ? 0x1p200 : 0x1p30;
+
 // Largest distance of a mean from `centre`, feature by feature, in units of the smallest scale of its component.
 inline double spread_about(const MixturePass& pass, const double* centre) {
     const int64_t d = pass.d;
@@ -182,8 +186,9 @@ struct MixtureStore {
             for (int64_t j = 0; j < d; ++j) {
                 mean_and_scale(pass, middle, c, j, mean, scale);
                 norm += mean * scale * (mean * scale);
+                p.products = p.products && scale <= LARGEST_SCALE<Real> && scale >= 1.0 / LARGEST_SCALE<Real>;
             }
-            p.products = norm <= PRODUCT_LIMIT<Real>;
+            p.products = p.products && norm <= PRODUCT_LIMIT<Real>;
         }
         for (int64_t place = 0; place < groups * COLUMNS; ++place) {
             const int64_t c = place < k ? place : k - 1, lane = place % COLUMNS;

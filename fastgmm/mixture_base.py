@@ -26,6 +26,7 @@ from fastgmm.inference_methods import InferenceMethods
 from fastgmm.input_validation import DTYPES, check_component_labels, check_memberships, check_sample_weight
 from fastgmm.model import CovarianceStructure, MixtureParameters, get_structure
 from fastgmm.model.covariance import STRUCTURES
+from fastgmm.model.factors import collapse_error
 from fastgmm.model.precisions import precisions_of
 from fastgmm.prediction_methods import PredictionMethods
 from fastgmm.show_methods import PlotMethod, SummaryMethod
@@ -294,6 +295,12 @@ class BaseMixture(
         return check_memberships(self.init_params, X.shape[0], self.n_components)
 
     def _set_covariances(self, state: MixtureParameters, dtype: np.dtype) -> None:
-        self.covariances_ = state.covariances.astype(dtype, copy=False)
+        with np.errstate(over="ignore"):
+            covariances = state.covariances.astype(dtype, copy=False)
+        finite = np.isfinite(covariances)
+        if not finite.all():
+            component = -1 if state.structure == "tied" else int(np.argwhere(~finite)[0, 0])
+            raise collapse_error(component, reason=f"its covariance is beyond {dtype}; the data are out of range")
+        self.covariances_ = covariances
         self.precisions_cholesky_ = state.precisions_cholesky.astype(dtype, copy=False)
         self.precisions_ = precisions_of(state.precisions_cholesky, state.structure).astype(dtype, copy=False)

@@ -272,3 +272,15 @@ def test_empty_components_keep_finite_parameters(structure):
         model = GaussianMixture(2, covariance_type=structure, means_init=means, random_state=0).fit(X)
     assert np.isfinite(model.means_).all()
     assert np.isfinite(model.score(X))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
+def test_a_variance_beyond_float32_is_an_error(covariance_type):
+    """The square of 3e38 over 40 rows is 2e75: no float32 attribute holds it."""
+    X = np.zeros((40, 2), np.float32)
+    X[7, 0] = 3e38
+    model = GaussianMixture(1, covariance_type=covariance_type, init_params="random", random_state=0, max_iter=1)
+    with pytest.raises(ComponentCollapseError, match="out of range"):
+        model.fit(X)
+    assert not hasattr(model, "means_")
+    assert np.isfinite(model.fit(X.astype(np.float64)).covariances_).all()

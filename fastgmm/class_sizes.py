@@ -9,6 +9,7 @@ import numpy as np
 from fastgmm.data import ArrayRows
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inner_mixture import too_many_parameters, unconverged_too
+from fastgmm.input_validation import check_weight_counts_rows
 from fastgmm.model.class_mixtures import ClassMixtures
 
 __all__ = ["components_per_class"]
@@ -40,6 +41,8 @@ def components_per_class(
         empty = classes[int(np.argmin(n_rows > 0))]
         raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
     if isinstance(given, str):
+        if rows.sample_weight is not None:
+            check_weight_counts_rows(rows.total_weight)
         return np.array([_size_by_bic(estimator, rows, labels == c, random_state) for c in range(len(classes))])
     sizes = np.asarray(given)
     if sizes.ndim == 0:
@@ -62,6 +65,7 @@ def components_per_class(
 def _size_by_bic(estimator: Any, rows: ArrayRows, mask: np.ndarray, random_state: Any) -> int:
     X = rows.X[mask]
     weight = None if rows.sample_weight is None else rows.sample_weight[mask]
+    total = float(len(X) if weight is None else weight.sum())
     given = estimator.covariance_type
     covariance_type = given if isinstance(given, str) else given[0]
     best = (np.inf, 1)
@@ -70,7 +74,7 @@ def _size_by_bic(estimator: Any, rows: ArrayRows, mask: np.ndarray, random_state
             size, covariance_type=covariance_type, reg_covar=estimator.reg_covar, random_state=random_state
         )
         one_class = ClassMixtures(candidate._structure, [slice(0, size)], True, None)
-        too_many = size > 1 and too_many_parameters(one_class.n_parameters(X.shape[1]), X.size)
+        too_many = size > 1 and too_many_parameters(one_class.n_parameters(X.shape[1]), total * X.shape[1])
         if too_many or len(X) < max(2, size):
             break
         try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm import inference
 from fastgmm.data import source_of
-from fastgmm.input_validation import check_sample_weight
+from fastgmm.input_validation import check_sample_weight, check_weight_counts_rows
 from fastgmm.prediction_methods import PredictionMethods
 
 __all__ = ["CriterionMethods"]
@@ -61,7 +61,7 @@ class CriterionMethods(PredictionMethods):
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         sample_weight : array-like of shape (n_samples,), optional
-            The number of samples is the sum of the weights.
+            The number of samples is the sum of the weights, which must be more than one.
 
         Returns
         -------
@@ -69,6 +69,8 @@ class CriterionMethods(PredictionMethods):
             ``-2 log-likelihood + n_parameters log(n_samples)``, in nats.
         """
         log_likelihood, total = self._log_likelihood(X, sample_weight)
+        if sample_weight is not None:
+            check_weight_counts_rows(total)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:

@@ -6,7 +6,14 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["DTYPES", "check_component_labels", "check_memberships", "check_sample_weight", "is_finite"]
+__all__ = [
+    "DTYPES",
+    "check_component_labels",
+    "check_memberships",
+    "check_sample_weight",
+    "check_weight_counts_rows",
+    "is_finite",
+]
 
 #: Of rows that are computed in their own precision; the first is what anything else becomes.
 DTYPES = (np.float64, np.float32)
@@ -45,6 +52,21 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
     if not weight.any():
         raise ValueError("sample_weight is zero for every row; expected at least one positive weight")
     return weight
+
+
+def check_weight_counts_rows(total: float) -> None:
+    """Check that weights can stand for numbers of rows: the log of their total is the penalty of a criterion.
+
+    Raises
+    ------
+    ValueError
+        If the total is one or less, up to rounding: that of weights made to sum to one.
+    """
+    if total <= 1.0 + 1e-9:
+        raise ValueError(
+            f"sample_weight sums to {total:g}; expected the number of rows that the weights stand for, since its log "
+            "is the penalty of the BIC. Scale sample_weight to sum to that number, for example to n_samples"
+        )
 
 
 def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:

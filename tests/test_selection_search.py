@@ -214,10 +214,18 @@ def test_more_components_than_distinct_rows_are_a_failure_not_a_crash():
     assert "expected at most 5, the distinct rows" in search.results_["failure"][1]
 
 
+@pytest.mark.parametrize("init_params", ["hc", "kmeans", "multistart"])
+def test_sizes_that_rows_do_not_suffice_for_are_failures(init_params):
+    X = groups()[:8]
+    search = GaussianMixtureSearch(covariance_type=["EII"], init_params=init_params, random_state=0).fit(X)
+    assert search.results_["failure"][0] is None
+    assert "n_components" in search.results_["failure"][8]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(n_components=[1, 400]), "n_components includes 400; expected at most n_samples = 300"),
+        (dict(n_components=[400]), "all 3 candidates failed .*n_components is 400; expected at most 300"),
         (dict(n_components=[]), "n_components is"),
         (dict(n_components=[0]), "n_components is"),
         (dict(covariance_type=["VVX"]), "'VVX'; expected one of full"),
@@ -228,6 +236,19 @@ def test_more_components_than_distinct_rows_are_a_failure_not_a_crash():
 def test_bad_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         small_search(**options).fit(groups())
+
+
+def test_weights_that_sum_to_one_count_no_rows():
+    X = groups()
+    weight = np.full(len(X), 1.0 / len(X))
+    with pytest.raises(ValueError, match="sample_weight sums to 1; expected the number of rows"):
+        small_search().fit(X, sample_weight=weight)
+    with pytest.raises(ValueError, match="sample_weight sums to 1; expected the number of rows"):
+        GaussianMixture(2).fit(X, sample_weight=weight).bic(X, sample_weight=weight)
+    # Held-out likelihood knows no number of rows.
+    options = {"criterion": "cv_log_likelihood", "n_components": [1, 3], "init_params": "kmeans"}
+    chosen = small_search(**options).fit(X, sample_weight=weight).best_params_
+    assert chosen == small_search(**options).fit(X).best_params_
 
 
 def test_a_search_is_an_estimator():

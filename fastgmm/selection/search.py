@@ -17,7 +17,7 @@ from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unch
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import DTYPES, check_sample_weight
+from fastgmm.input_validation import DTYPES, check_sample_weight, check_weight_counts_rows
 from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
@@ -47,6 +47,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
     Parameters
     ----------
     n_components : int or iterable of int, default=range(1, 10)
+        A size that the rows do not suffice for is a candidate that fails.
     covariance_type : 'all', str or list of str, default='all'
         'all' is mclust's fourteen families, or E and V for one feature.
     criterion : {'bic', 'icl', 'aic', 'cv_log_likelihood'} or callable, default='bic'
@@ -177,7 +178,9 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
             else:
                 rows = self._sample_of(source, criterion, random_state)
                 X, sample_weight = source.with_sample(rows), None
-            sizes, names = self._checked_sizes(rows.n_samples), self._checked_names(rows.n_features)
+            if sample_weight is not None and criterion.name in ("bic", "icl"):
+                check_weight_counts_rows(rows.total_weight)
+            sizes, names = self._checked_sizes(), self._checked_names(rows.n_features)
             reporter = SearchReporter(len(sizes) * len(names)) if self.verbose else None
             watch = self._watch(len(sizes) * len(names), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:
@@ -216,15 +219,11 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         learn_columns(self, source)
         return rows
 
-    def _checked_sizes(self, n_samples: int) -> list[int]:
+    def _checked_sizes(self) -> list[int]:
         given = self.n_components
         sizes: list[Any] = [given] if isinstance(given, Integral) else list(given)
         if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(f"n_components is {given!r}; expected a positive int, or several such as range(1, 10)")
-        if max(sizes) > n_samples:
-            raise ValueError(
-                f"n_components includes {max(sizes)}; expected at most n_samples = {n_samples}. Reduce n_components"
-            )
         return list(dict.fromkeys(int(size) for size in sizes))
 
     def _checked_names(self, n_features: int) -> list[str]:

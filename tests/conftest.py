@@ -14,7 +14,7 @@ from fastgmm import config
 
 # Time is no part of a law, and a drawn array is large.
 _ANY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-settings.register_profile("repeatable", max_examples=150, derandomize=True, database=None, **_ANY)
+settings.register_profile("repeatable", max_examples=400, derandomize=True, database=None, **_ANY)
 settings.register_profile("thorough", max_examples=10_000, **_ANY)
 settings.load_profile("repeatable")
 

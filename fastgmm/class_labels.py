@@ -18,8 +18,8 @@ def encode_classes(y, n_samples: int, unlabelled_label, estimator_name: str) -> 
     y : array-like of shape (n_samples,)
     n_samples : int
     unlabelled_label : object
-        What marks an unlabelled row. None: -1 among numbers, the empty string among strings; and all of these, None
-        and NaN in an array of objects.
+        What marks an unlabelled row. None: -1 among numbers, the empty string among strings; and all of these, None,
+        NaN and pandas.NA in an array of objects.
     estimator_name : str
         For messages.
 
@@ -42,6 +42,8 @@ def encode_classes(y, n_samples: int, unlabelled_label, estimator_name: str) -> 
     if len(y) != n_samples:
         raise ValueError(f"y has length {len(y)}; expected one class for each of the {n_samples} rows of X")
     if y.dtype.kind == "f":
+        if np.isnan(y).any():
+            raise ValueError("y contains NaN; expected a number for each class, and -1 for unlabelled rows")
         assert_all_finite(y, input_name="y")
     unknown = _is_unlabelled(y, unlabelled_label)
     known = y[~unknown]
@@ -51,7 +53,7 @@ def encode_classes(y, n_samples: int, unlabelled_label, estimator_name: str) -> 
         check_classification_targets(known)
     classes, index = np.unique(known, return_inverse=True)
     if len(classes) < 2:
-        named = f"one class ({classes[0]!r})" if len(classes) else "no class"
+        named = f"one class ({classes[:1].tolist()[0]!r})" if len(classes) else "no class"
         raise ValueError(
             f"y holds {named} beside unlabelled rows; expected at least two classes. Label rows of another class, or "
             "fit a GaussianMixture or a GaussianMixtureOutlierDetector"
@@ -69,9 +71,16 @@ def _is_unlabelled(y: np.ndarray, unlabelled_label) -> np.ndarray:
     if y.dtype.kind in "US":
         return y == y.dtype.type()
     if y.dtype.kind == "O":
-        # NaN is what is not equal to itself.
-        return np.array([v is None or v != v or (v == "" if isinstance(v, str) else v == -1) for v in y])
+        return np.array([_is_missing(v) or (v == "" if isinstance(v, str) else v == -1) for v in y])
     return np.zeros(len(y), dtype=bool)
+
+
+def _is_missing(value) -> bool:
+    # NaN is what is not equal to itself, and pandas.NA what cannot be compared.
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
 
 
 def check_class_priors(priors, classes: np.ndarray) -> np.ndarray | None:

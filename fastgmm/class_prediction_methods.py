@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.inference.density import log_posterior
 from fastgmm.input_validation import DTYPES
 from fastgmm.model import MixtureParameters
 from fastgmm.model.moments import components_of
@@ -48,7 +48,7 @@ class ClassPredictionMethods:
         return out
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the log posterior probability of each class.
+        """Return the log posterior probability of each class; all the same for a row too far away for any density.
 
         Parameters
         ----------
@@ -59,8 +59,7 @@ class ClassPredictionMethods:
         log_probabilities : ndarray of shape (n_samples, n_classes), float64
             In nats, in the order of `classes_`.
         """
-        joint = self._log_joint(self._check_rows(X))
-        return joint - logsumexp(joint, axis=1, keepdims=True)
+        return log_posterior(self._log_joint(self._check_rows(X)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the posterior probability of each class.

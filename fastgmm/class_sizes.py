@@ -36,9 +36,10 @@ def components_per_class(
         If a class has fewer labelled rows than components, or `n_components` is no number for each class.
     """
     given = estimator.n_components
+    names = classes.tolist()
     n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
     if not n_rows.all():
-        empty = classes[int(np.argmin(n_rows > 0))]
+        empty = names[int(np.argmin(n_rows > 0))]
         raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
     if isinstance(given, str):
         if rows.sample_weight is not None:
@@ -56,7 +57,7 @@ def components_per_class(
     if len(short):
         c = int(short[0])
         raise ValueError(
-            f"class {classes[c]!r} has {n_rows[c]} labelled rows and n_components asks for {sizes[c]} components; "
+            f"class {names[c]!r} has {n_rows[c]} labelled rows and n_components asks for {sizes[c]} components; "
             "label more rows or reduce n_components"
         )
     return sizes

@@ -22,6 +22,7 @@ from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows
 from fastgmm.em import Reporter, Run, run_em
 from fastgmm.em.labelled_start import labelled_start
+from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.input_validation import DTYPES, check_sample_weight
@@ -46,7 +47,8 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         Components per class; a list in the order of `classes_`; 'bic' chooses each class's by the Bayesian
         information criterion of its labelled rows, up to `max_components`.
     covariance_type : str or list of str, default='full'
-        As in `GaussianMixture`. Of a list, the one with the lowest BIC for all rows and labels is taken.
+        As in `GaussianMixture`. Of a list, the one with the lowest BIC for all rows and labels is taken; one that
+        collapses is passed over.
     shared_covariance : bool, default=True
         Whether `covariance_type` ties the covariances of all classes together, or those of each class apart:
         'tied' is one matrix, or one matrix per class.
@@ -56,7 +58,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         What an unlabelled row counts for beside a labelled one. 0 ignores unlabelled rows.
     unlabelled_label : object, optional
         What stands for "unlabelled" in y. Unless given: -1 where y holds numbers, as elsewhere in scikit-learn; the
-        empty string where it holds strings; and None or NaN in an array of objects beside them.
+        empty string where it holds strings; and None, NaN or pandas.NA in an array of objects beside them.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less, in nats per unit of weight.
     reg_covar : float, default=1e-6
@@ -191,7 +193,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         ------
         ValueError
             If fewer than two classes are known, a class has fewer labelled rows than components, priors do not fit,
-            or a component collapses (`fastgmm.exceptions.ComponentCollapseError`).
+            or a component collapses whatever the covariance type (`fastgmm.exceptions.ComponentCollapseError`).
         """
         with unchanged_on_failure(self):
             self._fit(X, y, sample_weight)
@@ -214,7 +216,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             raise ValueError("covariance_type is an empty list; expected at least one name")
         reporter = Reporter.of(self.verbose, self.verbose_interval, len(names))
         watch = self._watch(len(names), reporter=reporter, X=X, y=y, sample_weight=rows.sample_weight)
-        best = None
+        best, failure = None, None
         for number, name in enumerate(names):
             if watch is not None and watch.over:
                 watch.n_left = len(names) - number
@@ -227,11 +229,19 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             if watch is not None:
                 watch.attributes_of = partial(fitted_attributes, self, describe)
                 watch.start(number, self.max_iter)
-            run = self._run(source, model, np.random.RandomState(random_state.randint(2**31 - 1)), watch)
+            try:
+                run = self._run(source, model, np.random.RandomState(random_state.randint(2**31 - 1)), watch)
+            except ComponentCollapseError as error:
+                failure = failure or error
+                if watch is not None:
+                    watch.fail()
+                continue
             bic = _bic(run, model, source)
             if best is None or bic < best[0]:
                 best = bic, run, describe
-        assert best is not None, "the first name is always tried"
+        if best is None:
+            assert failure is not None, "the first name is always tried"
+            raise failure
         _, run, describe = best
         if watch is not None:
             watch.finish(run)

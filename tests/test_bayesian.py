@@ -287,6 +287,15 @@ def test_emptied_components_are_counted():
     assert np.sort(model.weights_)[-2:].sum() > 0.99
 
 
+def test_rows_too_far_for_any_density_are_shared_equally_by_both_predictive_densities(structure):
+    X = np.random.default_rng(6).normal(size=(50, 3))
+    for predictive in ("variational", "student-t"):
+        model = BayesianGaussianMixture(
+            n_components=2, covariance_type=structure, predictive=predictive, max_iter=1000, random_state=0
+        )
+        assert_allclose(model.fit(X).predict_proba(np.full((1, 3), 1e200)), 0.5)
+
+
 def test_predictive_density_is_the_ratio_of_evidences(structure):
     rng = np.random.default_rng(6)
     X = rng.normal(size=(25, 3))

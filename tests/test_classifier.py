@@ -8,12 +8,14 @@ from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils.estimator_checks import check_classifiers_classes, check_estimator
 
 from fastgmm import GaussianMixture, GaussianMixtureClassifier
 from fastgmm.data import ArrayRows
 from fastgmm.data.partly_labelled import PartlyLabelledRows
+from fastgmm.exceptions import ComponentCollapseError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -257,6 +259,39 @@ def test_names_of_classes_do_not_matter(names, unlabelled, options):
     assert_array_equal(model.classes_, names)
     assert_array_equal(model.predict(X), names[expected.predict(X)])
     assert_array_equal(model.means_, expected.means_)
+
+
+@pytest.mark.parametrize("dtype", [object, "string"])
+def test_rows_without_a_name_are_unlabelled(dtype):
+    pd = pytest.importorskip("pandas")
+    X, y = load_iris(return_X_y=True)
+    hidden = np.arange(150) % 3 == 0
+    expected = GaussianMixtureClassifier().fit(X, np.where(hidden, -1, y))
+    names = pd.Series(np.array(["a", "b", "c"], dtype=object)[y]).astype(dtype)
+    names[hidden] = pd.NA
+    model = GaussianMixtureClassifier().fit(X, names)
+    assert_array_equal(model.means_, expected.means_)
+    with pytest.raises(ValueError, match=r"y contains NaN; expected .* -1 for unlabelled rows"):
+        GaussianMixtureClassifier().fit(X, np.where(hidden, np.nan, y))
+
+
+def test_of_several_structures_one_that_collapses_is_passed_over():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:51], y[:51]  # one row of the second class
+    options = {"reg_covar": 0.0}
+    model = GaussianMixtureClassifier(covariance_type=["full", "tied", "VVI"], **options).fit(X, y)
+    alone = GaussianMixtureClassifier(covariance_type="tied", **options).fit(X, y)
+    assert model.covariance_type_ == "tied"
+    assert model.bic_ == alone.bic_
+    with pytest.raises(ComponentCollapseError):
+        GaussianMixtureClassifier(covariance_type=["full", "VVI"], **options).fit(X, y)
+
+
+def test_rows_too_far_for_any_density_are_of_any_class():
+    X, y = load_iris(return_X_y=True)
+    model = GaussianMixtureClassifier().fit(X, y)
+    assert_allclose(model.predict_proba(np.full((1, 4), 1e200)), 1.0 / 3.0)
+    assert_allclose(model.predict_proba(np.full((1, 4), 1e9)).sum(), 1.0)
 
 
 def test_estimator_checks():

@@ -13,7 +13,14 @@ from fastgmm.data import blocks_of
 from fastgmm.model import MixtureParameters
 from fastgmm.model.moments import Components
 
-__all__ = ["assign", "log_density", "mean_log_density", "most_probable_log_responsibility", "responsibilities"]
+__all__ = [
+    "assign",
+    "log_density",
+    "log_posterior",
+    "mean_log_density",
+    "most_probable_log_responsibility",
+    "responsibilities",
+]
 
 # Rows at a time where a function needs less than what a kernel writes.
 BLOCK_VALUES = 1 << 18
@@ -41,6 +48,16 @@ def assign(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.
     for part, rows in blocks_of(X, dtype):
         kernels.assign(rows, parameters, out[part])
     return out
+
+
+def log_posterior(log_joint: np.ndarray) -> np.ndarray:
+    """Return the log posterior of each column from its log density together with the row's, (n_samples, n_columns).
+
+    A row that is too far for any density is shared equally, as the kernels do.
+    """
+    nowhere = log_joint.max(axis=1, keepdims=True) == -np.inf
+    log_joint = np.where(nowhere, 0.0, log_joint)
+    return log_joint - np.logaddexp.reduce(log_joint, axis=1, keepdims=True)
 
 
 def _small_blocks(X: np.ndarray, dtype: np.dtype, width: int):

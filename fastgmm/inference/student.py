@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from fastgmm.inference.density import log_posterior
 from fastgmm.inference.distances import squared_distances
 from fastgmm.model.moments import Components
 from fastgmm.model.variational import VariationalPosterior
@@ -48,7 +49,9 @@ class StudentMixture:
         joint = np.empty((X.shape[0], parts.n_components))
         for k in range(parts.n_components):
             scaled = (X - parts.means[k]) * parts.precisions_cholesky[k]
-            joint[:, k] = parts.log_offset[k] - 0.5 * (dof[k] + 1.0) * np.log1p(scaled**2 / dof[k]).sum(axis=1)
+            with np.errstate(over="ignore"):
+                squares = scaled**2
+            joint[:, k] = parts.log_offset[k] - 0.5 * (dof[k] + 1.0) * np.log1p(squares / dof[k]).sum(axis=1)
         return joint
 
     def _blocks(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -68,7 +71,7 @@ class StudentMixture:
         """Return the posterior probabilities of the components, shape (n_samples, n_components), float64."""
         out = np.empty((X.shape[0], self.components.n_components))
         for part, joint in self._blocks(X):
-            out[part] = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            out[part] = np.exp(log_posterior(joint))
         return out
 
     def assign(self, X: np.ndarray) -> np.ndarray:

@@ -9,104 +9,16 @@ from libc.stdint cimport int64_t
 import numpy as np
 cimport numpy as cnp
 
+from fastgmm.kernels._native cimport (
+    ACCUMULATE, ACCUMULATE_LABELS, ASSIGN, DIAG, FULL, INTERRUPTED, LOG_DENSITY, OUT_OF_MEMORY, RESPONSIBILITIES,
+    SPHERICAL, TIED, Action, CentreChoice, KernelTable, Merging, MixtureEstimate, MixturePass, NearestPass,
+    SeedingPass, Structure, best_isa, built_with_openmp, table_for,
+)
+
 from fastgmm.exceptions import EngineError
 
 cnp.import_array()
 
-
-cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
-    cdef enum Structure:
-        FULL, TIED, DIAG, SPHERICAL
-    cdef enum Action:
-        ACCUMULATE, LOG_DENSITY, RESPONSIBILITIES, ASSIGN, ACCUMULATE_LABELS
-    cdef enum Status:
-        DONE, OUT_OF_MEMORY, INTERRUPTED
-    cdef struct MixturePass:
-        Structure structure
-        Action action
-        const void* rows
-        const double* sample_weight
-        const int64_t* labels
-        int64_t n, d, k
-        const double* log_offset
-        const double* means
-        const double* factor
-        double* counts
-        double* sums
-        double* scatter
-        void* out
-        double log_likelihood
-        int n_threads
-        int (*poll)() noexcept nogil
-    cdef struct NearestPass:
-        const void* rows
-        const double* sample_weight
-        int64_t n, d, k
-        const double* centres
-        int64_t* labels
-        double* counts
-        double* sums
-        double inertia
-        int n_threads
-        int (*poll)() noexcept nogil
-    cdef struct SeedingPass:
-        const void* rows
-        const double* sample_weight
-        int64_t n, d, k
-        const double* candidates
-        void* distances
-        double* potentials
-        int n_threads
-        int (*poll)() noexcept nogil
-    cdef struct CentreChoice:
-        const void* rows
-        const double* sample_weight
-        int64_t n, d, k, n_greedy, n_candidates, n_swaps
-        const double* positions
-        void* distances
-        int64_t* chosen
-        int n_threads
-        int (*poll)() noexcept nogil
-    cdef struct MixtureEstimate:
-        Structure structure
-        int64_t d, k
-        const double* centres
-        const double* counts
-        const double* sums
-        const double* scatter
-        double reg_covar, count_floor
-        double* weights
-        double* means
-        double* covariances
-        double* factor
-        double* log_offset
-        int failed
-        int n_threads
-    cdef struct Merging:
-        Structure structure
-        int64_t n, d, n_groups
-        double* counts
-        double* means
-        double* matrices
-        const double* floor
-        double extra_count, entropy
-        int shared
-        int64_t* labels
-        int n_threads
-    cdef struct KernelTable:
-        const char* name
-        int (*mixture[2])(MixturePass*) noexcept nogil
-        int (*nearest[2])(NearestPass*) noexcept nogil
-        int (*seeding[2])(SeedingPass*) noexcept nogil
-        int (*choose[2])(CentreChoice*) noexcept nogil
-        int (*estimate)(MixtureEstimate*) noexcept nogil
-        int (*factorise)(const double*, int64_t, int64_t, double*, int, int64_t*) noexcept nogil
-        int (*merge)(Merging*) noexcept nogil
-        void (*exponentials[2])(const void*, void*, int64_t) noexcept nogil
-        void (*logarithms[2])(const void*, void*, int64_t) noexcept nogil
-    const KernelTable* table_for(const char*)
-    const char* best_isa()
-    bint built_with_openmp()
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except? -1

@@ -18,6 +18,7 @@ from fastgmm.callbacks import CallbackSupport, Task, unchanged_on_failure
 from fastgmm.data import ArrayRows
 from fastgmm.data.trimmed import TrimmedRows
 from fastgmm.em import Run, Start, best_run, initial_parameters, run_em
+from fastgmm.em.quantiles import weighted_quantile
 from fastgmm.em.reweighting import reweighted
 from fastgmm.fit_context import fit_context
 from fastgmm.gaussian_mixture import GaussianMixture
@@ -238,9 +239,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
             scores = self.mixture_.score_samples(X)
             if weight is None:
                 return float(np.percentile(scores, 100.0 * self.contamination))
-            order = np.argsort(scores, kind="stable")
-            cumulative = np.cumsum(weight[order])
-            return float(scores[order[np.searchsorted(cumulative, self.contamination * cumulative[-1])]])
+            return weighted_quantile(scores, weight, self.contamination)
         if self._simulated_scores is not None:
             return float(np.quantile(self._simulated_scores, self.significance))
         peak = float(self.mixture_.score_samples(self.mixture_.means_)[0])

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgmm.data import ArrayRows
 
-__all__ = ["quantile_labels"]
+__all__ = ["quantile_labels", "weighted_quantile"]
 
 
 def quantile_labels(rows: ArrayRows, n_clusters: int) -> np.ndarray:
@@ -40,9 +40,7 @@ def quantile_labels(rows: ArrayRows, n_clusters: int) -> np.ndarray:
         raise ValueError(
             f"n_components is {n_clusters}; expected at most {len(np.unique(values))}, the distinct values of X"
         )
-    # The row of weight w is found at places c to c + w - 1 of the sorted, repeated rows.
-    starts = ends - weight[order]
-    places = np.column_stack([starts, np.maximum(ends - 1.0, starts)]).ravel()
+    places = _places(weight[order])
     n_cuts, edges = n_clusters, np.empty(0)
     while len(edges) < n_clusters + 1 and n_cuts < n_clusters + 10 * len(x):
         n_cuts += 1
@@ -56,6 +54,28 @@ def quantile_labels(rows: ArrayRows, n_clusters: int) -> np.ndarray:
         labels = _shared_out(x, values, weight[order], n_clusters)
     labels[weight == 0] = -1
     return labels
+
+
+def weighted_quantile(values: np.ndarray, weight: np.ndarray, share: float) -> float:
+    """Return the quantile of values each repeated as often as its weight says, interpolated as NumPy does by default.
+
+    Parameters
+    ----------
+    values, weight : ndarray of shape (n_samples,), float64
+    share : float
+        Of the total weight that lies below.
+    """
+    order = np.argsort(values, kind="stable")
+    order = order[weight[order] > 0]
+    at = share * max(float(weight.sum()) - 1.0, 0.0)
+    return float(np.interp(at, _places(weight[order]), values[order].repeat(2)))
+
+
+def _places(weight):
+    # The row of weight w is found at places c to c + w - 1 of the sorted, repeated rows.
+    ends = np.cumsum(weight)
+    starts = ends - weight
+    return np.column_stack([starts, np.maximum(ends - 1.0, starts)]).ravel()
 
 
 def _shared_out(x, values, weight, n_clusters):

@@ -164,6 +164,10 @@ def test_integer_weight_is_a_repeated_row(robust):
     assert_allclose(weighted.mixture_.means_, repeated.mixture_.means_, rtol=1e-9)
     assert_allclose(weighted.mixture_.covariances_, repeated.mixture_.covariances_, rtol=1e-9)
     assert_allclose(weighted.offset_, repeated.offset_, rtol=1e-9)
+    scores = repeated.score_samples(np.repeat(X, weight, axis=0))
+    for contamination in np.linspace(0.01, 0.5, 50):
+        threshold = weighted.set_params(contamination=contamination)._threshold(X, weight.astype(float))
+        assert_allclose(threshold, np.quantile(scores, contamination), rtol=1e-9)
 
 
 def test_single_precision_and_offsets_change_nothing():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch
 from fastgmm.selection import bootstrap_lrt, bootstrap_parameters
 
 DATA = Path(__file__).parent / "data"
@@ -121,3 +121,31 @@ def test_bad_test_arguments_are_refused():
         bootstrap_lrt(faithful(), max_components=0)
     with pytest.raises(ValueError, match="n_bootstrap is 0"):
         bootstrap_lrt(faithful(), n_bootstrap=0)
+
+
+def test_whole_numbers_are_no_reason_to_round_what_is_drawn():
+    X = np.random.default_rng(4).poisson(3.0, size=(400, 1))
+    model = GaussianMixture().fit(X)
+    options = {"kind": "parametric", "n_bootstrap": 50, "random_state": 0}
+    of_integers, of_floats = (bootstrap_parameters(model, rows, **options) for rows in (X, X.astype(float)))
+    assert_array_equal(of_integers.means, of_floats.means)
+
+
+def test_the_best_of_a_search_is_bootstrapped():
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(np.random.default_rng(5).normal(size=(60, 2)), columns=["a", "b"])
+    search = GaussianMixtureSearch([1], ["VVI"]).fit(X)
+    options = {"n_bootstrap": 3, "random_state": 0}
+    expected = bootstrap_parameters(search.best_estimator_, X.to_numpy(), **options)
+    assert_array_equal(bootstrap_parameters(search, X, **options).means, expected.means)
+
+
+def test_other_rows_and_other_estimators_are_refused():
+    X = np.random.default_rng(5).normal(size=(60, 2))
+    model = GaussianMixture().fit(X)
+    with pytest.raises(ValueError, match="X has 1 features, but GaussianMixture is expecting 2"):
+        bootstrap_parameters(model, X[:, :1], n_bootstrap=3)
+    with pytest.raises(ValueError, match="NaN"):
+        bootstrap_parameters(model, np.where(X > 1.0, np.nan, X), n_bootstrap=3)
+    with pytest.raises(TypeError, match="estimator is a BayesianGaussianMixture; expected a fitted GaussianMixture"):
+        bootstrap_parameters(BayesianGaussianMixture().fit(X), X, n_bootstrap=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, GaussianMixtureSearch
 from fastgmm.selection import merge_components
 
 DATA = Path(__file__).parent / "data"
@@ -86,3 +86,12 @@ def test_bad_arguments_are_refused():
         merge_components(model, X).labels(4)
     with pytest.raises(ValueError, match="background component"):
         merge_components(GaussianMixture(2, noise=0.1, random_state=0).fit(X), X)
+
+
+def test_the_background_of_a_search_is_no_cluster_either():
+    X = np.concatenate([np.random.default_rng(0).normal(size=(60, 2)), [[9.0, 9.0], [-9.0, 9.0]]])
+    search = GaussianMixtureSearch([2], ["EII"], noise=0.1).fit(X)
+    with pytest.raises(ValueError, match="background component"):
+        merge_components(search, X)
+    search = GaussianMixtureSearch([2], ["EII"]).fit(X)
+    assert_array_equal(merge_components(search, X).entropies, merge_components(search.best_estimator_, X).entropies)

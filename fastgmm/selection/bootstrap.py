@@ -219,8 +219,8 @@ def bootstrap_parameters(
 
     Parameters
     ----------
-    estimator : GaussianMixture
-        Fitted.
+    estimator : GaussianMixture or GaussianMixtureSearch
+        Fitted; of a search, the best model.
     X : array-like of shape (n_samples, n_features)
         What it was fitted to.
     kind : {'nonparametric', 'parametric', 'weighted'}, default='nonparametric'
@@ -238,7 +238,9 @@ def bootstrap_parameters(
     Raises
     ------
     ValueError
-        If `kind` is not one of the three.
+        If `kind` is not one of the three or X has other features.
+    TypeError
+        If `estimator` is of another class.
 
     References
     ----------
@@ -256,11 +258,18 @@ def bootstrap_parameters(
     True
     """
     check_is_fitted(estimator)
+    # Names of columns are the search's to check.
+    check = getattr(estimator, "_checked", None) or getattr(estimator, "_check_rows", None)
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, GaussianMixture) or check is None:
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}; expected a fitted GaussianMixture or GaussianMixtureSearch"
+        )
     if kind not in ("nonparametric", "parametric", "weighted"):
         raise ValueError(f"kind is {kind!r}; expected 'nonparametric', 'parametric' or 'weighted'")
     if not n_bootstrap >= 1:
         raise ValueError(f"n_bootstrap is {n_bootstrap}; expected a positive int")
-    X = np.ascontiguousarray(X)
+    X = np.ascontiguousarray(check(X))
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_bootstrap)
     drawn = _run(_parameter_replicate, seeds, n_jobs, estimator, X, kind)
     weights, means, covariances = (np.array([replicate[i] for replicate in drawn]) for i in range(3))

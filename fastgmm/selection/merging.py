@@ -91,8 +91,8 @@ def merge_components(estimator: GaussianMixture, X: Any, sample_weight: Any = No
 
     Parameters
     ----------
-    estimator : GaussianMixture
-        Fitted, without a background.
+    estimator : GaussianMixture or GaussianMixtureSearch
+        Fitted, without a background; of a search, the best model.
     X : array-like of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,), optional
 
@@ -122,7 +122,7 @@ def merge_components(estimator: GaussianMixture, X: Any, sample_weight: Any = No
     [100, 300]
     """
     check_is_fitted(estimator)
-    if hasattr(estimator, "noise_weight_"):
+    if hasattr(getattr(estimator, "best_estimator_", estimator), "noise_weight_"):
         raise ValueError("estimator has a background component, which is no cluster; refit it with noise=None")
     shares = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     weight = check_sample_weight(sample_weight, shares.shape[0])

@@ -207,7 +207,7 @@ class ParameterBootstrap:
 
 
 def bootstrap_parameters(
-    estimator: GaussianMixture,
+    estimator: Any,
     X: Any,
     *,
     kind: str = "nonparametric",

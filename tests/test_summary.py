@@ -42,6 +42,11 @@ def test_the_overlap_bounds_the_error_of_the_best_choice(gap):
     assert bound <= np.sqrt(error * (1 - error)) + 1e-12  # what the same paper says from the other side
 
 
+def test_components_too_far_apart_for_any_error_have_no_overlap():
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1000.0]], [[[1.0]], [[1.0]]])
+    assert "overlap      none" in model.summary()
+
+
 def test_the_overlap_does_not_depend_on_units():
     X = load_faithful()
     model = GaussianMixture(3, random_state=0).fit(X)

@@ -140,6 +140,8 @@ def overlap_bound(model: Any) -> np.ndarray:
 def _overlap(model: Any) -> str:
     bound = overlap_bound(model)
     i, j = sorted(np.unravel_index(bound.argmax(), bound.shape))
+    if not bound[i, j] > 0:
+        return "none: no row can be taken for another component's"
     return f"most between components {i} and {j}: at most {bound[i, j]:.2g} of their rows are taken for each other"
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task, Watch, unchanged_on_failure
@@ -260,12 +260,19 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         -------
         log_density : ndarray of shape (n_samples,), float64
             In nats, per unit of the targets.
+
+        Raises
+        ------
+        ValueError
+            If y has another shape or is not finite.
         """
         X = self._check_rows(X)
         d = X.shape[1]
-        y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
-        if y.shape[1] != len(self.scale_) - d:
-            raise ValueError(f"y has {y.shape[1]} targets; expected {len(self.scale_) - d}, as in fit")
+        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        expected = (len(X), len(self.scale_) - d)
+        if y.shape != expected and (y.shape != expected[:1] or expected[1] > 1):
+            raise ValueError(f"y has shape {y.shape}; expected (n_samples, n_targets) = {expected}, targets as in fit")
+        y = y.reshape(expected)
         inputs = self._standardised(X)
         whole = np.column_stack([inputs, (y - self.centre_[d:]) / self.scale_[d:]])
         dtype = np.dtype(np.float64)

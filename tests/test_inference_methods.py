@@ -312,5 +312,18 @@ def test_regressor_passes_the_estimator_checks():
 
 def test_targets_of_another_shape_are_named():
     model = GaussianMixtureRegressor(1).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.5])
-    with pytest.raises(ValueError, match="y has 2 targets; expected 1"):
+    with pytest.raises(ValueError, match=r"y has shape \(1, 2\); expected \(n_samples, n_targets\) = \(1, 1\)"):
         model.log_density([[0.0]], [[1.0, 2.0]])
+
+
+def test_targets_of_another_shape_are_not_read_as_if_they_had_the_right_one():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(40, 2))
+    y = x @ [[1.0, 2.0], [0.0, 1.0]] + rng.normal(size=(40, 2))
+    model = GaussianMixtureRegressor(1).fit(x, y)
+    assert model.log_density(x[:3], y[:3].tolist()).shape == (3,)
+    for wrong in (y[:3].T, y[:3].ravel(), y[:2], y[:3, 0]):
+        with pytest.raises(ValueError, match=r"y has shape .*; expected \(n_samples, n_targets\) = \(3, 2\)"):
+            model.log_density(x[:3], wrong)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        model.log_density(x[:2], [[0.0, np.nan], [0.0, 1.0]])

@@ -8,7 +8,12 @@ template <typename Real>
 void pack_factor(const double* factor, int64_t d, Real* packed) {
     for (int64_t j0 = 0; j0 < d; j0 += COLUMNS) {
         const int64_t width = j0 + COLUMNS <= d ? COLUMNS : d - j0;
-        for (int64_t i = 0; i < j0 + width; ++i)
+        int64_t i = 0;
+        if (width == COLUMNS)  // of a length known to the compiler: most of it, and one row is soon evaluated
+            for (; i < j0; ++i, packed += COLUMNS)
+#pragma GCC unroll 8
+                for (int c = 0; c < COLUMNS; ++c) packed[c] = Real(factor[i * d + j0 + c]);
+        for (; i < j0 + width; ++i)
             for (int64_t j = i < j0 ? j0 : i; j < j0 + width; ++j) *packed++ = Real(factor[i * d + j]);
     }
 }

@@ -16,7 +16,7 @@ struct PackedMixture {
     Structure structure;
     Collection collection;
     bool by_factor;  // distances through a triangular factor, else through scales
-    bool exact;      // subtract before scaling, about the origin: see `spread_limit`
+    bool exact;      // subtract before scaling, about the origin: see `SPREAD_LIMIT`
     bool whiten;     // rows are multiplied by the shared factor once per tile
     bool products;   // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
     bool few;        // factors of few features: lanes are rows and everything stays in registers
@@ -52,6 +52,20 @@ constexpr double PRODUCT_LIMIT = sizeof(Real) == 8 ? 1e5 : 512.0;
 template <typename Real>
 constexpr double LARGEST_SCALE = sizeof(Real) == 8 ? 0x1p200 : 0x1p30;
 
+inline double largest_size(const double* values, int64_t count) {
+    double largest[8] = {};
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+#pragma GCC unroll 8
+        for (int lane = 0; lane < 8; ++lane) {
+            const double size = __builtin_fabs(values[i + lane]);
+            largest[lane] = size > largest[lane] ? size : largest[lane];
+        }
+    for (; i < count; ++i) largest[0] = __builtin_fabs(values[i]) > largest[0] ? __builtin_fabs(values[i]) : largest[0];
+    for (int lane = 1; lane < 8; ++lane) largest[0] = largest[lane] > largest[0] ? largest[lane] : largest[0];
+    return largest[0];
+}
+
 // Largest distance of a mean from `centre`, feature by feature, in units of the smallest scale of its component.
 inline double spread_about(const MixturePass& pass, const double* centre) {
     const int64_t d = pass.d;
@@ -65,11 +79,7 @@ inline double spread_about(const MixturePass& pass, const double* centre) {
             } else if (pass.structure == SPHERICAL) {
                 scale = pass.factor[k];
             } else {
-                const double* row = pass.factor + (pass.structure == FULL ? k * d * d : 0) + j * d;
-                for (int64_t i = j; i < d; ++i) {
-                    const double size = row[i] < 0 ? -row[i] : row[i];
-                    scale = size > scale ? size : scale;
-                }
+                scale = largest_size(pass.factor + (pass.structure == FULL ? k * d * d : 0) + j * d + j, d - j);
             }
             const double away = pass.means[k * d + j] - centre[j];
             const double spread = (away < 0 ? -away : away) * scale;
@@ -100,9 +110,10 @@ struct MixtureStore {
             middle[j] = double(Real(middle[j]));
         }
         const bool factored = pass.structure == FULL || pass.structure == TIED;
-        const double spread = spread_about(pass, middle);
         // Factors subtract the component's own mean anyway: with double means nothing is gained by a centre.
-        p.exact = !(spread <= SPREAD_LIMIT<Real>) || (pass.structure == FULL && sizeof(Real) == 8);
+        const bool own_means = pass.structure == FULL && sizeof(Real) == 8;
+        const double spread = own_means ? 0.0 : spread_about(pass, middle);
+        p.exact = own_means || !(spread <= SPREAD_LIMIT<Real>);
         const bool moments = spread <= MOMENT_LIMIT<Real>;
         if (p.exact)
             for (int64_t j = 0; j < d; ++j) middle[j] = 0.0;

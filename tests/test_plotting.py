@@ -376,6 +376,19 @@ def test_a_frame_gives_its_names(X, axes):
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("eruptions", "waiting")
 
 
+def test_features_go_by_name():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=["a", "b", "c"])
+    model = GaussianMixture(2, random_state=0).fit(frame)
+    axes = model.plot(frame, view=("c", "a"), ax=Figure().subplots())
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("c", "a")
+    assert model.plot(frame, kind="histogram", feature="b", ax=Figure().subplots()).get_xlabel() == "b"
+    panels = model.plot(frame, kind="pairs", features=["c", 0], ax=Figure().subplots(2, 2))
+    assert [panel.get_xlabel() for panel in panels[-1]] == ["c", "a"]
+    with pytest.raises(ValueError, match="features has 'd'; expected a number from 0 to 2, or one of the names a, b"):
+        model.plot(frame, kind="pairs", features=["d"])
+
+
 def test_the_short_way_chooses_the_picture(model, X):
     one = GaussianMixture(2, random_state=0).fit(X[:, :1])
     assert one.plot(X[:, :1]).get_ylabel() == "density"
@@ -387,7 +400,12 @@ def test_the_short_way_chooses_the_picture(model, X):
 
 @pytest.mark.parametrize(
     ("view", "expected"),
-    [("cake", "view is 'cake'"), ((0, 9), "features is"), ((0, 1, 2), "expected a pair")],
+    [
+        ("cake", "view is 'cake'"),
+        ((0, 9), "view has 9; expected a number from 0 to"),
+        (("x0", "cake"), "view has 'cake'"),
+        ((0, 1, 2), "expected a pair"),
+    ],
 )
 def test_views_that_are_none_are_refused(view, expected, wide, axes):
     model, X = wide

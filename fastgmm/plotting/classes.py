@@ -29,7 +29,7 @@ def plot_classes(
     X: Any,
     y: Any = None,
     *,
-    view: str | View | Sequence[int] = "auto",
+    view: str | View | Sequence[int | str] = "auto",
     probabilities: Sequence[float] = (0.5, 0.95),
     names: Sequence[str] | None = None,
     max_points: int = 5000,

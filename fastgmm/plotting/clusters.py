@@ -29,7 +29,7 @@ def plot_clusters(
     model: Any,
     X: Any,
     *,
-    view: str | View | Sequence[int] = "auto",
+    view: str | View | Sequence[int | str] = "auto",
     probabilities: Sequence[float] = (0.5, 0.95),
     names: Sequence[str] | None = None,
     legend: bool = True,
@@ -44,8 +44,9 @@ def plot_clusters(
     ----------
     model : fitted mixture
     X : array-like of shape (n_samples, n_features)
-    view : {'auto', 'pca', 'between'}, View or pair of int, default='auto'
-        Which plane: two features; the directions of largest variance; or those in which components differ most.
+    view : {'auto', 'pca', 'between'}, View or pair of int or str, default='auto'
+        Which plane: two features, by number or name; the directions of largest variance; or those in which components
+        differ most.
         'auto' takes two features as they are, otherwise 'between', or 'pca' where there is one component.
     probabilities : sequence of float, default=(0.5, 0.95)
         Shares of a component that its ellipses hold, in the plane.

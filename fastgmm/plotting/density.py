@@ -34,7 +34,7 @@ def plot_density(
     model: Any,
     X: Any,
     *,
-    view: str | View | Sequence[int] = "auto",
+    view: str | View | Sequence[int | str] = "auto",
     shares: Sequence[float] = (0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1),
     resolution: int = 200,
     names: Sequence[str] | None = None,
@@ -49,7 +49,7 @@ def plot_density(
     ----------
     model : fitted mixture
     X : array-like of shape (n_samples, n_features)
-    view : {'auto', 'pca', 'between'}, View or pair of int, default='auto'
+    view : {'auto', 'pca', 'between'}, View or pair of int or str, default='auto'
         As in `plot_clusters`.
     shares : sequence of float
         Of the rows, that the regions hold.

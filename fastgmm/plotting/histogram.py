@@ -9,7 +9,7 @@ import numpy as np
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.moments import mixture_of, moments_of
 from fastgmm.plotting.palette import colour
-from fastgmm.plotting.rows import feature_names, rows_of
+from fastgmm.plotting.rows import feature_names, feature_number, rows_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def plot_histogram(
     model: Any,
     X: Any,
     *,
-    feature: int = 0,
+    feature: int | str = 0,
     bins: int | str = "auto",
     names: Any = None,
     ax: Axes | None = None,
@@ -34,7 +34,8 @@ def plot_histogram(
     ----------
     model : fitted mixture
     X : array-like of shape (n_samples, n_features)
-    feature : int, default=0
+    feature : int or str, default=0
+        By number or name.
     bins : int or str, default='auto'
         As in `numpy.histogram_bin_edges`; 'auto' gives at most 200.
     names : sequence of str, optional
@@ -61,8 +62,7 @@ def plot_histogram(
     model = mixture_of(model)
     names = feature_names(model, X, names)
     X = rows_of(model, X)
-    if not 0 <= feature < X.shape[1]:
-        raise ValueError(f"feature is {feature}; expected a number from 0 to {X.shape[1] - 1}")
+    feature = feature_number("feature", feature, names)
     column = np.asarray(X[:, feature], dtype=np.float64)
     edges = np.histogram_bin_edges(column, bins)
     if bins == "auto" and len(edges) > 201:

@@ -11,7 +11,7 @@ from fastgmm.plotting.backend import require_matplotlib
 from fastgmm.plotting.clusters import plot_clusters
 from fastgmm.plotting.histogram import plot_histogram
 from fastgmm.plotting.moments import mixture_of
-from fastgmm.plotting.rows import feature_names, rows_of
+from fastgmm.plotting.rows import feature_names, feature_number, rows_of
 
 __all__ = ["plot_pairs"]
 
@@ -20,7 +20,7 @@ def plot_pairs(
     model: Any,
     X: Any,
     *,
-    features: Sequence[int] | None = None,
+    features: Sequence[int | str] | None = None,
     names: Sequence[str] | None = None,
     max_points: int = 2000,
     ax: np.ndarray | None = None,
@@ -31,7 +31,7 @@ def plot_pairs(
     ----------
     model : fitted mixture
     X : array-like of shape (n_samples, n_features)
-    features : sequence of int, optional
+    features : sequence of int or str, optional
         Which; all, or the first six, unless given.
     names : sequence of str, optional
         Of all features.
@@ -59,16 +59,17 @@ def plot_pairs(
     model = mixture_of(model)
     names = feature_names(model, X, names)
     X = rows_of(model, X)
-    features = list(range(min(X.shape[1], 6)) if features is None else features)
-    n = len(features)
+    given = range(min(X.shape[1], 6)) if features is None else features
+    columns = [feature_number("features", feature, names) for feature in given]
+    n = len(columns)
     if ax is None:
         import matplotlib.pyplot as plt
 
         ax = plt.subplots(n, n, figsize=(2.4 * n, 2.4 * n), layout="constrained", squeeze=False)[1]
     if np.shape(ax) != (n, n):
         raise ValueError(f"ax has shape {np.shape(ax)}; expected a matrix of axes, {(n, n)}")
-    for i, row in enumerate(features):
-        for j, column in enumerate(features):
+    for i, row in enumerate(columns):
+        for j, column in enumerate(columns):
             panel = ax[i, j]
             if i == j:
                 plot_histogram(model, X, feature=row, names=names, ax=panel)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-__all__ = ["feature_names", "labels_of", "quietly", "rows_of", "some_rows"]
+__all__ = ["feature_names", "feature_number", "labels_of", "quietly", "rows_of", "some_rows"]
 
 
 def rows_of(model: Any, X: Any) -> np.ndarray:
@@ -29,6 +31,18 @@ def feature_names(model: Any, X: Any, names: Any = None) -> list[str]:
     if len(names) != n_features:
         raise ValueError(f"names has {len(names)} entries; expected n_features = {n_features}")
     return names
+
+
+def feature_number(argument: str, feature: int | str, names: Sequence[str]) -> int:
+    """Return the number of a feature that `argument` gives by number or name."""
+    if isinstance(feature, str) and feature in names:
+        return list(names).index(feature)
+    if isinstance(feature, Integral) and 0 <= feature < len(names):
+        return int(feature)
+    raise ValueError(
+        f"{argument} has {feature!r}; expected a number from 0 to {len(names) - 1}, or one of the names "
+        f"{', '.join(names)}"
+    )
 
 
 def some_rows(n_samples: int, max_points: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from fastgmm.plotting.moments import Moments
+from fastgmm.plotting.rows import feature_number
 
 __all__ = ["View", "between_view", "feature_view", "pca_view", "view_of"]
 
@@ -40,12 +41,10 @@ class View:
         )
 
 
-def feature_view(n_features: int, features: Sequence[int], names: Sequence[str]) -> View:
-    """Return the view of some of the features as they are."""
-    for feature in features:
-        if not 0 <= feature < n_features:
-            raise ValueError(f"features is {tuple(features)}; expected numbers from 0 to {n_features - 1}")
-    return View(np.zeros(n_features), np.eye(n_features)[:, list(features)], [names[j] for j in features])
+def feature_view(features: Sequence[int | str], names: Sequence[str]) -> View:
+    """Return the view of some of the features as they are, by number or name."""
+    columns = [feature_number("view", feature, names) for feature in features]
+    return View(np.zeros(len(names)), np.eye(len(names))[:, columns], [names[j] for j in columns])
 
 
 def pca_view(moments: Moments, n_axes: int = 2) -> View:
@@ -78,15 +77,15 @@ def between_view(moments: Moments, n_axes: int = 2) -> View:
     return View(moments.mean, _signed(vectors[:, ::-1][:, :n_axes]), labels)
 
 
-def view_of(moments: Moments, view: str | View | Sequence[int], names: Sequence[str]) -> View:
+def view_of(moments: Moments, view: str | View | Sequence[int | str], names: Sequence[str]) -> View:
     """Return the view that a plot's argument `view` asks for.
 
     Parameters
     ----------
     moments : Moments
-    view : {'auto', 'pca', 'between'}, View or pair of int
+    view : {'auto', 'pca', 'between'}, View or pair of int or str
         'auto': the features as they are where there are two, otherwise 'between', or 'pca' for one component.
-        A pair: those two features.
+        A pair: those two features, by number or name.
     names : sequence of str
         Of the features.
     """
@@ -104,7 +103,7 @@ def view_of(moments: Moments, view: str | View | Sequence[int], names: Sequence[
         return views[view](moments)
     if len(view) != 2:
         raise ValueError(f"view is {tuple(view)}; expected a pair of features")
-    return feature_view(n_features, view, names)
+    return feature_view(view, names)
 
 
 def _signed(axes: np.ndarray) -> np.ndarray:

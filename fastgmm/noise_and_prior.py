@@ -20,10 +20,11 @@ NEIGHBOUR = 10
 
 @dataclass(frozen=True)
 class InitialNoise:
-    """Where the background lies and which rows start in it."""
+    """Where the background lies, which rows start in it, and what share of the weight they are."""
 
     box: Box
     mask: np.ndarray
+    share: float
 
     def without(self, rows: ArrayRows) -> ArrayRows:
         """Return the rows that do not start as noise."""
@@ -32,8 +33,8 @@ class InitialNoise:
 
     def beside(self, gaussian: MixtureParameters) -> MixtureWithNoise:
         """Return the mixture of these components and the background, which starts with its share of the rows."""
-        share = float(np.clip(self.mask.mean(), 0.5 / len(self.mask), 0.99))
-        return MixtureWithNoise(replace(gaussian, weights=gaussian.weights * (1.0 - share)), share, self.box.log_volume)
+        weights = gaussian.weights * (1.0 - self.share)
+        return MixtureWithNoise(replace(gaussian, weights=weights), self.share, self.box.log_volume)
 
 
 def check_noise(noise, rows: ArrayRows, n_components: int) -> InitialNoise | None:
@@ -61,7 +62,10 @@ def check_noise(noise, rows: ArrayRows, n_components: int) -> InitialNoise | Non
         raise ValueError(
             f"noise leaves {n_left} rows for n_components = {n_components}; expected at least as many, mark fewer rows"
         )
-    return InitialNoise(enclosing_box(rows.X[present]), mask)
+    share = float(np.average(mask, weights=rows.sample_weight))
+    # At least half a row, whether weights count rows or sum to one.
+    share = float(np.clip(share, 0.5 / max(rows.total_weight, np.count_nonzero(present)), 0.99))
+    return InitialNoise(enclosing_box(rows.X[present]), mask, share)
 
 
 def _isolated(X, present, fraction):

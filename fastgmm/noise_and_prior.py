@@ -64,7 +64,7 @@ def check_noise(noise, rows: ArrayRows, n_components: int) -> InitialNoise | Non
         )
     share = float(np.average(mask, weights=rows.sample_weight))
     # At least half a row, whether weights count rows or sum to one.
-    share = float(np.clip(share, 0.5 / max(rows.total_weight, np.count_nonzero(present)), 0.99))
+    share = float(np.clip(share, 0.5 / max(float(rows.total_weight), float(np.count_nonzero(present))), 0.99))
     return InitialNoise(enclosing_box(rows.X[present]), mask, share)
 
 

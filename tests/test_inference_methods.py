@@ -327,3 +327,16 @@ def test_targets_of_another_shape_are_not_read_as_if_they_had_the_right_one():
             model.log_density(x[:3], wrong)
     with pytest.raises(ValueError, match="y contains NaN"):
         model.log_density(x[:2], [[0.0, np.nan], [0.0, 1.0]])
+
+
+def test_the_order_of_components_is_no_divergence(structure):
+    model = model_of(structure, 4, 3)
+    order = [2, 0, 3, 1]
+    covariances = model.covariances_ if structure == "tied" else model.covariances_[order]
+    other = GaussianMixture.from_parameters(
+        model.weights_[order], model.means_[order], covariances, covariance_type=structure
+    )
+    assert_allclose(model.kl_bounds(other), 0.0, atol=1e-12)
+    empty = GaussianMixture.from_parameters([0.0, 1.0], [[1.0], [0.0]], [1.0, 2.0], covariance_type="spherical")
+    swapped = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [1.0]], [2.0, 1.0], covariance_type="spherical")
+    assert_allclose(empty.kl_bounds(swapped), 0.0, atol=1e-12)

@@ -98,6 +98,8 @@ def kl_bounds(p: MixtureParameters, q: MixtureParameters) -> tuple[float, float]
 
     ``KL(p || q) = integral p log(p / q)``, split into the entropy of p and its cross entropy with q.
     """
+    from scipy.optimize import linear_sum_assignment
+
     lowest_entropy, highest_entropy = entropy_bounds(p)
     pairs = _pairwise_kl(p, q)
     # log of a sum under the expectation: Jensen bounds it from above, each component's own bound from below.
@@ -106,10 +108,13 @@ def kl_bounds(p: MixtureParameters, q: MixtureParameters) -> tuple[float, float]
     lowest_log_q = float(p.weights @ _weighted_log_sum(q.weights, -pairs)) - own
     upper = -lowest_entropy - lowest_log_q
     if p.n_components == q.n_components:
-        # Convexity, component by component in the order given: exact zero for a mixture and itself.
+        # Convexity, each component beside one of q: exact zero for a mixture and itself, in whatever order.
         with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.where(p.weights > 0, p.weights * np.log(p.weights / q.weights), 0.0)
-        upper = min(upper, float(shares.sum() + p.weights @ np.diagonal(pairs)))
+            costs = p.weights[:, None] * (np.log(p.weights[:, None] / q.weights) + pairs)
+        costs[p.weights == 0] = 0.0
+        # A weight of zero in q costs infinity, which the assignment does not take.
+        chosen = linear_sum_assignment(np.where(np.isfinite(costs), costs, np.finfo(np.float64).max ** 0.5))
+        upper = min(upper, float(costs[chosen].sum()))
     return max(0.0, -highest_entropy - highest_log_q), upper
 
 

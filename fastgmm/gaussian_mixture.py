@@ -211,8 +211,10 @@ default='kmeans'
         return Checked(start, prior, check_noise(self.noise, rows, self.n_components))
 
     def _refuse_array_api_dispatch(self) -> None:
+        # An array of memberships is a start that is drawn by nothing.
         allowed = ["random", "random_from_data"]
-        if get_config()["array_api_dispatch"] and self.init_params not in allowed:
+        named = isinstance(self.init_params, str)
+        if get_config()["array_api_dispatch"] and named and self.init_params not in allowed:
             raise NotImplementedError(
                 f"Allowed `init_params` are {allowed} if 'array_api_dispatch' is enabled; init_params is "
                 f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."

@@ -134,6 +134,19 @@ def test_unknown_start_lists_the_known_ones(blobs):
         GaussianMixture(3, init_params="best").fit(blobs)
 
 
+@pytest.mark.parametrize("as_given", [np.asarray, list], ids=["array", "list"])
+def test_given_memberships_need_no_array_api(monkeypatch, blobs, as_given):
+    shares = np.full((len(blobs), 3), 1 / 3)
+    for memberships in (np.arange(len(blobs)) % 3, shares):
+        expected = GaussianMixture(3, init_params=memberships).fit(blobs)
+        with monkeypatch.context() as patch:
+            patch.setattr("fastgmm.gaussian_mixture.get_config", lambda: {"array_api_dispatch": True})
+            ours = GaussianMixture(3, init_params=as_given(memberships)).fit(blobs)
+            with pytest.raises(NotImplementedError, match="init_params is 'multistart'"):
+                GaussianMixture(3, init_params="multistart").fit(blobs)
+        assert_array_equal(ours.means_, expected.means_)
+
+
 def test_orders_and_memory_maps_give_the_same_bits(structure, tmp_path):
     X = np.random.default_rng(2).normal(size=(5000, 5))
     np.save(tmp_path / "rows.npy", X)

@@ -51,6 +51,39 @@ def test_rows_are_drawn_as_defined(engine, n_features, weighted):
         assert weight[chosen].min() > 0
 
 
+def swapped_by_definition(X, positions, chosen):
+    """Swaps as their text says, every distance computed again for each."""
+    chosen, k = list(chosen), len(chosen)
+    failures = 0
+    for position in positions:
+        distances = nearest_distances(X, chosen)
+        drawn = int(np.searchsorted(np.cumsum(distances), position * distances.sum(), side="right"))
+        costs = [nearest_distances(X, [*chosen[:out], *chosen[out + 1 :], drawn]).sum() for out in range(k)]
+        out = int(np.argmin(costs))
+        if costs[out] < (1 - 0.25 / k) * distances.sum():
+            chosen[out], failures = drawn, 0
+        else:
+            failures += 1
+            if failures >= 8 + k:
+                break
+    return chosen
+
+
+@pytest.mark.parametrize("k", [2, 3, 9, 25])
+def test_swaps_are_made_as_defined(engine, k):
+    rng = np.random.default_rng(k)
+    X = np.concatenate([rng.normal(size=(40, 3)) + 6 * rng.normal(size=3) for _ in range(20)])
+    positions = rng.uniform(size=k + 30)
+    drawn, n_made = chosen_by_definition(X, None, positions[:k], 0, 1, k), 0
+    for n_swaps in (1, 2, 30):
+        distances, chosen = np.full(len(X), np.finfo(float).max), np.empty(k, np.int64)
+        kernels.choose_centres(X, None, positions[: k + n_swaps], 0, 1, n_swaps, distances, chosen)
+        assert_array_equal(chosen, swapped_by_definition(X, positions[k : k + n_swaps], drawn))
+        assert_allclose(distances, nearest_distances(X, chosen), rtol=1e-9, atol=1e-9)
+        n_made = (chosen != drawn).sum()
+    assert n_made > 0
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_swaps_only_lower_the_cost_and_report_it(engine, dtype):
     for seed in range(5):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgmm.kernels import _numba_nearest as nearest
@@ -50,42 +52,68 @@ def _swap(X, weight, positions, distances, chosen, n_threads):
     k = len(chosen)
     centres = X[chosen].astype(np.float64)
     enough = 1.0 - 0.25 / k
-    changed, failures = True, 0
+    known = _neighbours(X, centres)
+    cumulative = _cumulative(known.first, weight)
+    failures = 0
     for position in positions:
-        if failures >= 8 + k:
+        if failures >= 8 + k or not cumulative[-1] > 0:
             break
-        if changed:
-            owner, second = _neighbours(X, centres, distances)
-            cumulative = _cumulative(distances, weight)
-            if not cumulative[-1] > 0:
-                return
-            changed = False
         drawn = int(_drawn(cumulative, np.array([position]))[0])
         to_drawn = np.full_like(distances, np.inf)
         nearest.update_distances(X.reshape(-1), X[drawn : drawn + 1].astype(np.float64), to_drawn, n_threads)
-        kept = np.minimum(to_drawn, distances)
-        lost = (np.minimum(to_drawn, second) - kept).astype(np.float64)
+        kept = np.minimum(to_drawn, known.first)
+        lost = (np.minimum(to_drawn, known.second) - kept).astype(np.float64)
         if weight is not None:
             kept, lost = kept * weight, lost * weight
-        out_costs = np.bincount(owner, weights=lost, minlength=k)
+        out_costs = np.bincount(known.nearest, weights=lost, minlength=k)
         out = int(out_costs.argmin())
         if not kept.sum(dtype=np.float64) + out_costs[out] < enough * cumulative[-1]:
             failures += 1
             continue
-        failures, changed = 0, True
+        failures = 0
         chosen[out], centres[out] = drawn, X[drawn]
-    if changed:
-        _neighbours(X, centres, distances)
+        _replace(known, X, centres, out, to_drawn)
+        cumulative = _cumulative(known.first, weight)
+    distances[:] = known.first
 
 
-def _neighbours(X, centres, distances):
-    """Write the squared distance to the nearest centre; return its index and the distance to the second nearest."""
-    owner, second = np.empty(len(X), dtype=np.int64), np.empty_like(distances)
+class _Neighbours(NamedTuple):
+    """Of each row: the two nearest centres, and the squared distances to them."""
+
+    nearest: np.ndarray
+    next: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+def _neighbours(X, centres):
+    found = _Neighbours(*(np.empty(len(X), dtype=dtype) for dtype in (np.int64, np.int64, X.dtype, X.dtype)))
     step = max(1, BLOCK_VALUES // (len(centres) * X.shape[1]))
     for start in range(0, len(X), step):
         part = slice(start, start + step)
         squares = ((X[part, None, :] - centres) ** 2).sum(axis=2)
-        owner[part] = squares.argmin(axis=1)
-        ordered = np.partition(squares, 1, axis=1)
-        distances[part], second[part] = ordered[:, 0], ordered[:, 1]
-    return owner, second
+        order = np.argpartition(squares, 1, axis=1)[:, :2]
+        pair = np.take_along_axis(squares, order, axis=1)
+        swapped = pair[:, 1] < pair[:, 0]
+        order[swapped], pair[swapped] = order[swapped, ::-1], pair[swapped, ::-1]
+        found.nearest[part], found.next[part] = order.T
+        found.first[part], found.second[part] = pair.T
+    return found
+
+
+def _replace(known, X, centres, out, to_new):
+    """Take it into account that centre `out` is another now, `to_new` away from each row.
+
+    What the two nearest were, or the new one, tells nearly all rows' nearest; others are looked at again.
+    """
+    was_nearest, was_next = known.nearest == out, known.next == out
+    again = (was_nearest | was_next) & ~(to_new <= known.second)
+    nearest_now = ~again & (was_nearest | (to_new < known.first))
+    moved_down = nearest_now & ~was_nearest
+    known.second[moved_down], known.next[moved_down] = known.first[moved_down], known.nearest[moved_down]
+    next_now = ~again & ~nearest_now & ((to_new < known.second) | was_next)
+    known.first[nearest_now], known.nearest[nearest_now] = to_new[nearest_now], out
+    known.second[next_now], known.next[next_now] = to_new[next_now], out
+    found = _neighbours(X[again], centres)
+    for mine, theirs in zip(known, found, strict=True):
+        mine[again] = theirs

@@ -72,10 +72,11 @@ def swapped_by_definition(X, positions, chosen):
 @pytest.mark.parametrize("k", [2, 3, 9, 25])
 def test_swaps_are_made_as_defined(engine, k):
     rng = np.random.default_rng(k)
-    X = np.concatenate([rng.normal(size=(40, 3)) + 6 * rng.normal(size=3) for _ in range(20)])
-    positions = rng.uniform(size=k + 30)
+    X = np.concatenate([rng.normal(size=(40, 3)) + 3 * rng.normal(size=3) for _ in range(20)])
+    positions = rng.uniform(size=k + 80)
+    positions[:k] *= 0.05  # centres close to each other, nearly all of which are better elsewhere
     drawn, n_made = chosen_by_definition(X, None, positions[:k], 0, 1, k), 0
-    for n_swaps in (1, 2, 30):
+    for n_swaps in (1, 2, 80):
         distances, chosen = np.full(len(X), np.finfo(float).max), np.empty(k, np.int64)
         kernels.choose_centres(X, None, positions[: k + n_swaps], 0, 1, n_swaps, distances, chosen)
         assert_array_equal(chosen, swapped_by_definition(X, positions[k : k + n_swaps], drawn))

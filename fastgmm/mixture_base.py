@@ -287,6 +287,20 @@ class BaseMixture(
                 f"warm_start=True continues a model whose means_ have shape {self.means_.shape}; expected "
                 f"(n_components, n_features) = {shape}. Use a new estimator or warm_start=False"
             )
+        kernel, fitted = self._structure.kernel, self._fitted_kernel()
+        if fitted != kernel and shape != (1, 1):
+            raise ValueError(
+                f"warm_start=True continues a model whose covariances_ are of type {fitted!r}; covariance_type="
+                f"{self.covariance_type!r} expects {kernel!r}. Use a new estimator or warm_start=False"
+            )
+
+    def _fitted_kernel(self) -> str:
+        factors = self.precisions_cholesky_
+        if factors.ndim != 2:
+            return "full" if factors.ndim == 3 else "spherical"
+        # As many components as features: diagonals are positive where a triangular factor is zero.
+        is_one_matrix = factors.shape[0] == factors.shape[1] and not np.tril(factors, -1).any()
+        return "tied" if is_one_matrix else "diag"
 
     def _checked_start(self, X: np.ndarray) -> str | np.ndarray:
         """Return `init_params`, labels and responsibilities checked."""

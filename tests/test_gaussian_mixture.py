@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture
 
 FITTED = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
@@ -322,6 +322,20 @@ def test_warm_start_continues(structure, blobs):
     assert_same_model(once, twice, rtol=1e-9)
     with pytest.raises(ValueError, match=r"warm_start=True continues a model whose means_ have shape \(4, 2\)"):
         twice.set_params(n_components=5).fit(blobs)
+
+
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_warm_start_refuses_another_covariance_type(cls, structure, blobs):
+    # As many components as features: one matrix of all components has the shape of a diagonal for each.
+    X = blobs.astype(np.float32)
+    for other in {"full", "tied", "diag", "spherical"} - {structure}:
+        model = cls(n_components=2, covariance_type=structure, random_state=0, warm_start=True).fit(X).fit(X)
+        means = model.means_
+        with pytest.raises(ValueError, match=rf"covariances_ are of type '{structure}'; covariance_type='{other}'"):
+            model.set_params(covariance_type=other).fit(X)
+        assert model.means_ is means
+    one = cls(n_components=1, covariance_type=structure, warm_start=True).fit(X).fit(X)
+    assert one.converged_
 
 
 def test_best_of_several_starts_is_kept(blobs):

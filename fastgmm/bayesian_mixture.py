@@ -46,7 +46,8 @@ class BayesianGaussianMixture(BaseMixture):
     n_components : int, default=1
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
     tol : float, default=1e-3
-        The fit stops when the bound changes by less, in nats, total over samples.
+        The fit stops when the bound changes by less, in nats, total over samples, or for 20 iterations by no more
+        than its rounding, as that of many float32 rows does. 0 makes `max_iter` iterations.
     reg_covar : float, default=1e-6
         Added to the variance of every row in every M-step, in squared units of the data.
     max_iter : int, default=100

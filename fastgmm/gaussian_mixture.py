@@ -44,7 +44,8 @@ class GaussianMixture(BackgroundMethods, CriterionMethods, ConversionMethods, Ba
         feature. Attributes then have the shape of the tightest of scikit-learn's four types that holds them:
         spherical for EII, VII, E, V; diag for the other names ending in I; tied for EEE; full for the rest.
     tol : float, default=1e-3
-        EM stops when the mean log-likelihood changes by less, in nats per sample.
+        EM stops when the mean log-likelihood changes by less, in nats per sample, or for 20 iterations by no more
+        than its rounding. 0 makes `max_iter` iterations.
     reg_covar : float, default=1e-6
         Added to every variance in every M-step, in squared units of the data.
     max_iter : int, default=100

@@ -237,6 +237,7 @@ class BaseMixture(
                 bound=self._bound,
                 previous_bound=float(self.lower_bound_) if continued else -np.inf,
                 listener=watch,
+                unit_roundoff=float(np.finfo(X.dtype).eps),
                 **self._run_options(checked, n_samples),
             )
 

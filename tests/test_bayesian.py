@@ -265,6 +265,21 @@ def test_single_precision_rows_give_nearly_the_same_posterior(structure):
     assert_allclose(single.elbo_, double.elbo_, rtol=1e-5)
 
 
+def test_single_precision_converges_where_its_bound_is_but_rounding(structure):
+    # Here a float32 bound goes up and down by up to 2e-3 for ever.
+    X, labels = overlapping_rows(2000)
+    X += 4.0 * labels[:, None]
+    options = {"n_components": 4, "covariance_type": structure, "max_iter": 500, "init_params": labels}
+    double = BayesianGaussianMixture(**options, tol=1e-8).fit(X)
+    single = BayesianGaussianMixture(**options, tol=1e-8).fit(X.astype(np.float32))
+    assert double.converged_
+    assert single.converged_
+    assert single.n_iter_ < double.n_iter_ + 40
+    assert_allclose(single.lower_bound_, double.lower_bound_, rtol=2e-6)
+    endless = BayesianGaussianMixture(**options | {"max_iter": 60}, tol=0.0).fit(X.astype(np.float32))
+    assert (endless.n_iter_, endless.converged_) == (60, False)
+
+
 def test_warm_start_continues(structure):
     X, labels = overlapping_rows()
     options = {"n_components": 4, "covariance_type": structure, "tol": 0.0, "init_params": labels}

@@ -12,6 +12,7 @@ exponential family, Annals of the Institute of Statistical Mathematics 46, secti
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from fastgmm.em.acceleration import QuasiNewton
 
@@ -25,6 +26,11 @@ STOP_ON = ("change", "gap")
 NEGLIGIBLE = 1e-3
 #: Steps of known curvature from which the accelerator's estimate counts.
 ENOUGH_PAIRS = 8
+#: Iterations without a rise beyond rounding that end a run: on a plateau that rises by a tenth of the rounding of a
+#: bound in each, they still add up to more than its largest fall.
+STALLED = 20
+#: Most that rounding changes a bound in an iteration, in units of ``unit_roundoff * abs(bound)``; up to 2.5 is seen.
+ROUNDING = 4.0
 
 
 class StoppingRule:
@@ -42,12 +48,17 @@ class StoppingRule:
         In nats, of the unit of the bound.
     accelerator : QuasiNewton or None
         Whose estimates are used once it is active.
+    unit_roundoff : float
+        Of the precision of passes. 'change' is met as well once the bound only goes up and down by its rounding, as
+        that of many float32 rows does above a small `tol`; never for a `tol` of zero.
     """
 
-    def __init__(self, stop_on: str, tol: float, accelerator: QuasiNewton | None) -> None:
+    def __init__(self, stop_on: str, tol: float, accelerator: QuasiNewton | None, unit_roundoff: float = 0.0) -> None:
         self.on_gap = stop_on == "gap"
         self.tol = tol
         self.accelerator = accelerator
+        self.unit_roundoff = unit_roundoff
+        self._recent: deque[float] = deque(maxlen=STALLED)
         self._change = self._last_change = math.nan
         self._was_near = False
 
@@ -63,9 +74,10 @@ class StoppingRule:
             return 0.0
         return change * change / (before - change) if before > change else math.inf
 
-    def is_met(self, change: float) -> bool:
-        """Take note of the bound's change in an iteration and return whether the run has converged."""
+    def is_met(self, change: float, bound: float) -> bool:
+        """Take note of the bound and its change in an iteration and return whether the run has converged."""
         self._last_change, self._change = self._change, change
+        self._recent.append(change)
         small = abs(change) < self.tol
         if self.on_gap:
             is_near = self.gap < self.tol and self._is_informed()
@@ -74,7 +86,14 @@ class StoppingRule:
             return met
         if small and self.accelerator is not None and self.accelerator.active:
             return self.accelerator.plain_gain < self.tol
-        return small
+        return small or self._is_rounding(bound)
+
+    def _is_rounding(self, bound: float) -> bool:
+        # EM lowers its bound by rounding only, so falls tell how much of a rise is rounding.
+        if self.tol == 0.0 or len(self._recent) < STALLED:
+            return False
+        fall = -min(self._recent)
+        return sum(self._recent) < fall <= ROUNDING * self.unit_roundoff * abs(bound)
 
     def _is_informed(self) -> bool:
         if self.accelerator is None or abs(self._change) <= NEGLIGIBLE * self.tol:

@@ -107,6 +107,7 @@ def run_em(
     listener: Listener | None = None,
     accelerator: QuasiNewton | None = None,
     stop_on: str = "change",
+    unit_roundoff: float = 0.0,
 ) -> Run:
     """Iterate pass and M-step until the bound changes by less than `tol`.
 
@@ -131,6 +132,8 @@ def run_em(
         New, of this run. Not with `bound`, which it knows nothing of.
     stop_on : {'change', 'gap'}
         See `StoppingRule`.
+    unit_roundoff : float
+        See `StoppingRule`.
 
     Returns
     -------
@@ -145,7 +148,7 @@ def run_em(
     """
     assert accelerator is None or bound is None, "proposals are compared by their log-likelihood"
     run = Run(parameters)
-    rule = StoppingRule(stop_on, tol, accelerator)
+    rule = StoppingRule(stop_on, tol, accelerator, unit_roundoff)
     proposal = None
     for n_iter in range(1, max_iter + 1):
         if listener is not None:
@@ -179,7 +182,7 @@ def run_em(
         previous_bound = value
         if accelerator is not None:
             accelerator.observe(state, run.parameters, value)
-        run.converged = rule.is_met(change)
+        run.converged = rule.is_met(change, value)
         if listener is not None:
             run.stopped = listener.iteration(run, change)
         if run.converged or run.stopped:

@@ -136,6 +136,34 @@ def test_streamed_scores_are_those_of_memory(source, X, capsys):
         assert_allclose(np.load("density--stream.npy"), np.load("density--no-stream.npy"), rtol=1e-12)
 
 
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("which", [["--fraction", "0.05"], ["--threshold", "-7"], ["--threshold", "-1000000"]])
+def test_streamed_outliers_are_those_of_memory(source, which, X, capsys):
+    fitted(source, "--components", "2", "--structure", "full")
+    capsys.readouterr()
+    arguments = ["outliers", "model.npz", source, "--columns", *columns_of(source), *which]
+    named = [] if source.endswith("npy") else ["--id", "id"]
+    tables, told = [], []
+    for flag in ("--stream", "--no-stream"):
+        assert main([*arguments, *named, flag]) == 0
+        tables.append(capsys.readouterr().out)
+        assert main([*arguments, *named, flag, "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert tables[0] == tables[1]
+    densities = [found.pop("log_density") for found in told]
+    assert told[0] == told[1]
+    assert_allclose(*densities, rtol=1e-12)
+    assert which[1] == "-1000000" or len(densities[0]) > 20
+
+
+def test_rows_of_equal_density_are_listed_in_the_order_of_the_table(X, capsys):
+    fitted("data.npy", "--components", "1", "--structure", "full")
+    capsys.readouterr()
+    np.save("equal.npy", np.zeros((1000, 3)))
+    assert main(["outliers", "model.npz", "equal.npy", "--fraction", "0.5", "--stream", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["row"] == list(range(1, 501))
+
+
 def test_what_is_written_block_by_block_is_there_whole_or_not_at_all(X):
     fitted("data.parquet", "--components", "2", "--structure", "diag")
     table = pq.read_table("data.parquet")

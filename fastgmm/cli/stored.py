@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.tables import Table, read_chunks, read_table
+from fastgmm.cli.tables import Table, read_chunks
 from fastgmm.cli.units import Projection
 from fastgmm.persistence import load, read_training
 from fastgmm.summary.mixture import count_of
 
-__all__ = ["Stored", "load_model", "open_model", "read_row_chunks", "read_rows", "row_names", "row_numbers"]
+__all__ = ["Stored", "load_model", "open_model", "read_row_chunks", "row_names"]
 
 
 @dataclass
@@ -86,18 +85,6 @@ def open_model(path: str) -> Stored:
     return Stored(path, model, names, columns, projection, training)
 
 
-def read_rows(stored: Stored, arguments: argparse.Namespace, weight_column: str | None = None) -> Table:
-    """Return the data as the model takes them; columns are found by their names where both have names."""
-    table = read_table(
-        arguments.data,
-        arguments.columns,
-        id_column=arguments.id,
-        weight_column=weight_column,
-        known_columns=stored.columns,
-    )
-    return _as_fitted(stored, table)
-
-
 def read_row_chunks(
     stored: Stored, arguments: argparse.Namespace, weight_column: str | None = None
 ) -> tuple[int, Iterator[Table]]:
@@ -128,8 +115,3 @@ def _as_fitted(stored: Stored, table: Table) -> Table:
 def row_names(table: Table) -> dict[str, Any]:
     """Return the column that names rows, if there is one."""
     return {} if table.ids is None else {str(table.id_name): table.ids}
-
-
-def row_numbers(table: Table) -> np.ndarray:
-    """Return numbers of the rows, from 1."""
-    return np.arange(1, table.X.shape[0] + 1)

@@ -44,6 +44,7 @@ def write_arrow(name, **columns):
     [
         "a,b\n1,2.5\n-3,1e-7\n4,1e20\n",
         "a,b\r\n1,2.5\r\n-3,1e-7\r\n4,1e20\r\n",
+        "a,b\r1,2.5\r-3,1e-7\r4,1e20\r",
         "a,b\n1,2.5\n-3,1e-7\n4,1e20",
         "\n\na,b\n1,2.5\n\n-3,1e-7\n4,1e20\n\n",
         "a;b\n1;2.5\n-3;1e-7\n4;1e20\n",
@@ -55,6 +56,7 @@ def write_arrow(name, **columns):
     ids=[
         "plain",
         "crlf",
+        "cr",
         "no last newline",
         "blank lines",
         "semicolons",
@@ -68,6 +70,11 @@ def test_text_is_read_whatever_its_dress(text):
     table = read_table(write("data.csv", text), ["a", "b"])
     assert table.columns == ["a", "b"]
     assert_array_equal(table.X, X)
+
+
+def test_a_delimiter_in_quotes_is_no_cell():
+    table = read_table(write("data.csv", 'name,b\n"x, y",1\nz,2\n'), ["b"])
+    assert_array_equal(table.X, [[1.0], [2.0]])
 
 
 def test_without_a_header_columns_are_numbered():
@@ -130,6 +137,8 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
         ("a,b\n1,2\n3,\n", {}, "line 3, column 'b': the cell is empty"),
         ("1,2\n3,inf\n", {}, "line 2, column 'x1': 'inf' is not a finite number"),
         ("a,b\n1,2\n3\n", {}, "line 3: has 1 cell; expected 2"),
+        ("a,b\n1,2\n3,4,5\n", {}, "line 3: has 3 cells; expected 2"),
+        ("a,b\nx,1,2\ny,3,4\n", {"columns": ["b"]}, "line 2: has 3 cells; expected 2"),
         ("a,a\n1,2\n", {}, "two columns are called 'a'"),
         ("id,a\nx,1\n", {}, "line 2, column 'id': 'x' is not a number"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "--columns: data.csv has no column 'c'; the columns are a, b"),

@@ -26,6 +26,8 @@ def read_delimited(content: bytes, source: str) -> RawTable:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise CommandError(f"{source}: not a text file in UTF-8; expected comma-separated values") from None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _Delimited(text, source)
 
 
@@ -61,6 +63,10 @@ class _Delimited(RawTable):
             values = None
         if values is None or not np.isfinite(values).all():
             raise self._first_fault(positions)
+        # The parser does not look at cells after the last column asked for.
+        if self._body.count(self._delimiter) != len(values) * (len(self.names) - 1):
+            for _ in self._rows():
+                pass
         return values
 
     def texts(self, position: int) -> list[str]:
@@ -74,7 +80,7 @@ class _Delimited(RawTable):
                 if len(row) != len(self.names):
                     raise CommandError(
                         f"{self.source}, line {line}: has {count_of(len(row), 'cell')}; expected "
-                        f"{len(self.names)}, as in the first line"
+                        f"{len(self.names)}, as in the first line; mend or remove the row"
                     )
                 yield line, row
 

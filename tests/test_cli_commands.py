@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -241,6 +242,15 @@ def test_a_closed_pipe_is_no_traceback(model, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a descriptor by a POSIX shell")
+def test_a_standard_output_that_is_closed_is_named(model, tmp_path):
+    command = ["sh", "-c", 'exec "$0" -m fastgmm.cli show model.npz >&-', sys.executable]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert found.returncode == 2
+    assert "standard output is closed; expected an open one" in found.stderr
+    assert found.stderr.count("\n") == 1
 
 
 def test_a_reader_that_goes_does_not_take_the_model_with_it(tmp_path):

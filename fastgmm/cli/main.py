@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = build_parser().parse_args(arguments)
     screen = Screen(quiet=parsed.quiet, as_json=parsed.json)
+    if sys.stdout is None:  # so Python says that its descriptor is closed
+        screen.warn("error: standard output is closed; expected an open one: send what is not wanted to /dev/null")
+        return EXIT_USAGE
     try:
         status = parsed.run(parsed, screen)
     except BrokenPipeError:

@@ -15,16 +15,15 @@ from choices import run_random  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.parametrize("target", [fuzz_fit, fuzz_load])
-def test_random_cases(target):
-    run_random(target.test_one, 600, seed=2024)
+TARGETS = {"fit": fuzz_fit, "load": fuzz_load}
+FOUND = [path for kind in TARGETS for path in sorted((FUZZ.parent / "data" / "fuzz").glob(f"{kind}/*"))]
 
 
-@pytest.mark.parametrize("path", sorted((FUZZ.parent / "data" / "fuzz").glob("fit/*")), ids=lambda path: path.name)
-def test_fits_that_failed_once(path):
-    fuzz_fit.test_one(path.read_bytes())
+@pytest.mark.parametrize("kind", TARGETS)
+def test_random_cases(kind):
+    run_random(TARGETS[kind].test_one, 600, seed=2024)
 
 
-@pytest.mark.parametrize("path", sorted((FUZZ.parent / "data" / "fuzz").glob("load/*")), ids=lambda path: path.name)
-def test_model_files_that_failed_once(path):
-    fuzz_load.test_one(path.read_bytes())
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.name)
+def test_cases_that_failed_once(path):
+    TARGETS[path.parent.name].test_one(path.read_bytes())

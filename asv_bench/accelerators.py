@@ -13,7 +13,7 @@ from fastgmm.em import QuasiNewton, Start, initial_parameters, run_em
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.model import get_structure
 from fastgmm.model.coordinates import Coordinates
-from fastgmm.model.covariance import maximise
+from fastgmm.families.covariance import maximise
 
 __all__ = ["METHODS", "Fit"]
 

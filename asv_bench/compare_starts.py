@@ -2,7 +2,7 @@
 
 Run as ``python asv_bench/compare_starts.py [n_seeds [n_grid_seeds]]``. For each problem scikit-learn fits once from
 each of 50 seeds, all other settings its defaults; the target is the best of these that is not spurious
-(`fastgmm.em.spurious`), which is what ``n_init=50`` is meant to find. Ours is one fit per seed. A fit reaches the
+(`fastgmm.families.spurious`), which is what ``n_init=50`` is meant to find. Ours is one fit per seed. A fit reaches the
 target if its mean log-likelihood is at least that, less 1e-6. Times are CPU seconds on one thread, the two libraries in
 turn, in multiples of one default fit by scikit-learn. Prints Markdown.
 """
@@ -22,7 +22,7 @@ import sklearn.mixture
 from benchmarks.problems import STARTS, draw, rows_of
 
 import fastgmm
-from fastgmm.em.spurious import is_spurious
+from fastgmm.families.spurious import is_spurious
 from fastgmm.model import MixtureParameters, get_structure
 
 N_RESTARTS = 50

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.data import ArrayRows
-from fastgmm.em import initial_statistics
-from fastgmm.inference.student import StudentMixture, predictive_mixture
-from fastgmm.kernels import STRUCTURES
-from fastgmm.mixture_base import BaseMixture
-from fastgmm.model import SufficientStatistics
-from fastgmm.model.covariance import centred_scatter
-from fastgmm.model.evidence import evidence_lower_bound, simplified_bound
-from fastgmm.model.variational import (
-    Priors,
-    VariationalPosterior,
-    entropy_of_memberships,
-    update_posterior,
-)
-from fastgmm.parameter_validation import check_covariance_prior, check_mean_prior
-from fastgmm.to_sklearn import sklearn_counterpart
+from fastgmm.data import ArrayRows, Rows
+from fastgmm.data.e_steps import LABELS
+from fastgmm.data.standardised import statistics_of_all
+from fastgmm.em import ACCELERATIONS
+from fastgmm.estimator.mixture import BaseMixture, Plan
+from fastgmm.estimator.parameter_validation import check_covariance_prior, check_mean_prior
+from fastgmm.estimator.problem import count_floor
+from fastgmm.estimator.to_sklearn import sklearn_counterpart
+from fastgmm.families import Variational
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.inference.student import predictive_mixture
+from fastgmm.model import SHAPES, Shape, SufficientStatistics
+from fastgmm.model.variational import Priors
+from fastgmm.starts import initial_statistics
+from fastgmm.starts.seeding import seeded
 
 if TYPE_CHECKING:
     import sklearn.mixture
 
 __all__ = ["BayesianGaussianMixture"]
-
-
-class _Checked(NamedTuple):
-    priors: Priors
-    start: str | np.ndarray
 
 
 class BayesianGaussianMixture(BaseMixture):
@@ -82,6 +77,9 @@ class BayesianGaussianMixture(BaseMixture):
     predictive : {'variational', 'student-t'}, default='variational'
         What `score_samples`, `score`, `predict` and `predict_proba` use: the E-step's expected log densities, as
         scikit-learn, which are no normalised density; or the posterior predictive density of a new row.
+    acceleration : {'quasi-newton'} or None, default=None
+        What shortens a slow convergence: proposals made while the fit is at least 10 passes from `tol`, and kept only
+        if the bound does not fall. None goes through scikit-learn's states.
     forgetting : float, default=0.0
         Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
         stream drifts, about ``1 / forgetting`` batches are remembered.
@@ -138,7 +136,8 @@ class BayesianGaussianMixture(BaseMixture):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMixture._parameter_constraints,
-        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "covariance_type": [StrOptions(set(SHAPES))],
+        "acceleration": [StrOptions(set(ACCELERATIONS)), None],
         "weight_concentration_prior_type": [StrOptions({"dirichlet_process", "dirichlet_distribution"})],
         "weight_concentration_prior": [None, Interval(Real, 0.0, None, closed="neither")],
         "mean_precision_prior": [None, Interval(Real, 0.0, None, closed="neither")],
@@ -171,6 +170,7 @@ class BayesianGaussianMixture(BaseMixture):
         verbose_interval: int = 10,
         expected_log_precision: str = "wishart",
         predictive: str = "variational",
+        acceleration: str | None = None,
         forgetting: float = 0.0,
     ) -> None:
         self.n_components = n_components
@@ -192,6 +192,7 @@ class BayesianGaussianMixture(BaseMixture):
         self.verbose_interval = verbose_interval
         self.expected_log_precision = expected_log_precision
         self.predictive = predictive
+        self.acceleration = acceleration
         self.forgetting = forgetting
 
     # What BaseMixture asks for.
@@ -199,9 +200,9 @@ class BayesianGaussianMixture(BaseMixture):
     def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
         return np.dtype(np.float64)
 
-    def _check_parameters(self, rows: ArrayRows) -> _Checked:
-        n_features, kernel = rows.n_features, self._structure.kernel
-        start = self._checked_start(rows.X)
+    def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
+        n_features, shape = sample.n_features, self._covariance.shape
+        start = self._checked_start(sample.X)
         given = self.weight_concentration_prior
         self.weight_concentration_prior_ = 1.0 / self.n_components if given is None else given
         self.mean_precision_prior_ = 1.0 if self.mean_precision_prior is None else self.mean_precision_prior
@@ -211,17 +212,19 @@ class BayesianGaussianMixture(BaseMixture):
         if self.mean_prior is not None:
             mean = check_mean_prior(self.mean_prior, n_features)
         if self.covariance_prior is not None:
-            covariance = check_covariance_prior(self.covariance_prior, kernel, n_features)
+            covariance = check_covariance_prior(self.covariance_prior, shape, n_features)
         if mean is None or covariance is None:
-            data_mean, data_covariance = _moments(rows, kernel, covariance is None)
+            data_mean, data_covariance = _moments(sample, shape, covariance is None)
             mean = data_mean if mean is None else mean
             covariance = data_covariance if covariance is None else covariance
         # Attributes of defaults have the dtype that scikit-learn's have.
-        self.mean_prior_ = mean.astype(rows.X.dtype, copy=False) if self.mean_prior is None else mean
+        self.mean_prior_ = mean.astype(sample.X.dtype, copy=False) if self.mean_prior is None else mean
         self.covariance_prior_ = covariance
-        if self.covariance_prior is None and kernel in ("diag", "spherical"):
-            self.covariance_prior_ = covariance.astype(rows.X.dtype)[()]
-        return _Checked(self._priors(mean, covariance), start)
+        if self.covariance_prior is None and not shape.is_matrix:
+            self.covariance_prior_ = covariance.astype(sample.X.dtype)[()]
+        priors = self._priors(mean, covariance)
+        family = Variational(shape, priors, self.reg_covar, count_floor(sample), sample.mean_weight)
+        return Plan(family, partial(_begin, family, start, self.n_components))
 
     def _priors(self, mean: Any, covariance: Any) -> Priors:
         return Priors(
@@ -243,78 +246,20 @@ class BayesianGaussianMixture(BaseMixture):
             )
         return n_features if given is None else given
 
-    def _first_state(
-        self, source: Any, checked: _Checked, count_floor: float, random_state: Any, listener: Any
-    ) -> VariationalPosterior:
-        statistics = initial_statistics(
-            source, self.n_components, self._structure.statistics, checked.start, random_state, listener
-        )
-        return update_posterior(statistics, checked.priors, self.reg_covar, count_floor)
-
-    def _next_state(
-        self, checked: _Checked, count_floor: float, statistics: SufficientStatistics, state: VariationalPosterior
-    ) -> VariationalPosterior:
-        # Rows of float32 make a posterior of float64, so its counts need no more than float64's floor.
-        count_floor = 10.0 * float(np.finfo(np.float64).eps)
-        entropy = entropy_of_memberships(statistics, state)
-        return update_posterior(statistics, checked.priors, self.reg_covar, count_floor, entropy)
-
-    def _checked_of_stream(self, memory: SufficientStatistics) -> _Checked:
-        # Priors that default to the data's moments stay those of the first batch.
-        return _Checked(self._priors(self.mean_prior_, self.covariance_prior_), "kmeans")
-
-    def _bound(self, statistics: SufficientStatistics, state: VariationalPosterior) -> float:
-        if self.expected_log_precision == "exact":
-            return evidence_lower_bound(state, self.reg_covar)
-        return simplified_bound(state)
-
-    def _fitted_state(self) -> VariationalPosterior:
-        return VariationalPosterior(
-            self._structure.kernel,
-            self.weights_,
-            np.ascontiguousarray(self.means_),
-            self.covariances_,
-            np.ascontiguousarray(self.precisions_cholesky_),
-            self.weight_concentration_,
-            self.mean_precision_,
-            self.degrees_of_freedom_,
-            self._priors(self.mean_prior_, self.covariance_prior_),
-        )
-
-    def _set_state(self, state: VariationalPosterior, checked: Any, dtype: np.dtype) -> None:
-        self.weights_ = state.weights
-        self.means_ = state.means
-        self._set_covariances(state, dtype)
-        self.weight_concentration_ = state.concentration
-        self.mean_precision_ = state.mean_precision
-        self.degrees_of_freedom_ = state.degrees_of_freedom[()]
-        if state.counts is not None:
-            self.n_effective_components_ = int(np.count_nonzero(state.counts >= 1.0))
-            made = np.isfinite(state.entropy)
-            self.elbo_ = evidence_lower_bound(state, self.reg_covar) if made else -np.inf
+    def _fitted_family(self, memory: SufficientStatistics | None = None) -> Variational:
+        # Priors that default to the data's moments stay those of the fit, or of a stream's first batch.
+        priors = self._priors(self.mean_prior_, self.covariance_prior_)
+        return Variational(self._covariance.shape, priors, self.reg_covar)
 
     # Predicting.
 
-    def _predictive(self) -> StudentMixture | None:
-        return predictive_mixture(self._fitted_state()) if self.predictive == "student-t" else None
+    def _density(self) -> Any:
+        state = self._fitted_state()
+        return predictive_mixture(state) if self.predictive == "student-t" else state
 
-    def _assign(self, X: np.ndarray) -> np.ndarray:
-        predictive = self._predictive()
-        return super()._assign(X) if predictive is None else predictive.assign(X)
-
-    def _responsibilities(self, X: np.ndarray) -> np.ndarray:
-        predictive = self._predictive()
-        return super()._responsibilities(X) if predictive is None else predictive.responsibilities(X)
-
-    def _log_density(self, X: np.ndarray) -> np.ndarray:
-        predictive = self._predictive()
-        return super()._log_density(X) if predictive is None else predictive.log_density(X)
-
-    def _mean_log_density(self, X: np.ndarray, weight: np.ndarray | None) -> float:
-        predictive = self._predictive()
-        if predictive is None:
-            return super()._mean_log_density(X, weight)
-        return float(np.average(predictive.log_density(X), weights=weight))
+    @property
+    def _mixture_class(self) -> type:
+        return GaussianMixture
 
     def to_sklearn(self) -> sklearn.mixture.BayesianGaussianMixture:
         """Return a fitted scikit-learn estimator that predicts the same.
@@ -340,17 +285,29 @@ class BayesianGaussianMixture(BaseMixture):
         return sklearn_counterpart(self, SklearnBayesianGaussianMixture)
 
 
-def _moments(rows: ArrayRows, kernel: str, with_covariance: bool) -> tuple[np.ndarray, np.ndarray]:
+def _begin(
+    family: Variational,
+    start: Any,
+    n_components: int,
+    sample: ArrayRows,
+    random_state: np.random.RandomState,
+    listener: Any,
+) -> Any:
+    if LABELS in sample.columns:
+        start = seeded(sample, start, n_components, random_state)
+    statistics = initial_statistics(sample, n_components, family.shape.name, start, random_state, listener)
+    return family.first(statistics)
+
+
+def _moments(rows: ArrayRows, shape: Shape, with_covariance: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of the rows and their covariance in the shape of a prior, unbiased; weights count rows.
 
     Taken about a centre close to the data in one pass, where NumPy's mean and variance lose digits far from zero.
     """
-    structure = "full" if kernel == "tied" else kernel
-    centre = rows.X[:1024].mean(axis=0, dtype=np.float64)[None, :]
-    labels = np.zeros(rows.n_samples, dtype=np.int64)
-    statistics = rows.accumulate_labels(labels, structure if with_covariance else "spherical", centre)
+    # As many as there are whole matrices, or variances, of one component.
+    statistics = statistics_of_all(rows, shape.per_component.name if with_covariance else "spherical")
     shift = statistics.sums / statistics.counts[:, None]
-    mean = centre[0] + shift[0]
+    mean = statistics.centres[0] + shift[0]
     if not with_covariance:
         return mean, mean
     total = float(statistics.counts[0])
@@ -359,4 +316,4 @@ def _moments(rows: ArrayRows, kernel: str, with_covariance: bool) -> tuple[np.nd
             f"sample_weight sums to {total:g}; expected more than 1, since weights count rows and the default of "
             "covariance_prior divides by their sum less one. Scale sample_weight or give covariance_prior"
         )
-    return mean, centred_scatter(statistics, statistics.counts, shift)[0] / (total - 1.0)
+    return mean, statistics.shape.centred(statistics.scatter, statistics.counts, shift)[0] / (total - 1.0)

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
-from fastgmm.callbacks import CallbackSupport, Watch, fitted_attributes, unchanged_on_failure
-from fastgmm.class_labels import check_class_priors, encode_classes
-from fastgmm.class_prediction_methods import ClassPredictionMethods
-from fastgmm.class_sizes import components_per_class
-from fastgmm.data import ArrayRows
-from fastgmm.data.partly_labelled import PartlyLabelledRows
-from fastgmm.em import Reporter, Run, run_em
-from fastgmm.em.labelled_start import labelled_start
+from fastgmm.callbacks import CallbackSupport, fitted_attributes, unchanged_on_failure
+from fastgmm.data import ArrayRows, Block, Rows
+from fastgmm.data.e_steps import LABELS, Labelled
+from fastgmm.em import Reporter, Run
+from fastgmm.estimator.class_labels import check_class_priors, class_numbers, encode_classes
+from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
+from fastgmm.estimator.class_sizes import components_per_class, with_rare_classes
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.problem import Problem, count_floor, warn_unconverged
+from fastgmm.estimator.reading import Reading, read_rows
+from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.fit_context import fit_context
+from fastgmm.families import COVARIANCES, ClassMixtures, Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import DTYPES, check_sample_weight
-from fastgmm.model import MixtureParameters, get_structure
-from fastgmm.model.class_mixtures import ClassMixtures
-from fastgmm.model.covariance import STRUCTURES
-from fastgmm.show_methods import SummaryMethod
+from fastgmm.starts.labelled import labelled_start
 
 __all__ = ["GaussianMixtureClassifier"]
 
@@ -123,7 +119,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"}), "array-like"],
-        "covariance_type": [StrOptions(set(STRUCTURES)), list, tuple],
+        "covariance_type": [StrOptions(set(COVARIANCES)), list, tuple],
         "shared_covariance": ["boolean"],
         "priors": [None, "array-like"],
         "unlabelled_weight": [Interval(Real, 0.0, None, closed="left")],
@@ -174,14 +170,14 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     # Fitting.
 
     @fit_context()
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixtures of all classes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
         y : array-like of shape (n_samples,)
-            Classes; unlabelled rows as `unlabelled_label` says.
+            Classes; unlabelled rows as `unlabelled_label` says. None where a source brings them.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row.
 
@@ -200,43 +196,43 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-        rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
-        classes, labels = encode_classes(y, X.shape[0], self.unlabelled_label, type(self).__name__)
-        if rows.sample_weight is not None:
-            # A row of no weight is absent: it neither founds a class nor counts towards one.
-            labels = np.where(rows.sample_weight > 0, labels, -1)
-        priors = check_class_priors(self.priors, classes)
         random_state = check_random_state(self.random_state)
-        sizes = components_per_class(self, rows, labels, classes, random_state)
+        read = read_rows(self, X, sample_weight, random_state, y=y)
+        classes, rows, sample = self._labelled(read, y)
+        priors = check_class_priors(self.priors, classes)
+        sizes = components_per_class(self, GaussianMixture, sample, sample.along[LABELS], classes, random_state)
         stops = np.cumsum(sizes)
-        blocks = [slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True)]
+        blocks = tuple(slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True))
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
         if not names:
             raise ValueError("covariance_type is an empty list; expected at least one name")
+        passes = Labelled(blocks, float(self.unlabelled_weight)).prepare(rows)
         reporter = Reporter.of(self.verbose, self.verbose_interval, len(names))
-        watch = self._watch(len(names), reporter=reporter, X=X, y=y, sample_weight=rows.sample_weight)
+        watch = self._watch(len(names), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
         best, failure = None, None
         for number, name in enumerate(names):
             if watch is not None and watch.over:
                 watch.n_left = len(names) - number
                 break
-            structure = get_structure(name)
-            structure.check_n_features(X.shape[1])
-            model = ClassMixtures(structure, blocks, self.shared_covariance, priors, float(self.shrinkage))
-            source = PartlyLabelledRows(rows, labels, model.blocks, model.kernel, float(self.unlabelled_weight))
-            describe = partial(type(self)._set_fitted, classes=classes, model=model, name=name, source=source)
+            covariance = get_covariance(name)
+            covariance.check_n_features(sample.n_features)
+            gaussian = Gaussian(covariance, self.reg_covar, count_floor(sample))
+            family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage))
+            own = np.random.RandomState(random_state.randint(2**31 - 1))
+            begin = partial(_begin, sample, family, own)
+            problem = Problem(passes, family, begin, self.tol, self.max_iter)
+            describe = partial(type(self)._set_fitted, classes=classes, problem=problem)
             if watch is not None:
                 watch.attributes_of = partial(fitted_attributes, self, describe)
                 watch.start(number, self.max_iter)
             try:
-                run = self._run(source, model, np.random.RandomState(random_state.randint(2**31 - 1)), watch)
+                run = problem.run(watch)
             except ComponentCollapseError as error:
                 failure = failure or error
                 if watch is not None:
                     watch.fail()
                 continue
-            bic = _bic(run, model, source)
+            bic = _bic(run, problem)
             if best is None or bic < best[0]:
                 best = bic, run, describe
         if best is None:
@@ -246,40 +242,48 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         if watch is not None:
             watch.finish(run)
         self.stopped_ = watch is not None and watch.stopped
-        if not run.converged and not self.stopped_:
-            warnings.warn(
+        if not self.stopped_:
+            warn_unconverged(
+                run,
+                self.max_iter,
                 f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
-                ConvergenceWarning,
                 stacklevel=4,
             )
         describe(self, run)
 
-    def _set_fitted(
-        self, run: Run, *, classes: Any, model: ClassMixtures, name: str, source: PartlyLabelledRows
-    ) -> None:
-        state: MixtureParameters = run.parameters
-        self.bic_, self.covariance_type_ = _bic(run, model, source), name
+    def _labelled(self, read: Reading, y: Any) -> tuple[np.ndarray, Rows, ArrayRows]:
+        """Return the classes, and the rows and those of the start with the number of their class riding along."""
+        rows, sample, name = read.rows, read.sample, type(self).__name__
+        if rows is not sample:
+            if "y" not in rows.columns:
+                raise ValueError(
+                    f"X, {rows.description}, has no classes and y is None; expected classes that come with the rows, "
+                    "as in parquet(..., y=column), sliced(..., y=array) or batches of mappings with 'y', or y"
+                )
+            y = np.concatenate(list(rows.map(_classes_of)))
+        classes, labels = encode_classes(
+            y, len(y) if rows is not sample else sample.n_samples, self.unlabelled_label, name
+        )
+        if rows is not sample:
+            rows = rows.with_columns(**{LABELS: labels})
+            numbers = class_numbers(sample.along["y"], classes, self.unlabelled_label)
+            return classes, rows, with_rare_classes(sample.with_columns(**{LABELS: numbers}), rows, len(classes))
+        if sample.sample_weight is not None:
+            # A row of no weight is absent: it neither founds a class nor counts towards one.
+            labels = np.where(sample.sample_weight > 0, labels, -1)
+        rows = sample.with_columns(**{LABELS: labels})
+        return classes, rows, rows
+
+    def _set_fitted(self, run: Run, *, classes: Any, problem: Problem) -> None:
+        family = problem.family
+        assert isinstance(family, ClassMixtures), "the family of a classifier"
+        self.bic_, self.covariance_type_ = _bic(run, problem), family.gaussian.covariance.name
         self.classes_ = classes
-        sizes = [block.stop - block.start for block in model.blocks]
+        sizes = [block.stop - block.start for block in family.blocks]
         self.component_classes_ = np.repeat(np.arange(len(classes)), sizes)
-        self.priors_ = np.array([state.weights[block].sum() for block in model.blocks])
-        self.weights_, self.means_ = state.weights, state.means
-        self.covariances_, self.precisions_cholesky_ = state.covariances, state.precisions_cholesky
-        self._kernel = model.kernel
+        vars(self).update(family.attributes(run.state, np.dtype(np.float64)))
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
-
-    def _run(self, source: PartlyLabelledRows, model: ClassMixtures, random_state: Any, watch: Watch | None) -> Run:
-        """Return the EM run for one covariance structure."""
-        count_floor = 10.0 * float(np.finfo(source.rows.X.dtype).eps)
-        return run_em(
-            source,
-            labelled_start(source, model, self.reg_covar, count_floor, random_state),
-            lambda statistics, state: model.maximise(statistics, self.reg_covar, count_floor, state),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            listener=watch,
-        )
 
     def _mixture(self) -> GaussianMixture:
         """Return all classes' components as one mixture."""
@@ -313,6 +317,15 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         return plot_classes(self, X, y, ax=ax, **options)
 
 
-def _bic(run: Run, model: ClassMixtures, source: PartlyLabelledRows) -> float:
-    total = source.total_weight
-    return -2.0 * run.lower_bound * total + model.n_parameters(source.rows.n_features) * np.log(total)
+def _begin(sample: ArrayRows, family: ClassMixtures, random_state: Any, listener: Any) -> Any:
+    return labelled_start(sample, sample.along[LABELS], family, random_state)
+
+
+def _classes_of(block: Block) -> np.ndarray:
+    return np.asarray(block.columns["y"])
+
+
+def _bic(run: Run, problem: Problem) -> float:
+    passes, state = problem.passes, run.state
+    n_parameters = problem.family.n_parameters(state.n_components, state.n_features)
+    return -2.0 * run.lower_bound * passes.total_weight + n_parameters * np.log(passes.total_weight)

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
+from functools import partial
 from numbers import Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.background_methods import BackgroundMethods
-from fastgmm.callbacks import unchanged_on_failure
-from fastgmm.conversion_methods import ConversionMethods
-from fastgmm.criterion_methods import CriterionMethods
-from fastgmm.data import ArrayRows
-from fastgmm.em import ACCELERATIONS, STOP_ON, QuasiNewton, Run, Start, proposal_cost
-from fastgmm.em.spurious import is_spurious
-from fastgmm.first_state import Checked, State, first_state
-from fastgmm.fit_context import fit_context
-from fastgmm.mixture_base import BaseMixture
-from fastgmm.model import MixtureParameters, SufficientStatistics
-from fastgmm.model.covariance import maximise
+from fastgmm.data import ArrayRows, Rows
+from fastgmm.data.e_steps import LABELS
+from fastgmm.em import ACCELERATIONS, STOP_ON
+from fastgmm.estimator.conversion_methods import ConversionMethods
+from fastgmm.estimator.criterion_methods import CriterionMethods
+from fastgmm.estimator.mixture import BaseMixture, Plan
+from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
+from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
+from fastgmm.estimator.problem import count_floor
+from fastgmm.families import Family, Gaussian, WithBackground, beside_background
+from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
-from fastgmm.model.noise import MixtureWithNoise, maximise_with_noise
 from fastgmm.model.priors import default_prior
-from fastgmm.noise_and_prior import check_noise, check_prior
-from fastgmm.parameter_validation import check_means, check_precisions, check_weights
+from fastgmm.starts import Start, initial_parameters
+from fastgmm.starts.seeding import seeded
 
 __all__ = ["GaussianMixture"]
 
 
-class GaussianMixture(BackgroundMethods, CriterionMethods, ConversionMethods, BaseMixture):
+class GaussianMixture(CriterionMethods, ConversionMethods, BaseMixture):
     """Gaussian mixture fitted by the EM algorithm: scikit-learn's estimator on compiled kernels.
 
     Parameters
@@ -189,27 +188,46 @@ default='kmeans'
         self.stop_on = stop_on
         self.forgetting = forgetting
 
+    @property
+    def _mixture_class(self) -> type:
+        return GaussianMixture
+
     # What BaseMixture asks for.
 
-    def _check_parameters(self, rows: ArrayRows) -> Checked:
-        n_features, kernel = rows.n_features, self._structure.kernel
-        self._structure.check_n_features(n_features)
+    def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
+        n_features, covariance = sample.n_features, self._covariance
+        covariance.check_n_features(n_features)
         if self.weights_init is not None:
             self.weights_init = check_weights(self.weights_init, self.n_components)
         if self.means_init is not None:
             self.means_init = check_means(self.means_init, self.n_components, n_features)
         if self.precisions_init is not None:
-            self.precisions_init = check_precisions(self.precisions_init, kernel, self.n_components, n_features)
+            self.precisions_init = check_precisions(
+                self.precisions_init, covariance.shape, self.n_components, n_features
+            )
         start = Start(
-            self._checked_start(rows.X),
+            self._checked_start(sample.X),
             *(
                 None if part is None else np.ascontiguousarray(part, dtype=np.float64)
                 for part in (self.weights_init, self.means_init, self.precisions_init)
             ),
         )
         self._refuse_array_api_dispatch()
-        prior = check_prior(self.prior, rows, self.n_components, kernel)
-        return Checked(start, prior, check_noise(self.noise, rows, self.n_components))
+        prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
+        noise = check_noise(self.noise, rows, sample, self.n_components)
+        gaussian = Gaussian(covariance, self.reg_covar, count_floor(sample), prior)
+        family: Family = gaussian if noise is None else WithBackground(gaussian, noise.box, noise.share)
+        # scikit-learn's starts are compared as scikit-learn does.
+        searches = isinstance(self.init_params, str) and self.init_params == "multistart"
+        return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
+
+    def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
+        covariance, floor = self._covariance, 10.0 * float(np.finfo(self.means_.dtype).eps)
+        if memory is None or self.prior is None:
+            return beside_background(Gaussian(covariance, self.reg_covar, floor), vars(self))
+        given = {} if isinstance(self.prior, str) else dict(self.prior)
+        prior = default_prior(*pooled_moments(memory), self.n_components, covariance.shape, given)
+        return Gaussian(covariance, self.reg_covar, floor, prior)
 
     def _refuse_array_api_dispatch(self) -> None:
         # An array of memberships is a start that is drawn by nothing.
@@ -221,99 +239,28 @@ default='kmeans'
                 f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."
             )
 
-    @fit_context()
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
-        """Estimate the parameters from `n_init` starts and keep the best run.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
-            float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
-            array or memory map is read in place. A source is read in every pass, a dask collection by its workers;
-            starts are made from a sample.
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
-        labels : array-like of shape (n_samples,), optional
-            Known components, 0 to ``n_components - 1``, -1 where unknown: seeded clustering. A labelled row stays in
-            its component; bounds are then the mean log-likelihood of rows and known components together. The start
-            is k-means with those rows held in place; unknown components may have no labelled row.
-
-        Returns
-        -------
-        self
-            Left as it was if the fit fails or is interrupted.
-
-        Raises
-        ------
-        ValueError
-            If X, a weight, a label or a parameter is not valid, or a component collapses in every run
-            (`fastgmm.exceptions.ComponentCollapseError`).
-        """
-        with unchanged_on_failure(self):
-            self._fit(X, sample_weight, labels, y)
-        return self
-
-    def _first_state(
-        self, source: Any, checked: Checked, count_floor: float, random_state: Any, listener: Any
-    ) -> State:
-        return first_state(
-            source, checked, self.n_components, self._structure, self.reg_covar, count_floor, random_state, listener
-        )
-
-    def _next_state(
-        self, checked: Checked, count_floor: float, statistics: SufficientStatistics, state: State
-    ) -> State:
-        def maximise_gaussian(statistics: Any, previous: Any) -> Any:
-            return maximise(statistics, self._structure, self.reg_covar, count_floor, previous, checked.prior)
-
-        if isinstance(state, MixtureWithNoise):
-            return maximise_with_noise(statistics, state, maximise_gaussian)
-        return maximise_gaussian(statistics, state)
-
-    def _is_spurious(self, rows: ArrayRows, run: Run) -> bool:
-        # scikit-learn's starts are compared as scikit-learn does.
-        if not (isinstance(self.init_params, str) and self.init_params == "multistart"):
-            return False
-        state = run.parameters.gaussian if isinstance(run.parameters, MixtureWithNoise) else run.parameters
-        return is_spurious(state, rows.total_weight, self.reg_covar)
-
-    def _checked_of_stream(self, memory: SufficientStatistics) -> Checked:
-        prior = None
-        if self.prior is not None:
-            given = {} if isinstance(self.prior, str) else dict(self.prior)
-            kernel = self._structure.kernel
-            prior = default_prior(*pooled_moments(memory), self.n_components, kernel, given)
-        return Checked(Start("kmeans"), prior, None)
-
-    def _run_options(self, checked: Checked, n_samples: int) -> dict:
-        if self.acceleration is None or checked.noise is not None:
-            return {"stop_on": self.stop_on}
-        options = {}
-        if self.stop_on == "gap":
-            # A gap is best known to the accelerator, so it begins as soon as it can.
-            options["worthwhile"] = -math.inf
-        else:
-            options["cost"] = proposal_cost(self._structure, n_samples, self.n_features_in_, self.n_components)
-        return {"stop_on": self.stop_on, "accelerator": QuasiNewton(self._structure, self.tol, **options)}
-
-    def _fitted_state(self) -> State:
-        parts = (self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
-        gaussian = MixtureParameters(
-            self._structure.kernel, *(np.ascontiguousarray(part, dtype=np.float64) for part in parts)
-        )
-        if not hasattr(self, "noise_weight_"):
-            return gaussian
-        return MixtureWithNoise(gaussian, float(self.noise_weight_), self.noise_box_.log_volume)
-
-    def _set_state(self, state: State, checked: Checked | None, dtype: np.dtype) -> None:
-        for name in ("noise_weight_", "noise_box_"):
-            self.__dict__.pop(name, None)
-        if isinstance(state, MixtureWithNoise):
-            assert checked is not None, "a background comes from a fit"
-            assert checked.noise is not None, "a background comes from a fit"
-            self.noise_weight_, self.noise_box_ = state.noise_weight, checked.noise.box
-            state = state.gaussian
-        self.weights_ = state.weights.astype(dtype, copy=False)
-        self.means_ = state.means.astype(dtype, copy=False)
-        self._set_covariances(state, dtype)
+def _begin(
+    family: Family,
+    gaussian: Gaussian,
+    start: Start,
+    noise: InitialNoise | None,
+    n_components: int,
+    sample: ArrayRows,
+    random_state: np.random.RandomState,
+    listener: Any,
+) -> Any:
+    """Return the state of a first guess at memberships, which keeps known labels and leaves out rows of noise."""
+    if LABELS in sample.columns:
+        memberships = seeded(sample, start.init_params, n_components, random_state)
+        start = replace(start, init_params=memberships)
+    if noise is not None:
+        kept = ~noise.mask
+        if LABELS in sample.columns:
+            # A row of known component is no noise.
+            kept |= sample.along[LABELS] >= 0
+        if not isinstance(start.init_params, str):
+            start = replace(start, init_params=start.init_params[kept])
+        sample = sample.where(kept)
+    found = initial_parameters(sample, n_components, gaussian, start, random_state, listener)
+    return family.beside(found, family.share) if isinstance(family, WithBackground) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
@@ -9,25 +10,28 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import chdtrc, chdtri
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task, unchanged_on_failure
-from fastgmm.data import ArrayRows
-from fastgmm.data.trimmed import TrimmedRows
-from fastgmm.em import Run, Start, best_run, initial_parameters, run_em
-from fastgmm.em.quantiles import weighted_quantile
-from fastgmm.em.reweighting import reweighted
-from fastgmm.fit_context import fit_context
+from fastgmm.data import Block, Rows
+from fastgmm.data.e_steps import Trimmed
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, lowest_bic, unconverged_too
+from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.estimator.per_row import PerRow
+from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes
+from fastgmm.estimator.reading import Reading, read_rows
+from fastgmm.estimator.reweighting import reweighted
+from fastgmm.estimator.show_methods import SummaryMethod
+from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
-from fastgmm.inner_mixture import INNER_CONSTRAINTS, inner_mixture, lowest_bic, unconverged_too
-from fastgmm.input_validation import DTYPES, check_sample_weight
-from fastgmm.model import get_structure
-from fastgmm.model.covariance import maximise
-from fastgmm.show_methods import SummaryMethod
+from fastgmm.starts import Start, initial_parameters
+from fastgmm.starts.quantiles import weighted_quantile
 
 __all__ = ["GaussianMixtureOutlierDetector"]
 
@@ -35,7 +39,7 @@ __all__ = ["GaussianMixtureOutlierDetector"]
 DEFAULT_SHARE = 0.1
 
 
-class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixin, BaseEstimator):
+class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, OutlierMixin, BaseEstimator):
     """Find anomalies: rows whose density under a Gaussian mixture is low.
 
     Parameters
@@ -147,7 +151,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         y : Ignored
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row.
@@ -167,15 +171,14 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-        rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
-        get_structure(self.covariance_type).check_n_features(X.shape[1])
         random_state = check_random_state(self.random_state)
+        read = read_rows(self, X, sample_weight, random_state)
+        get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
         sizes = [self.n_components]
         if isinstance(self.n_components, str):
-            sizes = list(range(1, min(self.max_components, rows.n_samples) + 1))
-        watch = self._watch(len(sizes), X=X, y=y, sample_weight=rows.sample_weight)
-        fit_size = partial(self._fit_size, rows, random_state)
+            sizes = list(range(1, min(self.max_components, read.sample.n_samples) + 1))
+        watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=read.sample.sample_weight)
+        fit_size = partial(self._fit_size, read, random_state)
         self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         simulated = None
@@ -183,67 +186,77 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
             drawn = self.mixture_.sample(self.n_simulations, random_state=random_state)[0]
             simulated = np.sort(self.mixture_.score_samples(drawn))
         self._simulated_scores = simulated
-        self.offset_ = self._threshold(X, rows.sample_weight)
+        self.offset_ = self._threshold(read.rows)
         if watch is not None:
             watch.finish()
         self.stopped_ = watch is not None and watch.stopped
+        if not (self.mixture_.converged_ or self.mixture_.stopped_):
+            warnings.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
-    def _fit_size(self, rows: ArrayRows, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:
+    def _fit_size(self, read: Reading, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:
         """Return a fitted mixture of `size` components, and its BIC."""
-        model = inner_mixture(self, size, random_state, noise=self._share() if self.robust == "noise" else None)
         if self.robust == "trimming":
-            return self._trimmed(rows, model, random_state)
+            return self._trimmed(read, size, random_state)
+        noise = self._share() if self.robust == "noise" else None
+        model = GaussianMixture(size, random_state=random_state, noise=noise, **inner_options(self))
+        X, weight = read.given, read.sample.sample_weight
+        if read.rows is not read.sample:
+            X, weight = read.given.with_sample(read.sample), None
         with unconverged_too(), task.follow(model):
-            model.fit(rows.X, sample_weight=rows.sample_weight)
-        bic = model.bic(rows.X, sample_weight=rows.sample_weight)
+            model.fit(X, sample_weight=weight)
+        bic = model.bic(X, sample_weight=weight)
         # The background, where there is one, is left behind.
         regular = model.weights_ / model.weights_.sum()
-        return self._known(regular, model.means_, model.covariances_, model.n_iter_), bic
+        mixture = self._known(regular, model.means_, model.covariances_)
+        for name in (*RUN_ATTRIBUTES, "stopped_", "n_samples_seen_"):
+            setattr(mixture, name, getattr(model, name))
+        return mixture, bic
 
-    def _trimmed(self, rows: ArrayRows, model: GaussianMixture, random_state: Any) -> tuple[GaussianMixture, float]:
-        if rows.n_samples * (1.0 - self._share()) < model.n_components:
+    def _trimmed(self, read: Reading, size: int, random_state: Any) -> tuple[GaussianMixture, float]:
+        rows, sample = read.rows, read.sample
+        n_samples = rows.n_samples
+        assert n_samples is not None, "the sample has read all rows"
+        if n_samples * (1.0 - self._share()) < size:
             raise ValueError(
-                f"n_components is {model.n_components} and trimming leaves {rows.n_samples * (1 - self._share()):g} "
+                f"n_components is {size} and trimming leaves {n_samples * (1 - self._share()):g} "
                 "rows; reduce n_components or robust_share, or use robust=None"
             )
-        structure, source = get_structure(self.covariance_type), TrimmedRows(rows, self._share())
-        count_floor = 10.0 * float(np.finfo(rows.X.dtype).eps)
+        family = Gaussian(get_covariance(self.covariance_type), self.reg_covar, count_floor(sample))
 
-        def one_step(statistics: Any, state: Any) -> Any:
-            return maximise(statistics, structure, self.reg_covar, count_floor, state)
+        def begin(listener: Any) -> Any:
+            return initial_parameters(sample, size, family, Start(self.init_params), random_state, listener)
 
-        def one_run() -> Run:
-            start = initial_parameters(
-                rows, model.n_components, structure, Start(self.init_params), self.reg_covar, count_floor, random_state
-            )
-            return run_em(source, start, one_step, tol=self.tol, max_iter=self.max_iter)
-
-        run = best_run(one_run for _ in range(self.n_init))
-        state = reweighted(rows, run.parameters, self._share(), one_step)
-        mixture = self._known(state.weights, state.means, state.covariances, run.n_iter)
-        n_rows = source.total_weight
+        problem = Problem(Trimmed(self._share()).prepare(rows), family, begin, self.tol, self.max_iter)
+        run = problem.best_of(self.n_init)
+        state = reweighted(rows, run.state, self._share(), family)
+        mixture = self._known(state.weights, state.means, state.covariances)
+        vars(mixture).update(run_attributes(run, problem.passes.n_made))
+        n_rows = problem.passes.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 
-    def _known(self, weights: Any, means: Any, covariances: Any, n_iter: int) -> GaussianMixture:
-        mixture = GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
-        mixture.n_iter_ = n_iter
-        return mixture
+    def _known(self, weights: Any, means: Any, covariances: Any) -> GaussianMixture:
+        return GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
 
     def _share(self) -> float:
         if self.robust_share is not None:
             return float(self.robust_share)
         return DEFAULT_SHARE if isinstance(self.contamination, str) else float(self.contamination)
 
-    def _threshold(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+    def _threshold(self, rows: Rows) -> float:
         if not isinstance(self.contamination, str):
-            scores = self.mixture_.score_samples(X)
-            if weight is None:
+            parts = list(rows.map(partial(_scores_and_weight, self.mixture_)))
+            scores = np.concatenate([part[0] for part in parts])
+            if any(weight is None for _, weight in parts):
                 return float(np.percentile(scores, 100.0 * self.contamination))
-            return weighted_quantile(scores, weight, self.contamination)
+            return weighted_quantile(scores, np.concatenate([part[1] for part in parts]), self.contamination)
         if self._simulated_scores is not None:
             return float(np.quantile(self._simulated_scores, self.significance))
         peak = float(self.mixture_.score_samples(self.mixture_.means_)[0])
-        return peak - 0.5 * float(chdtri(X.shape[1], self.significance))
+        return peak - 0.5 * float(chdtri(self.n_features_in_, self.significance))
 
     # Predicting.
 
@@ -254,48 +267,62 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")
 
+    def _log_density(self, rows: np.ndarray) -> np.ndarray:
+        return inference.log_density(rows, self.mixture_._density(), np.dtype(np.float64))
+
+    def _pvalues(self, rows: np.ndarray) -> np.ndarray:
+        if self._simulated_scores is None:
+            return chdtrc(rows.shape[1], squared_distances(rows, self.mixture_._density())[:, 0])
+        lower = np.searchsorted(self._simulated_scores, self._log_density(rows), side="right")
+        return (lower + 1.0) / (len(self._simulated_scores) + 1.0)
+
+    def _above_threshold(self, rows: np.ndarray) -> np.ndarray:
+        return self._log_density(rows) - self.offset_
+
+    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
+        return np.where(self._above_threshold(rows) < 0.0, -1, 1)
+
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row under the model of the regular rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,), float64
             In nats; the lower, the more anomalous.
         """
-        X = self._check_rows(X)
-        return inference.log_density(X, self.mixture_._density(), np.dtype(np.float64))
+        return self._per_row(X, self._log_density)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log density less the threshold.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
             In nats; negative for anomalies.
         """
-        return self.score_samples(X) - self.offset_
+        return self._per_row(X, self._above_threshold)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return which rows are anomalies.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
             -1 for anomalies, 1 for regular rows.
         """
-        return np.where(self.decision_function(X) < 0.0, -1, 1)
+        return self._per_row(X, self._labels_of)
 
     def pvalue(self, X: Any) -> np.ndarray:
         """Return the probability that the model draws a row of no higher density than each of X.
@@ -306,25 +333,21 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         p : ndarray of shape (n_samples,), float64
             In (0, 1]. Uniform for rows of the model.
         """
-        X = self._check_rows(X)
-        if self._simulated_scores is None:
-            return chdtrc(X.shape[1], squared_distances(X, self.mixture_._density())[:, 0])
-        lower = np.searchsorted(self._simulated_scores, self.score_samples(X), side="right")
-        return (lower + 1.0) / (len(self._simulated_scores) + 1.0)
+        return self._per_row(X, self._pvalues)
 
     def plot(self, X: Any, *, kind: str = "outliers", ax: Any = None, **options: Any) -> Any:
         """Draw the scores of rows and the threshold, or the mixture; needs matplotlib.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         kind : {'outliers', 'clusters', 'density', 'histogram', 'pairs', 'posterior'}, default='outliers'
         ax : matplotlib Axes, optional
             Those of a new figure unless given.
@@ -340,3 +363,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, OutlierMixi
         if kind == "outliers" and "fraction" not in options:
             options.setdefault("threshold", getattr(self, "offset_", None))
         return plot_model(self, X, kind=kind, ax=ax, **options)
+
+
+def _scores_and_weight(mixture: GaussianMixture, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
+    return mixture._log_density(block.rows), block.weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from itertools import takewhile
 from typing import Any, Self
 
@@ -13,19 +14,29 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task, Watch, unchanged_on_failure
-from fastgmm.conditional_mixtures import ConditionalMixtures
-from fastgmm.fit_context import fit_context
+from fastgmm.data import ArrayRows, RowSource, moments, source_of
+from fastgmm.data.standardised import joined, mapped, standardised_rows
+from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.inner_mixture import (
+    INNER_CONSTRAINTS,
+    inner_options,
+    lowest_bic,
+    too_many_parameters,
+    unconverged_too,
+)
+from fastgmm.estimator.input_validation import check_sample_weight
+from fastgmm.estimator.per_row import PerRow
+from fastgmm.estimator.reading import learn_columns
+from fastgmm.estimator.show_methods import SummaryMethod
+from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import Conditioner
-from fastgmm.inner_mixture import INNER_CONSTRAINTS, inner_mixture, lowest_bic, too_many_parameters, unconverged_too
-from fastgmm.input_validation import check_sample_weight
-from fastgmm.model import get_structure
-from fastgmm.show_methods import SummaryMethod
 
 __all__ = ["GaussianMixtureRegressor"]
 
 
-class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict targets, their spread and their whole distribution from a Gaussian mixture of inputs and targets.
 
     The mixture is fitted to the rows ``[X, y]``; given X, y is again a Gaussian mixture, whose mean is predicted.
@@ -99,13 +110,14 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         self.random_state = random_state
 
     @fit_context()
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixture of inputs and targets.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            None where a source brings its targets.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row.
 
@@ -124,48 +136,78 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
-        self._one_target = y.ndim == 1
-        rows = np.column_stack([X, y]).astype(np.float64, copy=False)
-        # Column by column about its first value: digits survive far from the origin.
-        shifted = rows - rows[0]
-        weight = check_sample_weight(sample_weight, len(rows))
-        mean = np.average(shifted, axis=0, weights=weight)
-        sd = np.sqrt(np.average((shifted - mean) ** 2, axis=0, weights=weight))
-        self.centre_, self.scale_ = rows[0] + mean, np.where(sd > 0, sd, 1.0)
-        standardised = (shifted - mean) / self.scale_
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        source = source_of(X, sample_weight)
+        if source is None:
+            X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+            weight = check_sample_weight(sample_weight, len(X))
+            self._one_target = y.ndim == 1
+            given = self._standardise(np.column_stack([X, y]).astype(np.float64, copy=False), weight)
+            total: float = len(X) if weight is None else weight.sum()
+        else:
+            given, weight = self._standardised_source(source, y, np.random.RandomState(seed)), None
+            total = given.total_weight
         fixed = not isinstance(self.n_components, str)
-        sizes = [self.n_components] if fixed else self._sizes(standardised, weight)
+        sizes = [self.n_components] if fixed else self._sizes(len(self.scale_), total)
         watch = self._watch(len(sizes), X=X, y=y, sample_weight=weight)
-        self.mixture_ = self._fit_mixture(standardised, weight, sizes, watch)
+        self.mixture_ = self._fit_mixture(given, weight, sizes, seed, watch)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         if watch is not None:
             watch.finish()
         self.stopped_ = watch is not None and watch.stopped
 
-    def _sizes(self, rows: np.ndarray, sample_weight: Any) -> list[int]:
+    def _standardise(self, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        # Column by column about its first value: digits survive far from the origin.
+        shifted = rows - rows[0]
+        mean = np.average(shifted, axis=0, weights=weight)
+        sd = np.sqrt(np.average((shifted - mean) ** 2, axis=0, weights=weight))
+        self.centre_, self.scale_ = rows[0] + mean, np.where(sd > 0, sd, 1.0)
+        return (shifted - mean) / self.scale_
+
+    def _standardised_source(self, source: RowSource, y: Any, random_state: np.random.RandomState) -> RowSource:
+        """Return a source of inputs and targets, standardised, whose sample is drawn."""
+        if y is not None:
+            source = source.with_columns(y=y)
+        sample = source.sample(random_state=random_state)
+        if "y" not in source.columns:
+            raise ValueError(
+                f"X, {source.description}, has no targets and y is None; expected targets that come with the rows, as "
+                "in parquet(..., y=columns), sliced(..., y=array) or batches of mappings with 'y', or y"
+            )
+        learn_columns(self, source)
+        self._one_target = sample.along["y"].ndim == 1
+        both = joined(source, "y")
+        mean, covariance = moments(both)
+        sd = np.sqrt(np.diagonal(covariance))
+        # As many digits as a constant column of this size would round to.
+        constant = sd <= 1e-15 * np.abs(mean)
+        self.centre_, self.scale_ = mean, np.where(constant, 1.0, sd)
+        standard = mapped(both, partial(standardised_rows, self.centre_, self.scale_))
+        rows = np.column_stack([sample.X, sample.along["y"]])
+        drawn = ArrayRows(standardised_rows(self.centre_, self.scale_, rows), sample.sample_weight)
+        standard.n_samples, standard.total_weight = source.n_samples, source.total_weight
+        return standard.with_sample(drawn)
+
+    def _sizes(self, n_columns: int, total: float) -> list[int]:
         """Return the numbers of components to choose from."""
-        structure, n_features = get_structure(self.covariance_type), rows.shape[1]
-        total = len(rows) if sample_weight is None else sample_weight.sum()
+        family = Gaussian(get_covariance(self.covariance_type))
 
         def is_sensible(size: int) -> bool:
-            n_parameters = structure.n_parameters(size, n_features) + size * (n_features + 1)
-            return size == 1 or not too_many_parameters(n_parameters, total * n_features)
+            return size == 1 or not too_many_parameters(family.n_parameters(size, n_columns), total * n_columns)
 
         return list(takewhile(is_sensible, range(1, self.max_components + 1)))
 
     def _fit_mixture(
-        self, rows: np.ndarray, sample_weight: Any, sizes: list[int], watch: Watch | None
+        self, given: Any, weight: Any, sizes: list[int], seed: int, watch: Watch | None
     ) -> GaussianMixture:
         fixed = not isinstance(self.n_components, str)
-        # One seed for all sizes: what a size comes to does not hang on those tried before.
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
 
+        # One seed for all sizes: what a size comes to does not hang on those tried before.
         def fit_size(size: int, task: Task) -> tuple[GaussianMixture, float]:
-            model = inner_mixture(self, size, seed)
+            model = GaussianMixture(size, random_state=seed, **inner_options(self))
             with nullcontext() if fixed else unconverged_too(), task.follow(model):
-                model.fit(rows, sample_weight=sample_weight)
-            return model, 0.0 if fixed else model.bic(rows, sample_weight=sample_weight)
+                model.fit(given, sample_weight=weight)
+            return model, 0.0 if fixed else model.bic(given, sample_weight=weight)
 
         return lowest_bic(watch, sizes, fit_size)[0]
 
@@ -199,7 +241,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             Shaped as the y of `fit`.
         """
-        X = self._check_rows(X)
+        return self._per_row(X, self._expectations)
+
+    def _expectations(self, X: np.ndarray) -> np.ndarray:
         conditioner = self._conditioner()
         out = np.empty((len(X), len(self.scale_) - X.shape[1]))
         for part, mixtures in conditioner.blocks(self._standardised(X)):
@@ -218,7 +262,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
         covariance : ndarray of shape (n_samples,) or (n_samples, n_targets, n_targets), float64
             The variance where y was one-dimensional; in squared units of the targets.
         """
-        X = self._check_rows(X)
+        return self._per_row(X, self._covariances)
+
+    def _covariances(self, X: np.ndarray) -> np.ndarray:
         scale = self.scale_[X.shape[1] :]
         out = np.empty((len(X), len(scale), len(scale)))
         for part, mixtures in self._conditioner().blocks(self._standardised(X)):
@@ -246,6 +292,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, MultiOutputMixin,
             mixtures.means * scale + self.centre_[d:],
             mixtures.covariances * scale[:, None] * scale,
             random_state=self.random_state,
+            mixture_class=GaussianMixture,
         )
 
     def log_density(self, X: Any, y: Any) -> np.ndarray:

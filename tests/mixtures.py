@@ -2,8 +2,23 @@
 
 import numpy as np
 
-from fastgmm.model import MixtureParameters
-from fastgmm.model.covariance import factorise
+from fastgmm.families import Gaussian
+from fastgmm.model import MixtureParameters, get_shape
+
+
+def factorise(covariances, structure):
+    """Return the precision factors of covariances stored as the shape of that name does."""
+    return get_shape(structure).factorise(covariances)
+
+
+def precisions_of(factor, structure):
+    """Return the precisions that factors of the shape of that name belong to."""
+    return get_shape(structure).precisions(factor)
+
+
+def maximise(statistics, covariance, reg_covar=0.0, count_floor=0.0, previous=None, prior=None):
+    """Return the M-step of a covariance family."""
+    return Gaussian(covariance, reg_covar, count_floor, prior).maximise(statistics, previous)
 
 
 def random_parameters(structure, n_components, n_features, rng, spread=3.0, offset=0.0, scale=1.0):

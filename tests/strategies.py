@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import strategies as st
 from mixtures import random_parameters, random_rows
 
-from fastgmm.model.covariance import STRUCTURES
+from fastgmm.families.covariance import COVARIANCES
 
 __all__ = ["FAMILIES", "KERNEL_STRUCTURES", "LAYOUTS", "cases", "families", "laid_out", "seeds", "weights"]
 
 KERNEL_STRUCTURES = ("full", "tied", "diag", "spherical")
-FAMILIES = tuple(STRUCTURES)
+FAMILIES = tuple(COVARIANCES)
 
 seeds = st.integers(0, 2**32 - 1)
 dtypes = st.sampled_from([np.float64, np.float32])

@@ -8,13 +8,14 @@ from sklearn.datasets import load_iris
 
 from fastgmm import GaussianMixture
 from fastgmm.data import ArrayRows
-from fastgmm.em import QuasiNewton, Start, initial_parameters, run_em
+from fastgmm.data.e_steps import Plain
+from fastgmm.em import QuasiNewton, run_em
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model import STRUCTURES, get_structure
+from fastgmm.families import COVARIANCES, Gaussian, get_covariance
 from fastgmm.model.coordinates import Coordinates
-from fastgmm.model.covariance import maximise
+from fastgmm.starts import Start, initial_parameters
 
-FAMILIES = [name for name in STRUCTURES if len(name) != 1]
+FAMILIES = [name for name in COVARIANCES if len(name) != 1]
 COUNT_FLOOR = 10.0 * np.finfo(np.float64).eps
 
 
@@ -26,17 +27,11 @@ def overlapping(n_samples=600, seed=0):
 
 
 def fit_from_truth(X, name, accelerated, tol=1e-10, weight=None, max_iter=20_000, reg_covar=0.0):
-    rows, structure = ArrayRows(X, weight), get_structure(name)
+    rows, family = ArrayRows(X, weight), Gaussian(get_covariance(name), reg_covar, COUNT_FLOOR)
     labels = np.arange(len(X)) // (len(X) // 3)
-    start = initial_parameters(rows, 3, structure, Start(labels), reg_covar, COUNT_FLOOR, np.random.RandomState(0))
-    return run_em(
-        rows,
-        start,
-        lambda statistics, state: maximise(statistics, structure, reg_covar, COUNT_FLOOR, state),
-        tol=tol,
-        max_iter=max_iter,
-        accelerator=QuasiNewton(structure, tol) if accelerated else None,
-    )
+    start = initial_parameters(rows, 3, family, Start(labels), np.random.RandomState(0))
+    accelerator = QuasiNewton(family, tol) if accelerated else None
+    return run_em(rows, Plain(), family, start, tol=tol, max_iter=max_iter, accelerator=accelerator)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -55,7 +50,7 @@ def test_same_optimum_in_fewer_passes_without_descending(name):
 def test_coordinates_reproduce_the_mixture(structure):
     rng = np.random.default_rng(0)
     reference, other = (random_parameters(structure, 4, 3, rng) for _ in range(2))
-    coordinates = Coordinates(reference, get_structure(structure))
+    coordinates = Coordinates(reference)
     decoded = coordinates.decode(coordinates.encode(other))
     # Conditioning of the factors, about 1e2, times rounding.
     for part in ("weights", "means", "covariances", "precisions_cholesky"):
@@ -66,7 +61,7 @@ def test_coordinates_reproduce_the_mixture(structure):
 def test_information_is_symmetric_and_solved_exactly(structure):
     rng = np.random.default_rng(1)
     reference, other = (random_parameters(structure, 3, 4, rng) for _ in range(2))
-    coordinates = Coordinates(reference, get_structure(structure))
+    coordinates = Coordinates(reference)
     information = coordinates.information(other)
     a, b = rng.standard_normal((2, len(coordinates.encode(other))))
     assert_allclose(information.solve(information.apply(a)), a, rtol=1e-9, atol=1e-9)
@@ -79,7 +74,7 @@ def test_information_is_the_curvature_of_the_divergence_between_mixtures(structu
     # Twice the Kullback-Leibler divergence of complete data between neighbouring mixtures is the metric's square.
     rng = np.random.default_rng(2)
     at = random_parameters(structure, 3, 2, rng)
-    coordinates = Coordinates(random_parameters(structure, 3, 2, rng), get_structure(structure))
+    coordinates = Coordinates(random_parameters(structure, 3, 2, rng))
     values = coordinates.encode(at)
     step = rng.standard_normal(len(values)) * 1e-4
     step[:3] -= at.weights @ step[:3]  # along weights that sum to one
@@ -146,13 +141,13 @@ def test_integer_weights_are_repeated_rows():
 
 def test_passes_are_those_made(monkeypatch):
     calls = []
-    accumulate = ArrayRows.accumulate
+    fold = ArrayRows.fold
 
-    def counted(self, parameters):
+    def counted(self, *arguments):
         calls.append(1)
-        return accumulate(self, parameters)
+        return fold(self, *arguments)
 
-    monkeypatch.setattr(ArrayRows, "accumulate", counted)
+    monkeypatch.setattr(ArrayRows, "fold", counted)
     model = GaussianMixture(3, tol=1e-10, max_iter=500, random_state=0).fit(overlapping())
     assert model.n_passes_ == len(calls) == model.n_iter_ == len(model.lower_bounds_)
     calls.clear()
@@ -193,37 +188,35 @@ class NotANumber(Bad):
 @pytest.mark.parametrize("accelerator", [FarAway, NotANumber])
 def test_a_failed_proposal_costs_one_pass_and_changes_nothing(accelerator):
     X = overlapping()
-    rows, structure = ArrayRows(X), get_structure("full")
-    start = initial_parameters(rows, 3, structure, Start("kmeans"), 0.0, COUNT_FLOOR, np.random.RandomState(0))
-
-    def m_step(statistics, state):
-        return maximise(statistics, structure, 0.0, COUNT_FLOOR, state)
-
-    plain = run_em(rows, start, m_step, tol=0.0, max_iter=10)
-    run = run_em(rows, start, m_step, tol=0.0, max_iter=19, accelerator=accelerator(structure, 0.0))
+    rows, family = ArrayRows(X), Gaussian(get_covariance("full"), 0.0, COUNT_FLOOR)
+    start = initial_parameters(rows, 3, family, Start("kmeans"), np.random.RandomState(0))
+    plain = run_em(rows, Plain(), family, start, tol=0.0, max_iter=10)
+    run = run_em(rows, Plain(), family, start, tol=0.0, max_iter=19, accelerator=accelerator(family, 0.0))
     assert_allclose(run.lower_bounds[::2], plain.lower_bounds, rtol=0)
     assert_allclose(run.lower_bounds[1::2], plain.lower_bounds[:-1], rtol=0)
-    assert_allclose(run.parameters.means, plain.parameters.means, rtol=0)
+    assert_allclose(run.state.means, plain.state.means, rtol=0)
 
 
 def test_a_proposal_without_an_m_step_is_refused():
     X = overlapping()
-    rows, structure = ArrayRows(X), get_structure("full")
-    start = initial_parameters(rows, 3, structure, Start("kmeans"), 0.0, COUNT_FLOOR, np.random.RandomState(0))
-    plain = run_em(rows, start, lambda s, p: maximise(s, structure, 0.0, COUNT_FLOOR, p), tol=0.0, max_iter=6)
+    rows, family = ArrayRows(X), Gaussian(get_covariance("full"), 0.0, COUNT_FLOOR)
+    start = initial_parameters(rows, 3, family, Start("kmeans"), np.random.RandomState(0))
+    plain = run_em(rows, Plain(), family, start, tol=0.0, max_iter=6)
 
     class Ahead(Bad):
         def fault(self, state):
             return ahead
 
-    ahead = plain.parameters
+    ahead = plain.state
 
-    def m_step(statistics, state):
-        if state is ahead:
-            raise ComponentCollapseError("no", 0, "no")
-        return maximise(statistics, structure, 0.0, COUNT_FLOOR, state)
+    class Collapsing(Gaussian):
+        def maximise(self, statistics, state):
+            if state is ahead:
+                raise ComponentCollapseError("no", 0, "no")
+            return super().maximise(statistics, state)
 
-    run = run_em(rows, start, m_step, tol=0.0, max_iter=7, accelerator=Ahead(structure, 0.0))
+    collapsing = Collapsing(get_covariance("full"), 0.0, COUNT_FLOOR)
+    run = run_em(rows, Plain(), collapsing, start, tol=0.0, max_iter=7, accelerator=Ahead(family, 0.0))
     assert len(run.lower_bounds) == 7
     assert_allclose(run.lower_bounds[::2], plain.lower_bounds[:4], rtol=0)
 
@@ -302,7 +295,7 @@ def test_on_few_rows_plain_em_goes_on_where_proposals_would_cost_more(monkeypatc
     fits = {}
     for name in ("plain", "default", "free"):
         if name == "free":
-            monkeypatch.setattr("fastgmm.gaussian_mixture.proposal_cost", lambda *sizes: 0.0)
+            monkeypatch.setattr("fastgmm.estimator.problem.proposal_cost", lambda *sizes: 0.0)
         model = GaussianMixture(2, random_state=0, tol=1e-7, max_iter=5000)
         model.set_params(acceleration=None if name == "plain" else "quasi-newton")
         fits[name] = model.fit(X)

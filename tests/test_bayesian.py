@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm import BayesianGaussianMixture
 from fastgmm.data import ArrayRows
 from fastgmm.datasets import load_faithful
-from fastgmm.model.variational import entropy_of_memberships
+from fastgmm.families.variational import entropy_of_memberships
 
 STRUCTURES = ["full", "tied", "diag", "spherical"]
 PRIOR_TYPES = ["dirichlet_process", "dirichlet_distribution"]

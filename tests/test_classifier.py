@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import check_classifiers_classes, check_esti
 
 from fastgmm import GaussianMixture, GaussianMixtureClassifier
 from fastgmm.data import ArrayRows
-from fastgmm.data.partly_labelled import PartlyLabelledRows
+from fastgmm.data.e_steps import LABELS, Labelled
 from fastgmm.exceptions import ComponentCollapseError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -51,8 +51,9 @@ def test_pass_is_that_of_explicit_responsibilities(structure, n_unlabelled, weig
     blocks = [slice(0, 1), slice(1, 4), slice(4, 5)]
     labels = rng.integers(3, size=300)
     labels[:n_unlabelled] = -1
-    source = PartlyLabelledRows(ArrayRows(X, weight), labels, blocks, structure, 0.25)
-    found = source.accumulate(parameters)
+    rows = ArrayRows(X, weight, {LABELS: labels})
+    passes = Labelled(tuple(blocks), 0.25).prepare(rows)
+    found = passes.accumulate(parameters)
 
     factor = parameters.precisions_cholesky
     joint = np.empty((300, 5))
@@ -79,7 +80,7 @@ def test_pass_is_that_of_explicit_responsibilities(structure, n_unlabelled, weig
         "spherical": np.trace(scatter, axis1=1, axis2=2),
     }[structure]
     assert_allclose(found.scatter, expected, rtol=1e-10, atol=1e-9)
-    assert_allclose(source.total_weight, w.sum(), rtol=1e-12)
+    assert_allclose(passes.total_weight, w.sum(), rtol=1e-12)
 
 
 def test_labels_cost_no_memory_per_component():
@@ -390,7 +391,6 @@ def test_one_component_per_class_is_seeded_clustering():
         ([0, 1, -2, -1, -1, -1], {}, "labels has the value -2"),
         ([0.5] * 6, {}, "whole numbers"),
         ([0, 1, -1, -1, -1, -1], {"init_params": "random"}, "init_params is 'random' and labels are given"),
-        ([0, 1, -1, -1, -1, -1], {"noise": 0.3}, "labels and noise are both given"),
     ],
 )
 def test_bad_labels_are_named(labels, options, message):

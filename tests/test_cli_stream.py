@@ -77,10 +77,10 @@ def test_a_streamed_fit_chooses_and_fits_as_the_one_in_memory(source, options, X
 
 def sample_of_all(self, n_rows=None, random_state=None):
     if self.drawn is None:
-        blocks = list(self.weighted_blocks())
-        weights = [weight for _, weight in blocks]
+        blocks = list(self.iterate())
+        weights = [block.weight for block in blocks]
         self.drawn = fastgmm.data.ArrayRows(
-            np.concatenate([rows for rows, _ in blocks]), None if weights[0] is None else np.concatenate(weights)
+            np.concatenate([block.rows for block in blocks]), None if weights[0] is None else np.concatenate(weights)
         )
     return self.drawn
 

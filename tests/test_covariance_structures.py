@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mixtures import maximise
 from numpy.testing import assert_allclose
 
 from fastgmm import kernels
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model import STRUCTURES, SufficientStatistics, get_structure
-from fastgmm.model.covariance import maximise
+from fastgmm.families import COVARIANCES, get_covariance
+from fastgmm.model import SufficientStatistics
 
 DATA = Path(__file__).parent / "data"
-MULTIVARIATE = [name for name in STRUCTURES if len(name) == 3]
+MULTIVARIATE = [name for name in COVARIANCES if len(name) == 3]
 ELLIPSOIDAL = [name for name in MULTIVARIATE if name[2] != "I"]
 ITERATIVE = ["VEI", "VEE", "VEV", "EVE", "VVE"]
 # Every (smaller, larger) pair of families in which the first is a special case of the second: a letter may become V;
@@ -45,18 +46,18 @@ def data_sets():
 def hard_statistics(X, labels, structure):
     """Return the statistics of a partition."""
     centres = np.array([X[labels == k].mean(axis=0) for k in range(labels.max() + 1)])
-    statistics = SufficientStatistics.zeros(structure.statistics, centres)
+    statistics = SufficientStatistics.zeros(structure.shape.name, centres)
     kernels.accumulate_labels(X, None, labels, statistics)
     return statistics
 
 
 def run_em(X, labels, name, tolerance, max_iter, reg_covar=0.0):
     """Return the log-likelihoods along EM from a partition, and the last parameters."""
-    structure = get_structure(name)
+    structure = get_covariance(name)
     parameters = maximise(hard_statistics(X, labels, structure), structure, reg_covar, 0.0)
     path = []
     for _ in range(max_iter):
-        statistics = SufficientStatistics.zeros(structure.statistics, parameters.means)
+        statistics = SufficientStatistics.zeros(structure.shape.name, parameters.means)
         kernels.accumulate(X, None, parameters, statistics)
         path.append(statistics.log_likelihood)
         if len(path) > 1 and abs(path[-1] - path[-2]) < tolerance * (1 + abs(path[-1])):
@@ -98,9 +99,9 @@ def loss(covariances, scatter, counts):
 
 def m_step_losses(name, X, labels, previous=None):
     """Return the loss of the M-step's covariances, and the full scatter and counts it is measured with."""
-    structure = get_structure(name)
+    structure = get_covariance(name)
     parameters = maximise(hard_statistics(X, labels, structure), structure, 0.0, 0.0, previous)
-    full = hard_statistics(X, labels, get_structure("full"))
+    full = hard_statistics(X, labels, get_covariance("full"))
     scatter = full.scatter - np.einsum("kd,ke->kde", full.sums, full.sums) / full.counts[:, None, None]
     return loss(as_matrices(parameters), scatter, full.counts), parameters, scatter, full.counts
 
@@ -120,16 +121,16 @@ def test_mclust_results_are_reached(name, data_sets):
             assert path[-1] < float(row["loglik"]) + 1e-3, where
         assert np.diff(path).min(initial=0.0) > -1e-10 * abs(path[-1]), f"EM descended: {where}"
         d = X.shape[1]
-        free = get_structure(name).n_parameters(n_components, d) + n_components * d + n_components - 1
+        free = get_covariance(name).n_parameters(n_components, d) + n_components * d + n_components - 1
         assert free == int(row["df"]), where
 
 
 def test_parameter_counts_are_mclusts():
     totals = dict(EII=15, VII=17, EEI=18, VEI=20, EVI=24, VVI=26, EEE=24, VEE=26, EVE=30, VVE=32)
     totals |= dict(EEV=36, VEV=38, EVV=42, VVV=44)
-    assert {name: get_structure(name).n_parameters(3, 4) + 14 for name in totals} == totals
-    assert get_structure("E").n_parameters(3, 1) == 1
-    assert get_structure("V").n_parameters(3, 1) == 3
+    assert {name: get_covariance(name).n_parameters(3, 4) + 14 for name in totals} == totals
+    assert get_covariance("E").n_parameters(3, 1) == 1
+    assert get_covariance("V").n_parameters(3, 1) == 3
 
 
 @pytest.mark.parametrize("name", MULTIVARIATE)
@@ -257,7 +258,7 @@ def test_maps_of_the_data_map_the_answer(name):
 @pytest.mark.parametrize("name", MULTIVARIATE)
 def test_the_scale_of_the_data_does_not_matter(name, exponent):
     # Powers of two beyond 1e-99 and 1e99: the answer must be the same bits up to that power.
-    structure = get_structure(name)
+    structure = get_covariance(name)
     reference = maximise(random_statistics(structure, np.random.default_rng(6)), structure, 0.0, 0.0)
     scale = 2.0**exponent
     scaled = maximise(random_statistics(structure, np.random.default_rng(6), scale=scale), structure, 0.0, 0.0)
@@ -267,15 +268,15 @@ def test_the_scale_of_the_data_does_not_matter(name, exponent):
 
 @pytest.mark.parametrize("name", MULTIVARIATE)
 def test_one_feature_with_a_multivariate_name_is_refused(name):
-    structure = get_structure(name)
-    statistics = SufficientStatistics.zeros(structure.statistics, np.zeros((2, 1)))
+    structure = get_covariance(name)
+    statistics = SufficientStatistics.zeros(structure.shape.name, np.zeros((2, 1)))
     with pytest.raises(ValueError, match=f"covariance_type is '{name}'.*has 1 feature; use '{name[0]}'"):
         maximise(statistics, structure, 1e-6, 1e-10)
 
 
 @pytest.mark.parametrize("name", ["E", "V"])
 def test_the_univariate_names_are_the_spherical_ones_for_one_feature(name):
-    structure = get_structure(name)
+    structure = get_covariance(name)
     X, labels = random_groups(np.random.default_rng(7), 3, 1)
     parameters = maximise(hard_statistics(X, labels, structure), structure, 0.0, 0.0)
     within = np.array([((X[labels == k] - X[labels == k].mean()) ** 2).sum() for k in range(3)])
@@ -288,7 +289,7 @@ def test_the_univariate_names_are_the_spherical_ones_for_one_feature(name):
 
 def test_an_unknown_name_lists_the_valid_ones():
     with pytest.raises(ValueError, match=r"'VVX'; expected one of full, tied.*EII.*VVV, E, V"):
-        get_structure("VVX")
+        get_covariance("VVX")
 
 
 def _with_flat_component(n_features=4):
@@ -301,7 +302,7 @@ def _with_flat_component(n_features=4):
 @pytest.mark.parametrize("name", ["EVE", "VVE", "EVV", "VVV"])
 def test_a_flat_component_is_named_where_the_family_needs_its_volume(name):
     X, labels = _with_flat_component()
-    structure = get_structure(name)
+    structure = get_covariance(name)
     with pytest.raises(ComponentCollapseError, match=r"component 1, its .*effective count .* in 4 features") as raised:
         maximise(hard_statistics(X, labels, structure), structure, 0.0, 0.0)
     assert raised.value.component == 1
@@ -312,17 +313,17 @@ def test_a_flat_component_is_named_where_the_family_needs_its_volume(name):
 @pytest.mark.parametrize("name", ["EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EEV", "VEV"])
 def test_a_flat_component_is_no_matter_where_others_lend_it_shape(name):
     X, labels = _with_flat_component()
-    structure = get_structure(name)
+    structure = get_covariance(name)
     parameters = maximise(hard_statistics(X, labels, structure), structure, 0.0, 0.0)
     assert np.isfinite(parameters.log_offset).all()
 
 
 @pytest.mark.parametrize("name", MULTIVARIATE)
 def test_an_empty_component_is_named_or_regularised(name):
-    structure = get_structure(name)
+    structure = get_covariance(name)
     statistics = random_statistics(structure, np.random.default_rng(9))
-    full = random_statistics(get_structure("full"), np.random.default_rng(9))
-    if structure.statistics == "tied":
+    full = random_statistics(get_covariance("full"), np.random.default_rng(9))
+    if structure.shape.name == "tied":
         statistics.scatter -= full.scatter[2]
     else:
         statistics.scatter[2] = 0.0
@@ -335,11 +336,11 @@ def test_an_empty_component_is_named_or_regularised(name):
     assert np.isfinite(parameters.log_offset).all()
     # The others are as they would be without it.
     two = SufficientStatistics(
-        structure.statistics,
+        structure.shape.name,
         statistics.centres[:2],
         statistics.counts[:2],
         statistics.sums[:2],
-        statistics.scatter if structure.statistics == "tied" else statistics.scatter[:2],
+        statistics.scatter if structure.shape.name == "tied" else statistics.scatter[:2],
     )
     alone = maximise(two, structure, 1e-3, 0.0)
     assert_allclose(as_matrices(parameters)[:2], as_matrices(alone), rtol=1e-4, atol=1e-6)
@@ -349,7 +350,7 @@ def test_an_empty_component_is_named_or_regularised(name):
 def test_coincident_samples_are_named(name):
     X, labels = random_groups(np.random.default_rng(10), 3, 3)
     X[labels == 2] = 0.5
-    structure = get_structure(name)
+    structure = get_covariance(name)
     with pytest.raises(ComponentCollapseError, match="component 2"):
         maximise(hard_statistics(X, labels, structure), structure, 0.0, 0.0)
 
@@ -374,7 +375,7 @@ def test_common_axes_are_found_in_fifty_features(name):
         log_variances -= log_variances.mean(axis=1, keepdims=True)
     counts = np.array([100.0, 200.0, 300.0, 60.0])
     truth = (axes * np.exp(log_variances)[:, None, :]) @ axes.T
-    found = get_structure(name).estimate(truth * counts[:, None, None], counts, None)
+    found = get_covariance(name).estimate(truth * counts[:, None, None], counts, None)
     assert_allclose(found, truth, rtol=0, atol=1e-6 * truth.max())
 
 
@@ -382,17 +383,17 @@ def test_common_axes_are_found_in_fifty_features(name):
 def test_a_saddle_of_the_common_axes_is_left(name):
     # Two ellipses at +45 and -45 degrees: in the coordinate axes, those of the pooled scatter, the gradient is zero.
     scatter = 10.0 * np.array([[[1.0, 0.9], [0.9, 1.0]], [[1.0, -0.9], [-0.9, 1.0]]])
-    covariances = get_structure(name).estimate(scatter, np.array([10.0, 10.0]), None)
+    covariances = get_covariance(name).estimate(scatter, np.array([10.0, 10.0]), None)
     assert_allclose(covariances, scatter / 10.0, atol=1e-7)
 
 
 def test_regularisation_keeps_the_family_and_is_scikit_learns_where_there_is_none():
     X, labels = random_groups(np.random.default_rng(13), 3, 3)
     for name in ("full", "tied", "diag", "spherical"):
-        structure = get_structure(name)
+        structure = get_covariance(name)
         plain = as_matrices(maximise(hard_statistics(X, labels, structure), structure, 0.0, 0.0))
         ridged = as_matrices(maximise(hard_statistics(X, labels, structure), structure, 0.5, 0.0))
         assert_allclose(ridged, plain + 0.5 * np.eye(3), rtol=1e-12)
-    ridged = as_matrices(maximise(hard_statistics(X, labels, get_structure("VEI")), get_structure("VEI"), 0.5, 0.0))
+    ridged = as_matrices(maximise(hard_statistics(X, labels, get_covariance("VEI")), get_covariance("VEI"), 0.5, 0.0))
     variances = np.diagonal(ridged, axis1=1, axis2=2)
     assert_allclose(variances / variances[:, :1], (variances / variances[:, :1])[:1].repeat(3, axis=0), rtol=1e-10)

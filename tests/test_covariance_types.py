@@ -9,10 +9,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from fastgmm import GaussianMixture
-from fastgmm.model import STRUCTURES
+from fastgmm.families import COVARIANCES
 
 
-@pytest.fixture(params=list(STRUCTURES))
+@pytest.fixture(params=list(COVARIANCES))
 def covariance_type(request):
     """Name of a covariance family."""
     return request.param
@@ -92,7 +92,7 @@ def _matrix(model, k):
     covariances, n_features = model.covariances_, model.n_features_in_
     if covariances.ndim == 3:
         return covariances[k]
-    if covariances.shape == (n_features, n_features) and STRUCTURES[model.covariance_type].kernel == "tied":
+    if covariances.shape == (n_features, n_features) and COVARIANCES[model.covariance_type].shape.is_shared:
         return covariances
     return np.eye(n_features) * covariances[k]
 
@@ -117,7 +117,7 @@ def test_the_number_of_columns_must_fit_the_name():
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [1.0], covariance_type="V")
 
 
-@pytest.mark.parametrize("name", [name for name in STRUCTURES if len(name) == 3])
+@pytest.mark.parametrize("name", [name for name in COVARIANCES if len(name) == 3])
 def test_the_estimator_reaches_mclusts_results_from_its_starts(name):
     data = Path(__file__).parent / "data"
     with open(data / "mclust_tight.csv") as handle:

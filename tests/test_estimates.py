@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mixtures import factorise
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastgmm
 from fastgmm import kernels
 from fastgmm.model import MixtureParameters, SufficientStatistics
-from fastgmm.model.factors import factorise
 
 STRUCTURES = kernels.STRUCTURES
 

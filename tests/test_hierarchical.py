@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from fastgmm import GaussianMixture
 from fastgmm.data import ArrayRows
-from fastgmm.em.hierarchical import cluster_hierarchically
+from fastgmm.starts.hierarchical import cluster_hierarchically
 
 DATA = Path(__file__).parent / "data"
 

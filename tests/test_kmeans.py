@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import fastgmm
 from fastgmm import kernels
 from fastgmm.data import ArrayRows
-from fastgmm.em import kmeans, kmeans_plusplus
+from fastgmm.starts import kmeans, kmeans_plusplus
 
 
 def blobs(n_clusters, n_features, per_cluster, seed, distance=12.0):

@@ -5,19 +5,19 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.mixture
-from mixtures import random_parameters
+from mixtures import factorise, random_parameters
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.data import ArrayRows
-from fastgmm.em.driver import Run, best_run
-from fastgmm.em.grouping import SmallClusters
-from fastgmm.em.multistart import multistart
-from fastgmm.em.split_merge import merge_to, split
-from fastgmm.em.spurious import is_spurious
-from fastgmm.model import STRUCTURES, MixtureParameters, get_structure
-from fastgmm.model.covariance import factorise
+from fastgmm.em.run import Run, best_run
+from fastgmm.families import COVARIANCES, Gaussian, get_covariance
+from fastgmm.families.spurious import is_spurious
+from fastgmm.model import MixtureParameters, get_shape
+from fastgmm.starts.grouping import SmallClusters
+from fastgmm.starts.multistart import multistart
+from fastgmm.starts.split_merge import merge_to, split
 
 COUNT_FLOOR = 10.0 * np.finfo(np.float64).eps
 
@@ -25,7 +25,8 @@ COUNT_FLOOR = 10.0 * np.finfo(np.float64).eps
 def search(X, n_components, name="full", seed=0, weight=None, reg_covar=1e-6):
     rows = ArrayRows(X, weight)
     random_state = np.random.RandomState(seed)
-    return multistart(rows, n_components, get_structure(name), reg_covar, COUNT_FLOOR, random_state)
+    family = Gaussian(get_covariance(name), reg_covar, COUNT_FLOOR)
+    return multistart(rows, n_components, family, random_state)
 
 
 def mixture(covariances, counts, structure="full"):
@@ -81,7 +82,7 @@ def test_is_at_least_scikit_learns_best_of_twenty():
         assert GaussianMixture(n_components, init_params="multistart", **options).fit(X).score(X) > best
 
 
-@pytest.mark.parametrize("name", [name for name in STRUCTURES if len(name) > 1])
+@pytest.mark.parametrize("name", [name for name in COVARIANCES if len(name) > 1])
 def test_every_structure_has_a_search(name):
     X = sticks(3)
     model = GaussianMixture(3, covariance_type=name, init_params="multistart", random_state=0).fit(X)
@@ -187,10 +188,10 @@ def test_restarts_do_not_win_by_collapsing(n_repeats, seed):
 def test_spurious_runs_win_only_among_themselves():
     runs = [Run("a", [1.0]), Run("b", [9.0]), Run("c", [2.0]), Run("d", [8.0])]
     ways = [lambda run=run: run for run in runs]
-    assert best_run(ways, lambda run: run.parameters in "bd").parameters == "c"
-    assert best_run(ways[::-1], lambda run: run.parameters in "bd").parameters == "c"
-    assert best_run(ways, lambda run: True).parameters == "b"
-    assert best_run(ways).parameters == "b"
+    assert best_run(ways, lambda run: run.state in "bd").state == "c"
+    assert best_run(ways[::-1], lambda run: run.state in "bd").state == "c"
+    assert best_run(ways, lambda run: True).state == "b"
+    assert best_run(ways).state == "b"
 
 
 def test_what_is_spurious():
@@ -265,8 +266,8 @@ def test_search_never_ends_below_its_own_start():
     X = sticks(5, length=5.0)
     rows = ArrayRows(X)
     found = search(X, 5)
-    small = SmallClusters(rows, 40, 5, "full", np.random.RandomState(0))
-    statistics = small.statistics(small.nearest(np.arange(5)), 5, "full")
+    small = SmallClusters(rows, 40, 5, get_shape("full"), np.random.RandomState(0))
+    statistics = small.statistics(small.nearest(np.arange(5)), 5, get_shape("full"))
     labels = np.empty(len(X), dtype=np.int64)
     labels[:] = small.nearest(np.arange(5))[small.labels]
     with warnings.catch_warnings():
@@ -280,7 +281,7 @@ def test_search_never_ends_below_its_own_start():
 def test_agglomeration_finds_separated_groups(kernel):
     X, _ = grid(3, 0)
     rows = ArrayRows(X)
-    small = SmallClusters(rows, 40, 9, kernel, np.random.RandomState(0))
+    small = SmallClusters(rows, 40, 9, get_shape(kernel), np.random.RandomState(0))
     group = small.agglomerate(9)[small.labels]
     truth = np.repeat(np.arange(9), 60)
     assert len(set(zip(group, truth, strict=True))) == 9
@@ -314,6 +315,6 @@ def scatter(rows):
 def test_agglomeration_is_greedy_in_its_cost_with_the_extra_rows(seed):
     # Small clusters of one to a few rows, so that the extra rows say which pairs merge.
     X = np.random.RandomState(seed).standard_normal((60, 3)) * [1.0, 2.0, 5.0]
-    small = SmallClusters(ArrayRows(X), 25, 4, "full", np.random.RandomState(seed))
+    small = SmallClusters(ArrayRows(X), 25, 4, get_shape("full"), np.random.RandomState(seed))
     group = small.agglomerate(4)[small.labels]
     assert {frozenset(map(tuple, X[group == k])) for k in range(4)} == merged_by_cost(X, small.labels, 4)

@@ -5,13 +5,12 @@ import warnings
 import numpy as np
 import oracle
 import pytest
-from mixtures import random_parameters, random_rows
+from mixtures import precisions_of, random_parameters, random_rows
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model.precisions import precisions_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

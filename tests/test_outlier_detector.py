@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mixtures import random_parameters, random_rows
+from mixtures import maximise, random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -10,9 +10,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from fastgmm import GaussianMixtureOutlierDetector
 from fastgmm.data import ArrayRows
-from fastgmm.data.trimmed import TrimmedRows
-from fastgmm.em.reweighting import consistency_factor
-from fastgmm.model.covariance import get_structure, maximise
+from fastgmm.data.e_steps import Trimmed
+from fastgmm.estimator.reweighting import consistency_factor
+from fastgmm.families.covariance import get_covariance
 
 ROBUST = ["trimming", "noise", None]
 
@@ -98,7 +98,7 @@ def test_pass_over_trimmed_rows_is_that_over_the_kept_ones(structure):
     rng = np.random.default_rng(3)
     parameters = random_parameters(structure, 3, 2, rng)
     X = random_rows(parameters, 100, rng)
-    source = TrimmedRows(ArrayRows(X), 0.15)
+    source = Trimmed(0.15).prepare(ArrayRows(X))
     density = np.array([ArrayRows(X[n : n + 1]).accumulate(parameters).log_likelihood for n in range(100)])
     kept = ArrayRows(X[np.sort(np.argsort(density)[15:])]).accumulate(parameters)
     found = source.accumulate(parameters)
@@ -112,12 +112,12 @@ def test_trimmed_likelihood_never_falls(structure):
     rng = np.random.default_rng(4)
     X = np.concatenate([two_clusters(300), rng.uniform(-30, 30, size=(40, 2))])
     weight = rng.uniform(0.5, 2.0, size=len(X))
-    source = TrimmedRows(ArrayRows(X, weight), 0.1)
+    source = Trimmed(0.1).prepare(ArrayRows(X, weight))
     state, path = random_parameters(structure, 2, 2, rng), []
     for _ in range(40):
         statistics = source.accumulate(state)
         path.append(statistics.log_likelihood / source.total_weight)
-        state = maximise(statistics, get_structure(structure), 0.0, 1e-15)
+        state = maximise(statistics, get_covariance(structure), 0.0, 1e-15)
     assert np.diff(path).min() >= -1e-12
     assert_allclose(source.kept_weight(state).sum(), source.total_weight, rtol=1e-12)
 
@@ -166,7 +166,7 @@ def test_integer_weight_is_a_repeated_row(robust):
     assert_allclose(weighted.offset_, repeated.offset_, rtol=1e-9)
     scores = repeated.score_samples(np.repeat(X, weight, axis=0))
     for contamination in np.linspace(0.01, 0.5, 50):
-        threshold = weighted.set_params(contamination=contamination)._threshold(X, weight.astype(float))
+        threshold = weighted.set_params(contamination=contamination)._threshold(ArrayRows(X, weight.astype(float)))
         assert_allclose(threshold, np.quantile(scores, contamination), rtol=1e-9)
 
 

@@ -5,15 +5,15 @@ import pickle
 
 import numpy as np
 import pytest
-from mixtures import random_parameters
+from mixtures import maximise, random_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastgmm
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.data import ArrayRows, batches
-from fastgmm.em.stepwise import bounded_weight, statistics_of_parameters, step_size
+from fastgmm.em.stepwise import bounded_weight, step_size
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model.covariance import get_structure, maximise
+from fastgmm.families import Gaussian, get_covariance
 
 CLASSES = (GaussianMixture, BayesianGaussianMixture)
 FITTED = ("weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bound_", "n_iter_", "n_samples_seen_")
@@ -198,8 +198,8 @@ def test_a_stream_goes_on_where_it_was_kept(cls, keep, stream, structure, tmp_pa
 
 def test_statistics_of_parameters_bring_the_parameters_back(structure):
     parameters = random_parameters(structure, 4, 3, np.random.default_rng(0))
-    statistics = statistics_of_parameters(parameters, 1000.0, 1e-6)
-    back = maximise(statistics, get_structure(structure), 1e-6, 0.0)
+    statistics = Gaussian(get_covariance(structure), 1e-6).statistics_of(parameters, 1000.0)
+    back = maximise(statistics, get_covariance(structure), 1e-6, 0.0)
     for name in ("weights", "means", "covariances"):
         assert_allclose(getattr(back, name), getattr(parameters, name), rtol=1e-12)
 
@@ -333,6 +333,6 @@ def test_shards_learned_apart_merge(stream):
     shards = [streamed(copy.deepcopy(start), part) for part in (X[2000:10_000], X[10_000:18_000])]
     merged = shards[0].statistics_
     merged.merge(type(merged).from_bytes(shards[1].statistics_.to_bytes()))
-    parameters = maximise(merged, get_structure("full"), 1e-6, 0.0)
+    parameters = maximise(merged, get_covariance("full"), 1e-6, 0.0)
     total = ArrayRows(X[18_000:]).accumulate(parameters).log_likelihood / 12_000
     assert total > max(shard.score(X[18_000:]) for shard in shards) - 0.002

@@ -23,7 +23,7 @@ from fastgmm import (
     persistence,
 )
 from fastgmm.datasets import load_faithful
-from fastgmm.model import STRUCTURES
+from fastgmm.families import COVARIANCES
 from fastgmm.persistence import ModelFileError, load, read_training, save
 
 MODELS = Path(__file__).parent / "data" / "models"
@@ -111,7 +111,7 @@ def test_a_model_comes_back_the_same_in_everything(case, X, path):
         assert_array_equal(again.sample(50, random_state=1)[0], model.sample(50, random_state=1)[0])
 
 
-@pytest.mark.parametrize("family", [name for name in STRUCTURES if name not in ("E", "V")])
+@pytest.mark.parametrize("family", [name for name in COVARIANCES if name not in ("E", "V")])
 def test_every_family_predicts_the_same_after_a_load(family, X, path):
     model = GaussianMixture(2, covariance_type=family, random_state=0, max_iter=500).fit(X)
     save(model, path)
@@ -390,7 +390,7 @@ def test_a_class_outside_the_registry_is_refused(name, X, path):
         load(path)
 
 
-@pytest.mark.parametrize("name", ["predict", "_structure", "_density", "__class__", "__dict__", "means", "a b_", ""])
+@pytest.mark.parametrize("name", ["predict", "_covariance", "_density", "__class__", "__dict__", "means", "a b_", ""])
 def test_a_file_cannot_replace_what_a_class_defines(name, X, path):
     _rewrite(X, path, lambda header: header["model"]["attributes"].update({name: 1}))
     with pytest.raises(ModelFileError, match="not the name of a fitted attribute"):

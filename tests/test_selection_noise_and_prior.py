@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from fastgmm import GaussianMixture
-from fastgmm.model import STRUCTURES
+from fastgmm.families import COVARIANCES
 
 DATA = Path(__file__).parent / "data"
 
@@ -136,16 +136,16 @@ def test_mclusts_posterior_modes_are_reached(covariance_type, n_components, bic)
     assert bic - 0.05 < model.bic(X) <= bic
 
 
-@pytest.mark.parametrize("covariance_type", [name for name in STRUCTURES if len(name) > 1])
+@pytest.mark.parametrize("covariance_type", [name for name in COVARIANCES if len(name) > 1])
 def test_the_posterior_never_descends_under_the_default_prior(covariance_type):
     from fastgmm.data import ArrayRows
-    from fastgmm.noise_and_prior import check_prior
+    from fastgmm.estimator.noise_and_prior import check_prior
 
     X = faithful() / [1.0, 10.0]
-    structure = STRUCTURES[covariance_type]
-    prior = check_prior("default", ArrayRows(X), 3, structure.kernel)
+    structure = COVARIANCES[covariance_type]
+    prior = check_prior("default", ArrayRows(X), 3, structure.shape)
     share = 1 / 3 if covariance_type in ("EII", "EEI", "EEE", "tied") else 1.0
-    weight = {"spherical": (prior.dof + 2) / 2, "diag": prior.dof + 2}.get(structure.kernel, prior.dof + 3)
+    weight = {"spherical": (prior.dof + 2) / 2, "diag": prior.dof + 2}.get(structure.shape.name, prior.dof + 3)
     path = []
     for max_iter in range(1, 12):
         model = exact(3, covariance_type, prior="default", init_params="hc", tol=0.0, max_iter=max_iter)
@@ -153,12 +153,12 @@ def test_the_posterior_never_descends_under_the_default_prior(covariance_type):
             model.fit(X)
         value = model.score(X) * len(X)
         for k in range(3):
-            covariance = model.covariances_ if structure.kernel == "tied" else model.covariances_[k]
+            covariance = model.covariances_ if structure.shape.is_shared else model.covariances_[k]
             covariance = covariance if covariance.ndim == 2 else np.eye(2) * covariance
             away = model.means_[k] - prior.mean
             precision = np.linalg.inv(covariance)
             scale = prior.scale
-            if structure.kernel == "spherical":
+            if structure.shape.name == "spherical":
                 scale = scale / 2
             log_det = np.linalg.slogdet(covariance)[1]
             value -= 0.5 * (log_det * (1 + share * weight) + prior.shrinkage * away @ precision @ away)

@@ -295,7 +295,7 @@ def test_one_feature_starts_from_quantiles_and_reaches_mclusts_choice(column):
 
 def test_quantiles_cut_weighted_rows_like_repeated_ones():
     from fastgmm.data import ArrayRows
-    from fastgmm.em.quantiles import quantile_labels
+    from fastgmm.starts.quantiles import quantile_labels
 
     rng = np.random.default_rng(12)
     X = rng.integers(0, 30, size=(80, 1)).astype(np.float64)

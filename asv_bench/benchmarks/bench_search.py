@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.em.hierarchical import cluster_hierarchically
+from fastgmm.starts.hierarchical import cluster_hierarchically
 from fastgmm.model import get_structure
 from fastgmm.selection import GaussianMixtureSearch, bootstrap_parameters
 

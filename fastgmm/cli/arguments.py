@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastgmm.model import STRUCTURES
+from fastgmm.families import COVARIANCES
 
 __all__ = [
     "BASIC_STRUCTURES",
@@ -66,8 +66,10 @@ def structures(text: str) -> list[str] | None:
         return None
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in STRUCTURES:
-            raise argparse.ArgumentTypeError(f"no structure {name!r}; expected all, or some of {', '.join(STRUCTURES)}")
+        if name not in COVARIANCES:
+            raise argparse.ArgumentTypeError(
+                f"no structure {name!r}; expected all, or some of {', '.join(COVARIANCES)}"
+            )
     return names
 
 

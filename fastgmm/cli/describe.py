@@ -45,25 +45,25 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
     if len(names) > MOST_COLUMNS:
         screen.line(f"Shown: the first {MOST_COLUMNS} of {len(names)} columns; the model file holds all.")
         screen.line()
-    kernel = model._structure.kernel
-    if kernel == "spherical":
+    shape = model._covariance.shape
+    if shape.n_axes == 0:
         screen.table(
             ["component", "variance"],
             [[str(k), number(value)] for k, value in enumerate(model.covariances_)],
             title="Variance of each component, the same for every column; no covariance",
         )
-    elif kernel == "diag":
+    elif not shape.is_matrix:
         _variances(screen, heads, model.covariances_, "Variances; no covariance")
     elif len(names) > MOST_COLUMNS:
         diagonals = np.atleast_2d(np.diagonal(model.covariances_, axis1=-2, axis2=-1))
         _variances(screen, heads, diagonals, "Variances; covariances are in the model file")
     else:
-        matrices = [model.covariances_] if kernel == "tied" else model.covariances_
+        matrices = [model.covariances_] if shape.is_shared else model.covariances_
         for k, matrix in enumerate(matrices):
             screen.table(
                 ["", *heads],
                 [[names[i], *(number(matrix[i, j]) for j in shown)] for i in shown],
-                title="Covariance of every component" if kernel == "tied" else f"Covariance of component {k}",
+                title="Covariance of every component" if shape.is_shared else f"Covariance of component {k}",
             )
 
 

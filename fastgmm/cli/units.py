@@ -11,6 +11,7 @@ from fastgmm.cli.errors import CommandError
 from fastgmm.cli.tables import Table
 from fastgmm.data import moments
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.model.shapes import DIAGONAL
 
 __all__ = ["Projection", "Scaling", "in_data_units"]
 
@@ -116,16 +117,14 @@ def in_data_units(model: GaussianMixture, scaling: Scaling) -> GaussianMixture:
     Exactly the same density. Components that are spheres in standardised columns have a diagonal covariance in the
     data's units, and a named family of mclust becomes the tightest of scikit-learn's four types that holds it.
     """
-    kernel, scale = model._structure.kernel, scaling.scale
+    shape, scale = model._covariance.shape, scaling.scale
     covariances = np.asarray(model.covariances_, dtype=np.float64)
-    if kernel == "spherical":
-        covariance_type, covariances = "diag", covariances[:, None] * scale**2
-    elif kernel == "diag":
-        covariance_type, covariances = "diag", covariances * scale**2
+    if shape.is_matrix:
+        covariances = covariances * np.outer(scale, scale)
     else:
-        covariance_type, covariances = kernel, covariances * np.outer(scale, scale)
+        covariances, shape = shape.diagonals(covariances, *model.means_.shape) * scale**2, DIAGONAL
     means = model.means_ * scale + scaling.shift
-    other = GaussianMixture.from_parameters(model.weights_, means, covariances, covariance_type=covariance_type)
+    other = GaussianMixture.from_parameters(model.weights_, means, covariances, covariance_type=shape.name)
     other.set_params(**{name: getattr(model, name) for name in ("tol", "max_iter", "n_init", "random_state")})
     other.converged_, other.n_iter_ = model.converged_, model.n_iter_
     other.lower_bounds_ = [value - scaling.log_jacobian for value in model.lower_bounds_]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +94,15 @@ def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
     return files
 
 
-def parquet_columns(file: Path, columns: Sequence[str] | None, weights: str | None = None) -> list[str]:
-    """Return the columns to read: those asked for, or all but the one of the weights.
+def parquet_columns(
+    file: Path, columns: Sequence[str] | None, along: Mapping[str, str | Sequence[str]] | None = None
+) -> list[str]:
+    """Return the columns of features: those asked for, or all but those that ride along.
 
     Raises
     ------
     ValueError
-        If one that is asked for is not in the file, the weights are among them, or the file cannot be read.
+        If one that is asked for is not in the file, one that rides along is among them, or the file cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet
@@ -109,11 +111,16 @@ def parquet_columns(file: Path, columns: Sequence[str] | None, weights: str | No
         found = list(pyarrow.parquet.read_schema(file).names)
     except pa.ArrowInvalid as error:
         raise ValueError(f"path: {file} cannot be read as Parquet: {error}") from None
-    if weights is not None and (weights not in found or (columns is not None and weights in columns)):
-        others = ", ".join(name for name in found if columns is None or name not in columns)
-        raise ValueError(f"weights is {weights!r}; expected a column of {file} that is not in columns: {others}")
+    taken: set[str] = set()
+    for what, given in (along or {}).items():
+        for name in _listed(given):
+            if name not in found or (columns is not None and name in columns):
+                others = ", ".join(name for name in found if columns is None or name not in columns)
+                what = "weights" if what == "sample_weight" else what
+                raise ValueError(f"{what} is {name!r}; expected a column of {file} that is not in columns: {others}")
+            taken.add(name)
     if columns is None:
-        return [name for name in found if name != weights]
+        return [name for name in found if name not in taken]
     if isinstance(columns, str) or not columns:
         raise ValueError(f"columns is {columns!r}; expected a list of one or more of {', '.join(found)}")
     missing = [name for name in columns if name not in found]
@@ -122,13 +129,21 @@ def parquet_columns(file: Path, columns: Sequence[str] | None, weights: str | No
     return list(columns)
 
 
+def _listed(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
 def parquet_batches(
-    files: Sequence[Path], columns: Sequence[str], batch_rows: int, weights: str | None = None
+    files: Sequence[Path],
+    columns: Sequence[str],
+    batch_rows: int,
+    along: Mapping[str, str | Sequence[str]] | None = None,
 ) -> Iterator[Any]:
-    """Yield the rows of Parquet files in order, as record batches of `columns`; with `weights`, pairs with weights."""
+    """Yield the rows of Parquet files in order, as mappings of record batches of `columns` and what rides along."""
     import pyarrow.parquet
 
-    wanted = [*columns, *([] if weights is None else [weights])]
+    along = along or {}
+    wanted = list(dict.fromkeys([*columns, *(name for given in along.values() for name in _listed(given))]))
     for file in files:
         missing = [name for name in wanted if name not in pyarrow.parquet.read_schema(file).names]
         if missing:
@@ -136,8 +151,20 @@ def parquet_batches(
         # Pages through a buffer, not whole column chunks: a row group may be as large as the file.
         with pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened:
             for batch in opened.iter_batches(batch_rows, columns=wanted):
-                rows = batch.select(list(columns))
-                if weights is None:
-                    yield rows
-                else:
-                    yield rows, _numbers(batch.column(weights), f"{file}, column {weights!r} of weights")
+                yield {
+                    "X": batch.select(list(columns)),
+                    **{what: _column(batch, given, f"{file}, column", what) for what, given in along.items()},
+                }
+
+
+def _column(batch: Any, given: str | Sequence[str], where: str, what: str) -> np.ndarray:
+    """Return what rides along: numbers of one column, or of several side by side; classes of any kind."""
+    if not isinstance(given, str):
+        return np.column_stack([_numbers(batch.column(name), f"{where} {name!r} of {what}") for name in given])
+    column = batch.column(given)
+    if what == "sample_weight":
+        return _numbers(column, f"{where} {given!r} of weights")
+    if what == "labels":
+        return np.asarray(column.fill_null(-1).to_numpy(zero_copy_only=False))
+    # A class that is missing is one that is not known.
+    return np.asarray(column.to_numpy(zero_copy_only=False))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_finite", "check_weights"]
+__all__ = ["check_column", "check_finite", "check_weights"]
 
 
 def check_finite(rows: np.ndarray, where: str, first_row: int | None, names: Sequence[str] | None = None) -> None:
@@ -53,4 +53,12 @@ def check_weights(weight: Any, n_rows: int, where: str) -> np.ndarray:
             f"the weights of {where}, row {wrong[0]}: {values[wrong[0]]}; expected finite numbers of at least 0, zero "
             "for an absent row"
         )
+    return values
+
+
+def check_column(column: Any, n_rows: int, what: str) -> np.ndarray:
+    """Return what rides along with a block's rows as an array with an entry for each, or raise ValueError."""
+    values = np.asarray(column)
+    if values.ndim == 0 or len(values) != n_rows:
+        raise ValueError(f"{what} have shape {values.shape}; expected {n_rows} entries, one for each row")
     return values

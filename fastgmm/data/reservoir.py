@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 __all__ = ["Reservoir"]
@@ -35,16 +37,29 @@ class Reservoir:
         self.weights, self.priorities = np.empty(len(kept)), np.empty(len(kept))
         self.n_kept, self.threshold = 0, -1.0
         self.weighted = False
+        #: What rides along with the rows kept, by name.
+        self.columns: dict[str, np.ndarray] = {}
 
-    def add(self, block: np.ndarray, weight: np.ndarray | None = None) -> None:
-        """See further rows, all with weights or all without."""
+    def add(
+        self, block: np.ndarray, weight: np.ndarray | None = None, columns: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """See further rows, all with weights or all without, and what rides along with them."""
         first = self.n_seen
+        for name, column in (columns or {}).items():
+            if name not in self.columns:
+                self.columns[name] = np.empty((len(self.kept), *column.shape[1:]), dtype=column.dtype)
+            elif np.result_type(self.columns[name], column) != self.columns[name].dtype:
+                # Strings of a later block may be longer.
+                self.columns[name] = self.columns[name].astype(np.result_type(self.columns[name], column))
         self.n_seen += len(block)
         self.weighted = weight is not None
         if weight is None:
             self._add_alike(block, first)
         else:
             self._add_weighted(block, weight, first)
+        for name, column in (columns or {}).items():
+            new = np.flatnonzero(self.numbers[: self.n_kept] >= first)
+            self.columns[name][new] = column[self.numbers[new] - first]
 
     def _add_alike(self, block: np.ndarray, first: int) -> None:
         size = len(self.kept)
@@ -98,10 +113,11 @@ class Reservoir:
     def _chances(self, n_rows: int) -> np.ndarray:
         return 1.0 - self.random_state.uniform(size=n_rows)
 
-    def rows(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the rows kept, in the order they were seen, and the weight each stands for."""
+    def rows(self) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+        """Return the rows kept, in the order they were seen, the weight each stands for, and what rides along."""
         if not self.weighted and self.n_seen <= len(self.kept):
-            return self.kept[: self.n_kept], None
+            columns = {name: column[: self.n_kept] for name, column in self.columns.items()}
+            return self.kept[: self.n_kept], None, columns
         order = np.argsort(self.numbers[: self.n_kept])
         weights = np.maximum(self.weights[order], self.threshold) if self.weighted else None
-        return self.kept[order], weights
+        return self.kept[order], weights, {name: column[order] for name, column in self.columns.items()}

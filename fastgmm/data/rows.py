@@ -1,19 +1,26 @@
-"""Rows in memory, or in a memory map, as a source of passes."""
+"""Rows, wherever they are: what a pass, a start and a prediction ask of them; and rows in memory or a memory map."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastgmm import kernels
-from fastgmm.model import MixtureParameters, SufficientStatistics
-from fastgmm.model.moments import Components
+from fastgmm.model import SufficientStatistics
 
-__all__ = ["ArrayRows", "block_rows", "blocks_of"]
+__all__ = ["ArrayRows", "Block", "Rows", "block_rows", "blocks_of", "join_statistics"]
+
+T = TypeVar("T")
 
 # Rows converted at a time where an array is not what the kernels read: a few megabytes at most.
 BLOCK_VALUES = 1 << 19
+
+#: The columns of a block that has none.
+NOTHING: Mapping[str, np.ndarray] = {}
 
 
 def block_rows(n_features: int) -> int:
@@ -38,8 +45,98 @@ def blocks_of(X: np.ndarray, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarra
         yield part, np.require(X[part], dtype, ["C", "A"])
 
 
-class ArrayRows:
-    """A source over an array: every pass is one kernel call per block of `block_rows` rows.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that meet a kernel together.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows, n_features), float32 or float64, C-contiguous
+    weight : ndarray of shape (n_rows,), float64, or None
+        None where all rows weigh one.
+    columns : mapping of str to ndarray
+        What rides along, by name, an entry for each row: labels, targets, a mask.
+    """
+
+    rows: np.ndarray
+    weight: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights."""
+        return float(len(self.rows) if self.weight is None else self.weight.sum())
+
+
+class Rows(ABC):
+    """Rows of one width and one precision, read block by block and as often as wanted.
+
+    Attributes
+    ----------
+    n_samples : int or None
+        None until it is known: a stream is counted by its first pass.
+    n_features : int or None
+    dtype : dtype or None
+        float32 or float64: what rows are computed in.
+    names : list of str or None
+        Of the features.
+    columns : tuple of str
+        What rides along.
+    total_weight : float
+        Sum of the weights: what "the number of samples" means in a mean or a criterion. NaN until it is known.
+    description : str
+        For messages.
+    """
+
+    n_samples: int | None
+    n_features: int | None
+    dtype: np.dtype | None
+    names: list[str] | None = None
+    columns: tuple[str, ...] = ()
+    total_weight: float
+    description: str = "array"
+
+    @abstractmethod
+    def fold(
+        self,
+        empty: Callable[[], T],
+        add: Callable[[Block, T], None],
+        join: Callable[[list[T]], T] | None = None,
+    ) -> T:
+        """Return what is left when every block has been added to an empty start, in order.
+
+        Parameters
+        ----------
+        empty : callable
+            ``empty()`` returns a new start.
+        add : callable
+            ``add(block, total)`` adds a block to a total, in place.
+        join : callable, optional
+            ``join(totals)`` makes one of several, in order, where rows are added up in several places; the totals'
+            own way (statistics, arrays and lists have one) unless given. All three are pickled where workers
+            are processes.
+        """
+
+    @abstractmethod
+    def map(self, action: Callable[[Block], T]) -> Iterator[T]:
+        """Yield ``action(block)`` of every block in turn."""
+
+    @abstractmethod
+    def sample(self, n_rows: int | None, random_state: np.random.RandomState) -> ArrayRows:
+        """Return about `n_rows` rows, as many as a block has for None; all of them if there are no more."""
+
+    @abstractmethod
+    def with_columns(self, **columns: np.ndarray) -> Rows:
+        """Return the same rows with further columns riding along, given as arrays over all rows."""
+
+    @property
+    def mean_weight(self) -> float:
+        """Weight of a mean row: floors of counts are in proportion to it."""
+        return self.total_weight / float(self.n_samples or 1)
+
+
+class ArrayRows(Rows):
+    """Rows in an array: every pass is one kernel call per block of `block_rows` rows.
 
     Parameters
     ----------
@@ -47,80 +144,144 @@ class ArrayRows:
         May be read-only or a memory map; never written, and copied only where its numbers are not aligned.
     sample_weight : ndarray of shape (n_samples,), float64, optional
         Non-negative.
+    columns : mapping of str to ndarray, optional
+        What rides along: entries for all rows, by name.
     """
 
-    def __init__(self, X: np.ndarray, sample_weight: np.ndarray | None = None) -> None:
+    def __init__(
+        self, X: np.ndarray, sample_weight: np.ndarray | None = None, columns: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         # Numbers may straddle their natural boundaries in a file or a message; the kernels do not read such.
         self.X = X if X.flags.aligned else X.copy()
         self.sample_weight = sample_weight
+        self.n_samples: int
+        self.n_features: int
         self.n_samples, self.n_features = X.shape
-        #: Sum of the weights: what "the number of samples" means in a mean or a criterion.
+        self.dtype = X.dtype
+        self.along = dict(columns or {})
+        self.columns = tuple(self.along)
         self.total_weight = float(self.n_samples if sample_weight is None else sample_weight.sum())
+        self._whole: Block | None = None
 
-    def accumulate(self, parameters: MixtureParameters | Components) -> SufficientStatistics:
-        """Return the statistics of one pass under `parameters`, about their means."""
-        statistics = SufficientStatistics.zeros(parameters.structure, parameters.means)
-        for rows, weight, _ in self._blocks():
-            kernels.accumulate(rows, weight, parameters, statistics)
+    @property
+    def mean_weight(self) -> float:
+        """Weight of a mean row of those that are present."""
+        if self.sample_weight is None:
+            return 1.0
+        return self.total_weight / max(int(np.count_nonzero(self.sample_weight)), 1)
+
+    def iterate(self) -> Iterator[Block]:
+        """Yield all rows in order, `block_rows` at a time."""
+        size = block_rows(self.n_features)
+        if self.n_samples <= size:
+            if self._whole is None:
+                self._whole = Block(self.X, self.sample_weight, self.along)
+            yield self._whole
+            return
+        for start in range(0, self.n_samples, size):
+            part = slice(start, start + size)
+            weight = None if self.sample_weight is None else self.sample_weight[part]
+            along = {name: column[part] for name, column in self.along.items()} if self.along else NOTHING
+            yield Block(self.X[part], weight, along)
+
+    def fold(
+        self,
+        empty: Callable[[], T],
+        add: Callable[[Block, T], None],
+        join: Callable[[list[T]], T] | None = None,
+    ) -> T:
+        """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
+        total = empty()
+        for block in self.iterate():
+            add(block, total)
+        return total
+
+    def map(self, action: Callable[[Block], T]) -> Iterator[T]:
+        """Yield ``action(block)`` of every block in turn."""
+        return map(action, self.iterate())
+
+    def with_columns(self, **columns: np.ndarray) -> ArrayRows:
+        """Return the same rows with further columns riding along."""
+        return ArrayRows(self.X, self.sample_weight, {**self.along, **columns})
+
+    def where(self, mask: np.ndarray) -> ArrayRows:
+        """Return the rows that `mask` chooses, with what they have, in an array of their own."""
+        weight = self.sample_weight
+        along = {name: column[mask] for name, column in self.along.items()}
+        return ArrayRows(np.ascontiguousarray(self.X[mask]), None if weight is None else weight[mask], along)
+
+    def accumulate(self, density: Any) -> SufficientStatistics:
+        """Return the statistics of one pass under `density`, about its means."""
+        statistics = SufficientStatistics.zeros(density.structure, density.means)
+        for block in self.iterate():
+            kernels.accumulate(block.rows, block.weight, density, statistics)
         return statistics
 
     def accumulate_labels(self, labels: np.ndarray, structure: str, centres: np.ndarray) -> SufficientStatistics:
         """Return the statistics of hard memberships about `centres`; rows with a negative label are left out."""
         statistics = SufficientStatistics.zeros(structure, centres)
-        for rows, weight, part in self._blocks():
-            kernels.accumulate_labels(rows, weight, labels[part], statistics)
+        at = 0
+        for block in self.iterate():
+            n_rows = len(block.rows)
+            kernels.accumulate_labels(block.rows, block.weight, labels[at : at + n_rows], statistics)
+            at += n_rows
         return statistics
 
-    def _blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, slice]]:
-        size = block_rows(self.n_features)
-        if self.n_samples <= size:
-            yield self.X, self.sample_weight, slice(None)
-            return
-        for start in range(0, self.n_samples, size):
-            part = slice(start, start + size)
-            yield self.X[part], None if self.sample_weight is None else self.sample_weight[part], part
+    def accumulate_shares(
+        self, shares: Callable[[], Iterator[np.ndarray]], n_components: int, structure: str
+    ) -> SufficientStatistics:
+        """Return the statistics of given responsibilities about their own means.
 
-    def accumulate_shares(self, shares: np.ndarray, structure: str) -> SufficientStatistics:
-        """Return the statistics of given responsibilities (n_samples, n_components), about their own means."""
-        weights = shares if self.sample_weight is None else shares * self.sample_weight[:, None]
+        Parameters
+        ----------
+        shares : callable
+            Returns an iterator over the responsibilities of all rows in order, ``(rows, n_components)`` at a time with
+            `share_rows` rows each. It is asked twice: for the means, then for the scatter about them.
+        n_components : int
+        structure : str
+            The name of a shape.
+        """
+        n_features = self.n_features
         origin = self.X[: min(self.n_samples, 1024)].mean(axis=0, dtype=np.float64)
-        counts = np.zeros(shares.shape[1])
-        sums = np.zeros((shares.shape[1], self.n_features))
-        n_rows = max(1, BLOCK_VALUES // (self.n_features + shares.shape[1]))
-        parts = [slice(start, start + n_rows) for start in range(0, self.n_samples, n_rows)]
-        for part in parts:
-            block_weights = np.asarray(weights[part], dtype=np.float64)
-            counts += block_weights.sum(axis=0)
-            sums += block_weights.T @ (self.X[part] - origin)
+        counts, sums = np.zeros(n_components), np.zeros((n_components, n_features))
+        for rows, weights in self._shared(shares()):
+            counts += weights.sum(axis=0)
+            sums += weights.T @ (rows - origin)
         centres = origin + sums / np.maximum(counts, np.finfo(float).tiny)[:, None]
         statistics = SufficientStatistics.zeros(structure, centres)
         statistics.counts += counts
-        for part in parts:
-            for k in range(shares.shape[1]):
-                self._add_share(statistics, k, self.X[part], np.asarray(weights[part, k], dtype=np.float64))
+        shape = statistics.shape
+        for rows, weights in self._shared(shares()):
+            for k in range(n_components):
+                x = rows - centres[k]
+                weighted = x * weights[:, k, None]
+                statistics.sums[k] += weighted.sum(axis=0)
+                # A slice of one component is a view, of whatever shape.
+                shape.add_part(statistics.scatter, shape.outer_of_rows(weighted, x), k)
         return statistics
 
-    @staticmethod
-    def _add_share(statistics: SufficientStatistics, k: int, rows: np.ndarray, weights: np.ndarray) -> None:
-        x = rows - statistics.centres[k]
-        wx = x * weights[:, None]
-        statistics.sums[k] += wx.sum(axis=0)
-        if statistics.structure == "full":
-            statistics.scatter[k] += wx.T @ x
-        elif statistics.structure == "tied":
-            statistics.scatter += wx.T @ x
-        elif statistics.structure == "diag":
-            statistics.scatter[k] += np.einsum("nd,nd->d", wx, x)
-        else:
-            statistics.scatter[k] += np.einsum("nd,nd->", wx, x)
+    def share_rows(self, n_components: int) -> int:
+        """Return how many rows' responsibilities are held at a time."""
+        return max(1, BLOCK_VALUES // (self.n_features + n_components))
 
-    def sample(self, n_rows: int, random_state: np.random.RandomState, *, by_weight: bool = False) -> ArrayRows:
+    def _shared(self, parts: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        start = 0
+        for share in parts:
+            part = slice(start, start + len(share))
+            start += len(share)
+            weights = share if self.sample_weight is None else share * self.sample_weight[part, None]
+            yield self.X[part], np.asarray(weights, dtype=np.float64)
+
+    def sample(  # type: ignore[override]
+        self, n_rows: int | None, random_state: np.random.RandomState, *, by_weight: bool = False
+    ) -> ArrayRows:
         """Return about `n_rows` rows drawn in proportion to their weight, in order; all of them if there are no more.
 
         One row is drawn from each of `n_rows` strata of equal weight, so the draw depends on the cumulative weight
         alone: an integer weight and a repeated row are drawn alike. The rows drawn weigh one each. With `by_weight`
         they are drawn as well where there are fewer rows but more weight, as of the same rows repeated.
         """
+        n_rows = block_rows(self.n_features) if n_rows is None else n_rows
         if self.n_samples <= n_rows and not (by_weight and self.total_weight > n_rows):
             return self
         positions = (np.arange(n_rows) + random_state.uniform(size=n_rows)) * (self.total_weight / n_rows)
@@ -130,4 +291,15 @@ class ArrayRows:
             cumulative = np.cumsum(self.sample_weight)
             index = np.searchsorted(cumulative, positions, side="right")
             index = np.minimum(index, np.searchsorted(cumulative, cumulative[-1], side="left"))
-        return ArrayRows(self.X[index])
+        return ArrayRows(self.X[index], None, {name: column[index] for name, column in self.along.items()})
+
+
+def join_statistics(parts: list[SufficientStatistics]) -> SufficientStatistics:
+    """Return the statistics of all parts, whatever their centres."""
+    # Into a new one: a part may be wanted again, if a worker is lost. About the centres of most rows, where they
+    # differ: an empty part has none.
+    most = max(parts, key=lambda part: float(part.counts.sum()))
+    total = SufficientStatistics.zeros(most.structure, most.centres)
+    for part in parts:
+        total.merge(part)
+    return total

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data.arrow import parquet_batches, parquet_columns, parquet_files
-from fastgmm.data.dask_rows import DaskRows, is_dask
+from fastgmm.data.dask_blocks import DaskRows, is_dask
+from fastgmm.data.distributed import DistributedRows
 from fastgmm.data.rows import block_rows
 from fastgmm.data.streamed_rows import StreamedRows
 
 __all__ = ["RowSource", "batches", "parquet", "sliced", "source_of"]
 
-RowSource = StreamedRows | DaskRows
+RowSource = StreamedRows | DistributedRows
 
 
 def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
@@ -27,8 +28,9 @@ def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
     factory : callable
         ``factory()`` returns a new iterator over all rows, in the same order each time: arrays of shape
         (rows, n_features), of any number of rows each, or Arrow record batches or tables; or pairs of one of these and
-        the weights of its rows. It is called and iterated in a thread of its own; a batch is copied, so its memory may
-        be used again.
+        the weights of its rows; or mappings with the rows as ``'X'`` and any of ``'sample_weight'``, ``'labels'``
+        (known components) and ``'y'`` (classes or targets). It is called and iterated in a thread of its own; a batch
+        is copied, so its memory may be used again.
 
     Returns
     -------
@@ -69,6 +71,8 @@ def parquet(
     columns: Sequence[str] | None = None,
     batch_rows: int | None = None,
     weights: str | None = None,
+    labels: str | None = None,
+    y: str | Sequence[str] | None = None,
 ) -> StreamedRows:
     """Return a source over a Parquet file, or a folder of them in the order of their names; needs pyarrow.
 
@@ -76,12 +80,16 @@ def parquet(
     ----------
     path : str or path-like
     columns : sequence of str, optional
-        Which to read, in this order; all but the weights unless given. They are the feature names of a model fitted
-        to them.
+        Which to read, in this order; all but those named below unless given. They are the feature names of a model
+        fitted to them.
     batch_rows : int, optional
         Most rows that pyarrow decodes at a time; a block's unless given (see `fastgmm.data.block_rows`).
     weights : str, optional
         The column of the rows' weights.
+    labels : str, optional
+        The column of known components, for ``GaussianMixture.fit``; negative or missing where unknown.
+    y : str or sequence of str, optional
+        The column of classes, for a classifier, or one or more of targets, for a regressor.
 
     Returns
     -------
@@ -98,12 +106,16 @@ def parquet(
         If a column is not there, or `batch_rows` is not positive. Wrong values are found when they are read.
     """
     files = parquet_files(path)
-    names = parquet_columns(files[0], columns, weights)
+    along = {"sample_weight": weights, "labels": labels, "y": y}
+    along = {name: column for name, column in along.items() if column is not None}
+    names = parquet_columns(files[0], columns, along)
     n_rows = _checked_rows(batch_rows, len(names))
-    return StreamedRows(lambda: parquet_batches(files, names, n_rows, weights), str(Path(path)), names, stable=True)
+    return StreamedRows(lambda: parquet_batches(files, names, n_rows, along), str(Path(path)), names, stable=True)
 
 
-def sliced(X: Any, batch_rows: int | None = None, weights: Any = None) -> StreamedRows:
+def sliced(
+    X: Any, batch_rows: int | None = None, weights: Any = None, labels: Any = None, y: Any = None
+) -> StreamedRows:
     """Return a source over an array that is read a slice of rows at a time: HDF5, Zarr, a memory map, any like them.
 
     A memory map may be given to an estimator as it is; its start then reads all rows, and needs 16 bytes for each. As
@@ -116,7 +128,11 @@ def sliced(X: Any, batch_rows: int | None = None, weights: Any = None) -> Stream
     batch_rows : int, optional
         Rows of a slice; a block's unless given (see `fastgmm.data.block_rows`).
     weights : array-like of shape (n_samples,), optional
-        Of the rows; sliced as X is.
+        Of the rows; sliced as X is, and so are the others.
+    labels : array-like of shape (n_samples,), optional
+        Known components, for ``GaussianMixture.fit``; negative where unknown.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets), optional
+        Classes, for a classifier, or targets, for a regressor.
 
     Returns
     -------
@@ -135,15 +151,18 @@ def sliced(X: Any, batch_rows: int | None = None, weights: Any = None) -> Stream
     if len(X.shape) != 2 or X.shape[1] < 1:
         raise ValueError(f"X has shape {tuple(X.shape)}; expected (n_samples, n_features)")
     n_rows = _checked_rows(batch_rows, X.shape[1])
-    if weights is not None:
-        weights = weights if hasattr(weights, "shape") else np.asarray(weights)
-        if tuple(weights.shape) != (X.shape[0],):
-            raise ValueError(f"weights has shape {tuple(weights.shape)}; expected (n_samples,) = ({X.shape[0]},)")
+    along: dict[str, Any] = {}
+    for name, key, column in (("weights", "sample_weight", weights), ("labels", "labels", labels), ("y", "y", y)):
+        if column is None:
+            continue
+        column = along[key] = column if hasattr(column, "shape") else np.asarray(column)
+        if column.shape[0] != X.shape[0] or (name != "y" and len(column.shape) != 1):
+            raise ValueError(f"{name} has shape {tuple(column.shape)}; expected (n_samples,) = ({X.shape[0]},)")
 
     def open_batches() -> Iterator[Any]:
         for start in range(0, X.shape[0], n_rows):
-            rows = np.asarray(X[start : start + n_rows])
-            yield rows if weights is None else (rows, np.asarray(weights[start : start + n_rows]))
+            part = slice(start, start + n_rows)
+            yield {"X": np.asarray(X[part]), **{name: np.asarray(column[part]) for name, column in along.items()}}
 
     return StreamedRows(open_batches, f"{type(X).__name__} of shape {tuple(X.shape)}", stable=True)
 

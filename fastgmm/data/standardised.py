@@ -10,13 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.data.dask_rows import DaskRows
-from fastgmm.data.rows import ArrayRows
+from fastgmm.data.distributed import DistributedRows
+from fastgmm.data.rows import ArrayRows, Block, Rows, join_statistics
 from fastgmm.data.sources import RowSource, sliced, source_of
 from fastgmm.data.streamed_rows import StreamedRows
 from fastgmm.model import SufficientStatistics
 
-__all__ = ["Standardised", "mapped", "moments", "standardise"]
+__all__ = [
+    "Standardised",
+    "joined",
+    "mapped",
+    "mean_and_covariance",
+    "moments",
+    "standardise",
+    "standardised_rows",
+    "statistics_of_all",
+]
+
+
+#: Squared distance of a centre from the mean, in variances, beyond which moments are taken again about the mean.
+FAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ def standardise(X: Any, like: Standardised | None = None) -> Standardised:
             raise ValueError(
                 f"X, {source.description}, has {source.n_features} features; expected {len(like.shift)}, those of like"
             )
-        return Standardised(mapped(source, partial(_standard, like.shift, like.scale)), like.shift, like.scale)
+        return Standardised(mapped(source, partial(standardised_rows, like.shift, like.scale)), like.shift, like.scale)
     mean, covariance = moments(source)
     scale = np.sqrt(np.diagonal(covariance))
     for j in range(len(mean)):
@@ -85,7 +98,7 @@ def standardise(X: Any, like: Standardised | None = None) -> Standardised:
                 f"column {name} of X, {source.description}, has the same value in every row; expected a spread. Leave "
                 "it out"
             )
-    return Standardised(mapped(source, partial(_standard, mean, scale)), mean, scale)
+    return Standardised(mapped(source, partial(standardised_rows, mean, scale)), mean, scale)
 
 
 def moments(X: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -103,22 +116,20 @@ def moments(X: Any) -> tuple[np.ndarray, np.ndarray]:
     covariance : ndarray of shape (n_features, n_features), float64
     """
     source = _as_source(X)
-    if isinstance(source, DaskRows):
-        total = source.merged_over_blocks(_moments_of_block)
-    else:
-        parts: SufficientStatistics | None = None
-        with closing(source.weighted_blocks()) as blocks:
-            for rows, weight in blocks:
-                part = _moments_of_block(rows, weight)
-                if parts is None:
-                    parts = part
-                else:
-                    parts.merge(part)
-        assert parts is not None, "a source without rows is an error of the pass"
-        total = parts
+    return mean_and_covariance(source)
+
+
+def mean_and_covariance(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted mean of the rows and their (population) covariance, by one pass."""
+    total = statistics_of_all(rows)
     count = total.counts[0]
     shift = total.sums[0] / count
     return total.centres[0] + shift, total.scatter[0] / count - np.outer(shift, shift)
+
+
+def statistics_of_all(rows: Rows, structure: str = "full") -> SufficientStatistics:
+    """Return the statistics of all rows as one component, about a centre among them, by one pass."""
+    return join_statistics(rows.fold(list, partial(_add_moments, structure)))
 
 
 def mapped(
@@ -134,20 +145,40 @@ def mapped(
     names : sequence of str, optional
     """
     kept = source.names if names is None else list(names)
-    if isinstance(source, DaskRows):
-        other = DaskRows(source.lazy(function), source.weight)
-        other.names = None if kept is None else list(kept)
-        return other
+    if isinstance(source, DistributedRows):
+        return source.mapped(function, kept)
 
     def open_batches() -> Generator[Any, None, None]:
-        for rows, weight in source._blocks():
-            made = function(rows)
-            yield made if weight is None else (made, weight)
+        for block in source._blocks():
+            weight = {} if block.weight is None else {"sample_weight": block.weight}
+            yield {"X": function(block.rows), **weight, **block.columns}
 
     result = StreamedRows(open_batches, source.description, kept, stable=True)
+    result._further = source._further
     if source.drawn is not None:
-        result.drawn = ArrayRows(function(source.drawn.X), source.drawn.sample_weight)
+        result.drawn = ArrayRows(function(source.drawn.X), source.drawn.sample_weight, source.drawn.along)
     return result
+
+
+def joined(source: RowSource, column: str) -> RowSource:
+    """Return a source of rows with what rides along under the name `column` as further features, of numbers."""
+    if isinstance(source, DistributedRows):
+        return source.joined(column)
+
+    def open_batches() -> Generator[Any, None, None]:
+        with closing(source.iterate()) as blocks:
+            for block in blocks:
+                along = dict(block.columns)
+                further = np.asarray(along.pop(column))
+                if further.dtype.kind not in "biuf" or not np.isfinite(further).all():
+                    raise ValueError(
+                        f"{column} of X, {source.description}, is of dtype {further.dtype} or not finite; expected "
+                        "numbers"
+                    )
+                weight = {} if block.weight is None else {"sample_weight": block.weight}
+                yield {"X": np.column_stack([block.rows, further]), **weight, **along}
+
+    return StreamedRows(open_batches, source.description, stable=True)
 
 
 def _as_source(X: Any) -> RowSource:
@@ -155,17 +186,28 @@ def _as_source(X: Any) -> RowSource:
     return sliced(X if hasattr(X, "dtype") and hasattr(X, "shape") else np.asarray(X)) if source is None else source
 
 
-def _standard(shift: np.ndarray, scale: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def standardised_rows(shift: np.ndarray, scale: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return ``(rows - shift) / scale`` in the precision of the rows."""
     return ((rows - shift) / scale).astype(rows.dtype, copy=False)
 
 
-def _moments_of_block(rows: np.ndarray, weight: np.ndarray | None) -> SufficientStatistics:
-    # About a row first, then about the mean that gives; any row will do where none has weight.
-    labels = np.zeros(len(rows), dtype=np.int64)
-    source, centre = ArrayRows(rows, weight), rows[:1].astype(np.float64)
-    if len(rows) == 0:
-        return SufficientStatistics.zeros("full", np.zeros((1, rows.shape[1])))
-    rough = source.accumulate_labels(labels, "spherical", centre)
-    if rough.counts[0] > 0.0:
-        centre = centre + rough.sums / rough.counts[0]
-    return source.accumulate_labels(labels, "full", centre)
+def _add_moments(structure: str, block: Block, parts: list[SufficientStatistics]) -> None:
+    if len(block.rows) == 0:
+        if not parts:
+            parts.append(SufficientStatistics.zeros(structure, np.zeros((1, block.rows.shape[1]))))
+        return
+    # About the mean of the first rows; and about that of all where it lies so far off that digits would be lost.
+    labels = np.zeros(len(block.rows), dtype=np.int64)
+    source, centre = ArrayRows(block.rows, block.weight), block.rows[:1024].mean(axis=0, dtype=np.float64)[None, :]
+    part = source.accumulate_labels(labels, structure, centre)
+    if part.counts[0] > 0.0:
+        shift = part.sums / part.counts[0]
+        about_mean = np.trace(part.shape.pooled(part.scatter, len(shift[0]))) / part.counts[0] - float(
+            shift[0] @ shift[0]
+        )
+        if not float(shift[0] @ shift[0]) < FAR * about_mean:
+            part = source.accumulate_labels(labels, structure, centre + shift)
+    if parts and parts[0].counts[0] > 0.0:
+        parts[0].merge(part)
+    else:
+        parts[:] = [part]

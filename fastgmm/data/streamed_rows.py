@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fastgmm import kernels
 from fastgmm.data.arrow import is_arrow, matrix_of
-from fastgmm.data.checks import check_finite, check_weights
+from fastgmm.data.checks import check_column, check_finite, check_weights
 from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.reservoir import Reservoir
-from fastgmm.data.rows import ArrayRows, block_rows
-from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.data.rows import ArrayRows, Block, Rows, block_rows
 
-__all__ = ["StreamedRows"]
+__all__ = ["RIDING", "StreamedRows"]
+
+T = TypeVar("T")
+
+#: What may ride along with the rows of a batch: known components, or the targets of a classifier or regressor.
+RIDING = ("labels", "y")
 
 
-class StreamedRows:
+class StreamedRows(Rows):
     """A source that holds a few blocks of rows at a time, whatever the number of rows.
 
     Batches of any size are cut anew into the blocks of `block_rows`, which are those an array is read in: the same
@@ -33,8 +37,8 @@ class StreamedRows:
     ----------
     open_batches : callable
         Returns a new iterator over all rows for each pass: arrays of shape (rows, n_features), or Arrow record
-        batches or tables; or, all of them, pairs of one of these and the weights of its rows. float32 stays, any other
-        kind of number becomes float64.
+        batches or tables; or, all of them, pairs of one of these and the weights of its rows; or mappings with 'X' and
+        any of 'sample_weight', 'labels' and 'y'. float32 stays, any other kind of number becomes float64.
     description : str
         What the source is, for messages.
     names : sequence of str, optional
@@ -65,7 +69,10 @@ class StreamedRows:
         names: Sequence[str] | None = None,
         stable: bool = False,
     ) -> None:
-        self.open_batches, self.description, self.names, self.stable = open_batches, description, names, stable
+        self.open_batches, self.description, self.stable = open_batches, description, stable
+        self.names = None if names is None else list(names)
+        self._own: tuple[str, ...] | None = None
+        self._further: dict[str, np.ndarray] = {}
         self.n_samples: int | None = None
         self.n_features: int | None = None
         self.dtype: np.dtype | None = None
@@ -76,7 +83,12 @@ class StreamedRows:
     def __repr__(self) -> str:
         return f"<rows of {self.description}>"
 
-    def blocks(self) -> Generator[np.ndarray, None, None]:
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What rides along with the batches, once the first has been read, and what was added."""
+        return tuple(dict.fromkeys([*(self._own or ()), *self._further]))
+
+    def iterate(self) -> Generator[Block, None, None]:
         """Yield all rows in order, in C-contiguous blocks of `block_rows` rows (the last one shorter), read ahead.
 
         Close the generator where it may not be read to its end: a frame in a traceback keeps it, and its thread, alive.
@@ -86,45 +98,62 @@ class StreamedRows:
         ValueError
             If a batch is not what it should be, or the source has changed since the last pass.
         """
-        with closing(self.weighted_blocks()) as blocks:
-            for block, _ in blocks:
-                yield block
-
-    def weighted_blocks(self) -> Generator[tuple[np.ndarray, np.ndarray | None], None, None]:
-        """Yield (rows, weights), as `blocks` does; weights are float64, or None where all rows weigh one."""
+        at = 0
         with closing(read_ahead(self._blocks)) as blocks:
-            yield from blocks
+            for block in blocks:
+                part = slice(at, at + len(block.rows))
+                at += len(block.rows)
+                if self._further:
+                    further = {name: column[part] for name, column in self._further.items()}
+                    block = replace(block, columns={**block.columns, **further})
+                    self._check_lengths(at, "at least ")
+                yield block
+        self._check_lengths(at)
 
-    def accumulate(self, parameters: MixtureParameters) -> SufficientStatistics:
-        """Return the statistics of one pass under `parameters`, about their means."""
-        statistics = SufficientStatistics.zeros(parameters.structure, parameters.means)
-        with closing(self.weighted_blocks()) as blocks:
-            for block, weight in blocks:
-                kernels.accumulate(block, weight, parameters, statistics)
-        return statistics
+    def _check_lengths(self, n_rows: int, least: str = "") -> None:
+        for name, column in self._further.items():
+            if len(column) < n_rows or (not least and len(column) != n_rows):
+                raise ValueError(
+                    f"{name} has {len(column)} entries; expected {least}{n_rows}, one for each row of X, "
+                    f"{self.description}"
+                )
 
-    def accumulate_labels(
-        self, labels_of: Callable[[np.ndarray], np.ndarray], structure: str, centres: np.ndarray
-    ) -> SufficientStatistics:
-        """Return the statistics of hard memberships about `centres`.
+    def blocks(self) -> Generator[np.ndarray, None, None]:
+        """Yield the rows, block by block; see `iterate`."""
+        yield from self.map(lambda block: block.rows)
 
-        ``labels_of(block)`` gives the labels of a block's rows when they are wanted, int64; negative leaves a row out.
-        """
-        statistics = SufficientStatistics.zeros(structure, centres)
-        with closing(self.weighted_blocks()) as blocks:
-            for block, weight in blocks:
-                kernels.accumulate_labels(block, weight, labels_of(block), statistics)
-        return statistics
-
-    def sum_over_blocks(self, action: Callable[[np.ndarray, np.ndarray | None], Sequence[float]]) -> np.ndarray:
-        """Return the sum over blocks of ``action(rows, weight)``, some numbers each."""
-        total: np.ndarray | None = None
-        with closing(self.weighted_blocks()) as blocks:
-            for block, weight in blocks:
-                part = np.array(action(block, weight), dtype=np.float64)
-                total = part if total is None else total + part
-        assert total is not None, "a source without rows is an error of the pass"
+    def fold(
+        self,
+        empty: Callable[[], T],
+        add: Callable[[Block, T], None],
+        join: Callable[[list[T]], T] | None = None,
+    ) -> T:
+        """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
+        total = empty()
+        with closing(self.iterate()) as blocks:
+            for block in blocks:
+                add(block, total)
         return total
+
+    def map(self, action: Callable[[Block], T]) -> Generator[T, None, None]:
+        """Yield ``action(block)`` of every block in turn."""
+        with closing(self.iterate()) as blocks:
+            for block in blocks:
+                yield action(block)
+
+    def with_columns(self, **columns: np.ndarray) -> StreamedRows:
+        """Return the same source with further columns riding along, given as arrays over all rows.
+
+        Raises
+        ------
+        ValueError
+            If the number of rows is known and a column has another.
+        """
+        other = copy.copy(self)
+        other._further = {**self._further, **columns}
+        if self.n_samples is not None:
+            other._check_lengths(self.n_samples)
+        return other
 
     def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
         """Return `n_rows` rows drawn without replacement in one pass, in order; all rows if there are no more.
@@ -144,13 +173,13 @@ class StreamedRows:
             return self.drawn
         random_state = np.random.RandomState() if random_state is None else random_state
         reservoir: Reservoir | None = None
-        with closing(self.weighted_blocks()) as blocks:
-            for block, weight in blocks:
+        with closing(self.iterate()) as blocks:
+            for block in blocks:
                 if reservoir is None:
-                    n_features = block.shape[1]
+                    n_features = block.rows.shape[1]
                     n_kept = block_rows(n_features) if n_rows is None else n_rows
-                    reservoir = Reservoir(np.empty((n_kept, n_features), dtype=block.dtype), random_state)
-                reservoir.add(block, weight)
+                    reservoir = Reservoir(np.empty((n_kept, n_features), dtype=block.rows.dtype), random_state)
+                reservoir.add(block.rows, block.weight, block.columns)
         assert reservoir is not None, "a source without rows is an error of the pass"
         return ArrayRows(*reservoir.rows())
 
@@ -162,47 +191,51 @@ class StreamedRows:
 
     # One pass, in the reading thread.
 
-    def _blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        block, weights, filled, total = None, None, 0, 0.0
-        for batch, weight in self._batches():
-            size, at = block_rows(batch.shape[1]), 0
-            while at < len(batch):
-                plain = batch.flags.c_contiguous and batch.flags.aligned
-                readable = self.stable and plain and batch.dtype == self.dtype
-                if filled == 0 and readable and weight is None and len(batch) - at >= size:
-                    yield batch[at : at + size], None
+    def _blocks(self) -> Iterator[Block]:
+        filled, total = 0, 0.0
+        block: Block | None = None
+        for batch in self._batches():
+            rows, at = batch.rows, 0
+            size = block_rows(rows.shape[1])
+            while at < len(rows):
+                plain = rows.flags.c_contiguous and rows.flags.aligned
+                readable = self.stable and plain and rows.dtype == self.dtype
+                alone = batch.weight is None and not batch.columns
+                if filled == 0 and readable and alone and len(rows) - at >= size:
+                    yield Block(rows[at : at + size])
                     at += size
                     continue
                 if block is None:
-                    block = np.empty((size, batch.shape[1]), dtype=self.dtype)
-                    weights = None if weight is None else np.empty(size)
-                taken = min(size - filled, len(batch) - at)
-                block[filled : filled + taken] = batch[at : at + taken]
-                if weights is not None and weight is not None:
-                    weights[filled : filled + taken] = weight[at : at + taken]
+                    block = _room(batch, size, self.dtype)
+                taken = min(size - filled, len(rows) - at)
+                for room, found in _pairs(block, batch):
+                    room[filled : filled + taken] = found[at : at + taken]
                 filled, at = filled + taken, at + taken
                 if filled == size:
-                    total += 0.0 if weights is None else float(weights.sum())
-                    yield block, weights
-                    block, weights, filled = None, None, 0
+                    total += block.total_weight
+                    yield block
+                    block, filled = None, 0
         if block is not None:
-            total += 0.0 if weights is None else float(weights[:filled].sum())
-            yield block[:filled], None if weights is None else weights[:filled]
+            last = slice(0, filled)
+            weight = None if block.weight is None else block.weight[last]
+            block = Block(block.rows[last], weight, {name: column[last] for name, column in block.columns.items()})
+            total += block.total_weight
+            yield block
         if self.weighted:
             # Block by block, so that batches are no part of it either.
             if not total > 0.0:
                 raise ValueError(f"the weights of X, {self.description}, are zero everywhere; expected some weight")
             self.total_weight = total
 
-    def _batches(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def _batches(self) -> Iterator[Block]:
         n_rows = 0
         with closing(self._open()) as batches:
             for number, batch in enumerate(batches):
-                rows, weight = self._checked_pair(batch, number, n_rows)
-                n_rows += len(rows)
+                block = self._checked_batch(batch, number, n_rows)
+                n_rows += len(block.rows)
                 if self.n_samples is not None and n_rows > self.n_samples:
                     raise ValueError(f"{self._changed()}: more than {self.n_samples} rows; expected as many as before")
-                yield rows, weight
+                yield block
         if n_rows == 0 and self.n_samples is None:
             raise ValueError(f"X, {self.description}, has no rows; expected at least one")
         if self.n_samples is not None and n_rows != self.n_samples:
@@ -218,18 +251,34 @@ class StreamedRows:
     def _changed(self) -> str:
         return f"X, {self.description}, has changed since the first pass"
 
-    def _checked_pair(self, batch: Any, number: int, first_row: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _checked_batch(self, batch: Any, number: int, first_row: int) -> Block:
         where = f"X, {self.description}, block {number}"
-        weighted = isinstance(batch, tuple) and len(batch) == 2
+        along: dict[str, Any] = {}
+        weight = None
+        if isinstance(batch, tuple) and len(batch) == 2:
+            batch, weight = batch
+        elif isinstance(batch, Mapping):
+            unknown = sorted(set(batch) - {"X", "sample_weight", *RIDING})
+            if unknown or "X" not in batch:
+                raise ValueError(
+                    f"{where} is a mapping of {', '.join(map(str, batch))}; expected 'X' and any of 'sample_weight', "
+                    f"{', '.join(map(repr, RIDING))}"
+                )
+            along = {name: batch[name] for name in RIDING if name in batch}
+            batch, weight = batch["X"], batch.get("sample_weight")
         if self.weighted is None:
-            self.weighted = weighted
-        if weighted != self.weighted:
-            has = "has" if weighted else "has no"
+            self.weighted, self._own = weight is not None, tuple(along)
+        if (weight is not None) != self.weighted:
+            has = "has" if weight is not None else "has no"
             raise ValueError(f"{where} {has} weights, unlike those before; expected weights of all rows or of none")
-        if not weighted:
-            return self._checked(batch, number, first_row), None
-        rows = self._checked(batch[0], number, first_row)
-        return rows, check_weights(batch[1], len(rows), where)
+        missing = next((name for name in self._own or () if name not in along), None)
+        if missing is not None:
+            raise ValueError(
+                f"{where} has no {missing}, unlike those before; expected {missing} of all rows or of none"
+            )
+        rows = self._checked(batch, number, first_row)
+        columns = {name: check_column(column, len(rows), f"the {name} of {where}") for name, column in along.items()}
+        return Block(rows, None if weight is None else check_weights(weight, len(rows), where), columns)
 
     def _checked(self, batch: Any, number: int, first_row: int) -> np.ndarray:
         where = f"X, {self.description}, block {number}"
@@ -249,3 +298,18 @@ class StreamedRows:
             )
         check_finite(rows, where, first_row)
         return rows
+
+
+def _room(batch: Block, size: int, dtype: np.dtype | None) -> Block:
+    """Return a block of `size` rows to be filled, with what `batch` has along."""
+    columns = {name: np.empty((size, *column.shape[1:]), dtype=column.dtype) for name, column in batch.columns.items()}
+    weight = None if batch.weight is None else np.empty(size)
+    return Block(np.empty((size, batch.rows.shape[1]), dtype=dtype), weight, columns)
+
+
+def _pairs(block: Block, batch: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    yield block.rows, batch.rows
+    if block.weight is not None and batch.weight is not None:
+        yield block.weight, batch.weight
+    for name, column in block.columns.items():
+        yield column, batch.columns[name]

@@ -34,9 +34,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model.coordinates import UNCONSTRAINED, Coordinates, Information
-from fastgmm.model.covariance import CovarianceStructure
-from fastgmm.model.parameters import MixtureParameters
+from fastgmm.families.base import Family
 
 #: Values of the estimators' parameter ``acceleration`` beside None.
 ACCELERATIONS = ("quasi-newton",)
@@ -64,23 +62,24 @@ LONGEST_PAUSE = 64
 LEAST_CURVATURE = 1e-8
 
 
-def proposal_cost(structure: CovarianceStructure, n_samples: float, n_features: int, n_components: int) -> float:
+def proposal_cost(family: Family, n_samples: float, n_features: int, n_components: int) -> float:
     """Return about what a proposal costs beside its pass, in passes: 8 for 300 x 2, K=3, a hundredth for 200k x 16.
 
-    It depends on structure and sizes alone, as the states that a fit goes through must. Where the M-step is itself
-    some algebra (families with shared volumes, shapes or orientations) a proposal is counted as free.
+    It depends on family and sizes alone, as the states that a fit goes through must. Where the M-step is itself some
+    algebra (covariances with shared volumes, shapes or orientations) a proposal is counted as free.
     """
-    if structure.name not in UNCONSTRAINED:
+    if not family.is_closed_form:
         return 0.0
     return PROPOSAL_WORK / (PASS_WORK + n_samples * n_components * (16.0 + n_features**2))
 
 
 class QuasiNewton:
-    """Proposes mixtures to a run of EM.
+    """Proposes states to a run of EM.
 
     Parameters
     ----------
-    structure : CovarianceStructure
+    family : Family
+        That has coordinates.
     tol : float
         Of the run, in nats per unit of weight.
     worthwhile : float
@@ -99,10 +98,8 @@ class QuasiNewton:
         What a plain step would gain by its own length, in nats per unit of weight. NaN while not active.
     """
 
-    def __init__(
-        self, structure: CovarianceStructure, tol: float, worthwhile: float = WORTHWHILE, cost: float = 0.0
-    ) -> None:
-        self.structure = structure
+    def __init__(self, family: Family, tol: float, worthwhile: float = WORTHWHILE, cost: float = 0.0) -> None:
+        self.family = family
         self.tol = tol
         self.worthwhile = worthwhile
         self.cost = cost
@@ -132,7 +129,7 @@ class QuasiNewton:
             self._watch(change)
             if not self.active:
                 return
-            self._coordinates = Coordinates(state, self.structure)
+            self._coordinates = self.family.coordinates(state)
         elif self._proposed_length:
             self._n_failures = 0
             self._allowance = max(self._allowance, GROWTH * self._proposed_length)
@@ -167,7 +164,7 @@ class QuasiNewton:
         if curvature > LEAST_CURVATURE * math.sqrt((moved @ moved) * (fell @ fell)):
             self._pairs.append((moved, fell, 1.0 / curvature))
 
-    def _newton_step(self, information: Information) -> np.ndarray:
+    def _newton_step(self, information: Any) -> np.ndarray:
         """Return the estimated inverse Hessian times the gradient; the plain step where that does not ascend."""
         if not self._pairs:
             return self._step
@@ -184,8 +181,8 @@ class QuasiNewton:
             direction += (factor - inverse * (fell @ direction)) * moved
         return direction if self._gradient @ direction > 0 else self._step
 
-    def propose(self) -> MixtureParameters | None:
-        """Return a mixture to try in place of the plain step, or None."""
+    def propose(self) -> Any:
+        """Return a state to try in place of the plain step, or None."""
         if not self.active or self._pause > 0 or self._direction is self._step:
             return None
         direction = self._direction

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastgmm.em.status_line import StatusLine, duration, progress_bar
 
 if TYPE_CHECKING:
-    from fastgmm.em.driver import Run
+    from fastgmm.em.run import Run
 
 __all__ = ["Reporter"]
 

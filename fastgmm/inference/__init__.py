@@ -12,12 +12,13 @@ from fastgmm.inference.density import (
     most_probable_log_responsibility,
     responsibilities,
 )
-from fastgmm.inference.sampling import sample
+from fastgmm.inference.sampling import draw, sample
 from fastgmm.inference.scorer import Scorer
 
 __all__ = [
     "Scorer",
     "assign",
+    "draw",
     "log_density",
     "mean_log_density",
     "most_probable_log_responsibility",

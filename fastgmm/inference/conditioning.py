@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgmm.inference.density import responsibilities
 from fastgmm.model import MixtureParameters
-from fastgmm.model.covariance import factorise
+from fastgmm.model.shapes import FULL
 
 __all__ = ["Conditioner", "MixturePerRow", "full_covariances", "marginal"]
 
@@ -25,32 +25,18 @@ BLOCK_VALUES = 1 << 18
 
 def full_covariances(parameters: MixtureParameters) -> np.ndarray:
     """Return a covariance matrix per component, (n_components, n_features, n_features)."""
-    k, d = parameters.means.shape
-    covariances = parameters.covariances
-    if parameters.structure == "full":
-        return covariances
-    if parameters.structure == "tied":
-        return np.broadcast_to(covariances, (k, d, d))
-    variances = covariances if parameters.structure == "diag" else np.repeat(covariances[:, None], d, axis=1)
-    return variances[:, :, None] * np.eye(d)
+    return parameters.shape.full(parameters.covariances, *parameters.means.shape)
 
 
 def marginal(parameters: MixtureParameters, columns: np.ndarray) -> MixtureParameters:
     """Return the distribution of some of the features, in the order of `columns`."""
-    covariances = parameters.covariances
-    if parameters.structure == "full":
-        covariances = covariances[:, columns[:, None], columns]
-    elif parameters.structure == "tied":
-        covariances = covariances[columns[:, None], columns]
-    elif parameters.structure == "diag":
-        covariances = covariances[:, columns]
-    covariances = np.ascontiguousarray(covariances)
+    covariances = parameters.shape.columns(parameters.covariances, columns)
     return MixtureParameters(
         parameters.structure,
         parameters.weights,
         np.ascontiguousarray(parameters.means[:, columns]),
         covariances,
-        factorise(covariances, parameters.structure),
+        parameters.shape.factorise(covariances),
     )
 
 
@@ -86,7 +72,7 @@ class MixturePerRow:
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Return the log density of one row of `values` (n_rows, n_free) under each mixture, in nats."""
-        factor = factorise(self.covariances, "full")
+        factor = FULL.factorise(self.covariances)
         whitened = np.einsum("nkf,kfg->nkg", values[:, None, :] - self.means, factor)
         normaliser = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
         normaliser -= 0.5 * values.shape[1] * np.log(2.0 * np.pi)

@@ -1,17 +1,19 @@
 """Densities and memberships of rows under a mixture.
 
 Every function takes rows of any float dtype and layout and computes in `dtype`; rows that the kernels cannot read as
-they are get converted block by block, so that no second array of the size of X exists.
+they are get converted block by block, so that no second array of the size of X exists. A density is whatever the
+kernels read (the parameters of a mixture, those beside a background, a posterior), or an object that answers for
+itself.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data import blocks_of
-from fastgmm.model import MixtureParameters
-from fastgmm.model.moments import Components
 
 __all__ = [
     "assign",
@@ -26,27 +28,36 @@ __all__ = [
 BLOCK_VALUES = 1 << 18
 
 
-def log_density(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype) -> np.ndarray:
+def log_density(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
     """Return the log density of each row, shape (n_samples,), in nats."""
+    if not hasattr(parameters, "log_offset"):
+        return parameters.log_density(X)
     out = np.empty(X.shape[0], dtype=dtype)
     for part, rows in blocks_of(X, dtype):
         kernels.log_density(rows, parameters, out[part])
     return out
 
 
-def responsibilities(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype) -> np.ndarray:
+def responsibilities(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
     """Return the posterior probabilities of the components, shape (n_samples, n_components)."""
+    if not hasattr(parameters, "log_offset"):
+        return parameters.responsibilities(X)
     out = np.empty((X.shape[0], parameters.n_components), dtype=dtype)
     for part, rows in blocks_of(X, dtype):
         kernels.responsibilities(rows, parameters, out[part])
     return out
 
 
-def assign(X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype) -> np.ndarray:
-    """Return the most probable component of each row, shape (n_samples,), int64."""
+def assign(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
+    """Return the most probable component of each row, shape (n_samples,), int64; -1 for a background."""
+    if not hasattr(parameters, "log_offset"):
+        return parameters.assign(X)
     out = np.empty(X.shape[0], dtype=np.int64)
     for part, rows in blocks_of(X, dtype):
         kernels.assign(rows, parameters, out[part])
+    background = getattr(parameters, "background", None)
+    if background is not None:
+        out[out == background] = -1
     return out
 
 
@@ -67,10 +78,10 @@ def _small_blocks(X: np.ndarray, dtype: np.dtype, width: int):
             yield slice(start + part.start, start + part.stop), rows
 
 
-def mean_log_density(
-    X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype, sample_weight: np.ndarray | None = None
-) -> float:
+def mean_log_density(X: np.ndarray, parameters: Any, dtype: np.dtype, sample_weight: np.ndarray | None = None) -> float:
     """Return the weighted mean over rows of the log density, in nats, summed in float64."""
+    if not hasattr(parameters, "log_offset"):
+        return float(np.average(parameters.log_density(X), weights=sample_weight))
     total = 0.0
     for part, rows in _small_blocks(X, dtype, X.shape[1]):
         values = kernels.log_density(rows, parameters, np.empty(rows.shape[0], dtype=dtype))
@@ -79,7 +90,7 @@ def mean_log_density(
 
 
 def most_probable_log_responsibility(
-    X: np.ndarray, parameters: MixtureParameters | Components, dtype: np.dtype, sample_weight: np.ndarray | None = None
+    X: np.ndarray, parameters: Any, dtype: np.dtype, sample_weight: np.ndarray | None = None
 ) -> float:
     """Return the weighted sum over rows of the log of their largest posterior probability, in nats.
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtr
 
 from fastgmm.inference.density import log_density
-from fastgmm.inference.sampling import sample
+from fastgmm.inference.sampling import draw
 from fastgmm.model import MixtureParameters
 
 __all__ = ["density_level", "intervals_above"]
@@ -26,14 +26,7 @@ def density_level(
     """
     if parameters.n_components == 1:
         return float(parameters.log_offset[0]) - float(gammaincinv(0.5 * parameters.n_features, coverage))
-    drawn, _ = sample(
-        n_simulations,
-        parameters.weights,
-        parameters.means,
-        parameters.covariances,
-        parameters.structure,
-        random_state,
-    )
+    drawn, _ = draw(n_simulations, parameters, random_state)
     return float(np.quantile(log_density(drawn, parameters, np.dtype(np.float64)), 1.0 - coverage))
 
 

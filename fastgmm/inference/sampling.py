@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-__all__ = ["sample"]
+from fastgmm.model import MixtureParameters
+
+__all__ = ["draw", "sample"]
 
 
 def sample(
@@ -15,7 +19,7 @@ def sample(
     kernel: str,
     random_state: np.random.RandomState,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw rows component by component, in the order of draws that scikit-learn's mixtures make.
+    """Draw rows from the mixture with these parameters; see `draw`.
 
     Parameters
     ----------
@@ -23,27 +27,47 @@ def sample(
     weights : ndarray of shape (n_components,)
     means : ndarray of shape (n_components, n_features)
     covariances : ndarray
-        (K, D, D), (D, D), (K, D) or (K,) for the kernels full, tied, diag, spherical.
+        (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical.
     kernel : str
+        The name of that shape.
     random_state : RandomState
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), float64
-        Grouped by component.
     y : ndarray of shape (n_samples,), int64
-        Component of each row.
     """
-    n_components, n_features = means.shape
-    weights, means, covariances = (np.asarray(a, dtype=np.float64) for a in (weights, means, covariances))
-    counts = random_state.multinomial(n_samples, weights / weights.sum())
-    parts = []
-    for k, count in enumerate(counts):
-        if kernel in ("full", "tied"):
-            covariance = covariances[k] if kernel == "full" else covariances
-            # Rounding to float32 leaves a matrix that is not quite symmetric; the draw does not mind.
-            parts.append(random_state.multivariate_normal(means[k], covariance, int(count), check_valid="ignore"))
-        else:
-            noise = random_state.standard_normal(size=(count, n_features))
-            parts.append(means[k] + noise * np.sqrt(covariances[k]))
-    return np.concatenate(parts), np.repeat(np.arange(n_components, dtype=np.int64), counts)
+    parts = (np.asarray(part, dtype=np.float64) for part in (weights, means, covariances))
+    return draw(n_samples, MixtureParameters(kernel, *parts, np.empty(0)), random_state)
+
+
+def draw(n_samples: int, density: Any, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Draw rows component by component, in the order of draws that scikit-learn's mixtures make.
+
+    Parameters
+    ----------
+    n_samples : int
+    density : MixtureParameters or MixtureWithNoise
+    random_state : RandomState
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), float64
+        Grouped by component, those of a background last.
+    y : ndarray of shape (n_samples,), int64
+        Component of each row, -1 for a background.
+    """
+    box = getattr(density, "box", None)
+    if box is not None:
+        n_noise = random_state.binomial(n_samples, density.noise_weight)
+        parts = [(box.sample(n_noise, random_state), np.full(n_noise, -1, dtype=np.int64))]
+        if n_noise < n_samples:
+            parts.insert(0, draw(n_samples - n_noise, density.mixture, random_state))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    shape = density.shape
+    counts = random_state.multinomial(n_samples, density.weights / density.weights.sum())
+    rows = [
+        shape.draw(density.means[k], shape.one(density.covariances, k), int(count), random_state)
+        for k, count in enumerate(counts)
+    ]
+    return np.concatenate(rows), np.repeat(np.arange(len(counts), dtype=np.int64), counts)

@@ -84,30 +84,26 @@ class StudentMixture:
 
 def predictive_mixture(posterior: VariationalPosterior) -> StudentMixture:
     """Return the distribution of a new row given the posterior, weights at their expectations."""
-    d, structure = posterior.n_features, posterior.structure
+    d, shape = posterior.n_features, posterior.shape
     dof = np.broadcast_to(np.asarray(posterior.degrees_of_freedom, dtype=np.float64), posterior.n_components)
-    if structure == "tied":
+    if shape.is_shared:
         dof = posterior.n_components * dof
     # The scale matrix is `inflation` times the covariance: the mean is uncertain too.
     inflation = 1.0 + 1.0 / posterior.mean_precision
-    if structure in ("full", "tied"):
+    merged = shape.features_per_variance(d)
+    if shape.is_matrix:
         degrees = dof - d + 1.0
         inflation = inflation * dof / degrees
-    elif structure == "diag":
-        degrees = dof
     else:
-        degrees = d * dof
-    factor = posterior.precisions_cholesky
-    if structure == "tied":
-        # Inflations differ, so the shared factor becomes one per component.
-        factor, structure = np.broadcast_to(factor, (posterior.n_components, d, d)), "full"
-    factor = np.ascontiguousarray(factor / np.sqrt(inflation).reshape(-1, *[1] * (factor.ndim - 1)))
+        degrees = merged * dof
+    # Inflations differ, so a shared factor becomes one per component.
+    factor, shape = shape.untie(posterior.precisions_cholesky, posterior.n_components), shape.per_component
+    factor = np.ascontiguousarray(factor / shape.each(np.sqrt(inflation)))
     log_det = posterior.log_det_precision_factor - 0.5 * d * np.log(inflation)
-    if structure == "diag":
-        log_norm = d * (gammaln(0.5 * (degrees + 1.0)) - gammaln(0.5 * degrees) - 0.5 * np.log(np.pi * degrees))
-    else:
-        log_norm = gammaln(0.5 * (degrees + d)) - gammaln(0.5 * degrees) - 0.5 * d * np.log(np.pi * degrees)
+    per_feature = not shape.is_matrix and merged == 1 < d
+    size = 1 if per_feature else d
+    log_norm = gammaln(0.5 * (degrees + size)) - gammaln(0.5 * degrees) - 0.5 * size * np.log(np.pi * degrees)
     with np.errstate(divide="ignore"):
-        log_offset = np.log(posterior.weights) + log_det + log_norm
-    components = Components(structure, log_offset, posterior.means, factor)
-    return StudentMixture(components, degrees, structure == "diag")
+        log_offset = np.log(posterior.weights) + log_det + (d // size) * log_norm
+    components = Components(shape.name, log_offset, posterior.means, factor)
+    return StudentMixture(components, degrees, per_feature)

@@ -25,16 +25,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.model.covariance import CovarianceStructure
-from fastgmm.model.factors import collapse_error, factorise
 from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.shapes.base import collapse_error
 
-__all__ = ["UNCONSTRAINED", "Coordinates", "Information"]
+__all__ = ["Coordinates", "Information"]
 
 #: Log ratios to the reference are held within this: a factor of 5e21 on a standard deviation.
 FARTHEST = 50.0
-#: Estimates that leave every covariance of their kernel free; others are projected onto their family.
-UNCONSTRAINED = ("full", "tied", "diag", "spherical", "VVV", "EEE", "VVI", "VII", "V")
 
 
 class Coordinates:
@@ -43,20 +40,21 @@ class Coordinates:
     Parameters
     ----------
     reference : MixtureParameters
-    structure : CovarianceStructure
-        Families with shared volumes, shapes or orientations are curved surfaces in these coordinates: what `decode`
-        returns is brought back to them by their own M-step, which moves a small step by its square.
+    project : callable, optional
+        ``project(scatter, counts, previous) -> covariances``, the estimate of a family that does not have every matrix.
+        Those with shared volumes, shapes or orientations are curved surfaces in these coordinates: what `decode`
+        returns is brought back to them, which moves a small step by its square.
     """
 
-    def __init__(self, reference: MixtureParameters, structure: CovarianceStructure) -> None:
-        self.kernel = reference.structure
+    def __init__(self, reference: MixtureParameters, project: Callable | None = None) -> None:
+        self.shape = reference.shape
         self.reference = reference
-        self._project: Callable | None = None if structure.name in UNCONSTRAINED else structure.estimate
+        self._project = project
         self.n_components, self.n_features = reference.means.shape
-        shape = reference.precisions_cholesky.shape
-        if self.kernel in ("full", "tied"):
+        dims = reference.precisions_cholesky.shape
+        if self.shape.is_matrix:
             # One factor for all, or one each; a stack either way.
-            self._factor = reference.precisions_cholesky.reshape(-1, *shape[-2:])
+            self._factor = reference.precisions_cholesky.reshape(-1, *dims[-2:])
             self._inverse_factor = np.linalg.inv(self._factor)
             rows, columns = np.triu_indices(self.n_features, 1)
             diagonal = np.arange(self.n_features) * (self.n_features + 1)
@@ -71,9 +69,9 @@ class Coordinates:
     # Mixtures to coordinates and back.
 
     def encode(self, parameters: MixtureParameters) -> np.ndarray:
-        """Return the coordinates of a mixture of the same kernel and sizes, shape (n_values,)."""
+        """Return the coordinates of a mixture of the same shape and sizes, shape (n_values,)."""
         shift = parameters.means - self.reference.means
-        if self.kernel in ("full", "tied"):
+        if self.shape.is_matrix:
             shift = (shift[:, None, :] @ self._factor)[:, 0]
             upper = self._ratio(parameters).reshape(len(self._factor), -1)[:, self._upper]
             upper[:, : self.n_features] = np.log(upper[:, : self.n_features])
@@ -102,23 +100,23 @@ class Coordinates:
         weights /= weights.sum()
         if not weights.min() > 0:
             raise collapse_error(int(weights.argmin()), None, None, "its weight vanishes")
-        shape = self.reference.precisions_cholesky.shape
-        if self.kernel in ("full", "tied"):
+        dims = self.reference.precisions_cholesky.shape
+        if self.shape.is_matrix:
             ratio = self._triangle(upper, np.exp(np.clip(upper[:, : self.n_features], -FARTHEST, FARTHEST)))
             factor = self._factor @ ratio
             inverse = np.linalg.inv(factor)
-            covariances = (inverse.transpose(0, 2, 1) @ inverse).reshape(shape)
+            covariances = (inverse.transpose(0, 2, 1) @ inverse).reshape(dims)
             means = self.reference.means + (shift[:, None, :] @ self._inverse_factor)[:, 0]
         else:
             factor = self._factor * np.exp(np.clip(upper, -FARTHEST, FARTHEST))
-            covariances = (factor**-2.0).reshape(shape)
+            covariances = (factor**-2.0).reshape(dims)
             means = self.reference.means + shift / self._factor
-        factor = factor.reshape(shape)
+        factor = factor.reshape(dims)
         if self._project is not None:
-            scatter = covariances * weights.reshape(-1, *[1] * (covariances.ndim - 1))
+            scatter = covariances * self.shape.each(weights)
             covariances = self._project(scatter, weights, previous)
-            factor = factorise(covariances, self.kernel)
-        return MixtureParameters(self.kernel, weights, means, covariances, factor)
+            factor = self.shape.factorise(covariances)
+        return MixtureParameters(self.shape.name, weights, means, covariances, factor)
 
     # The metric.
 
@@ -127,7 +125,7 @@ class Coordinates:
         return Information(self, parameters)
 
     def _ratio(self, parameters):
-        if self.kernel in ("full", "tied"):
+        if self.shape.is_matrix:
             return self._inverse_factor @ parameters.precisions_cholesky
         return parameters.precisions_cholesky.reshape(self._factor.shape) / self._factor
 
@@ -153,12 +151,11 @@ class Information:
         self._at = coordinates
         self._weights = np.maximum(parameters.weights, np.finfo(np.float64).tiny)
         ratio = coordinates._ratio(parameters)
-        if coordinates.kernel in ("full", "tied"):
+        if coordinates.shape.is_matrix:
             self._ratio = ratio.reshape(coordinates._factor.shape)
             self._inverse = np.linalg.inv(self._ratio)
             self._diagonal = np.diagonal(self._ratio, axis1=1, axis2=2)
-            shared = coordinates.kernel == "tied"
-            self._total = np.ones((1, 1, 1)) if shared else self._weights[:, None, None]
+            self._total = np.ones((1, 1, 1)) if coordinates.shape.is_shared else self._weights[:, None, None]
         else:
             n_merged = coordinates.n_features // self._columns
             scale = np.ones((coordinates.n_components, coordinates.n_features)) * ratio**2
@@ -171,7 +168,7 @@ class Information:
 
     def apply(self, step: np.ndarray) -> np.ndarray:
         """Return the gradient for which `step` is the natural step; both of shape (n_values,)."""
-        if self._at.kernel not in ("full", "tied"):
+        if not self._at.shape.is_matrix:
             return self._diagonal_metric * step
         log_weights, shift, upper = self._at._split(step)
         local = shift[:, None, :] @ self._ratio
@@ -183,7 +180,7 @@ class Information:
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         """Return the natural step of a gradient: the inverse of `apply`."""
-        if self._at.kernel not in ("full", "tied"):
+        if not self._at.shape.is_matrix:
             return gradient / self._diagonal_metric
         log_weights, shift, upper = self._at._split(gradient)
         local = shift[:, None, :] @ self._inverse.transpose(0, 2, 1)

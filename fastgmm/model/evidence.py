@@ -38,10 +38,11 @@ def simplified_bound(posterior: VariationalPosterior) -> float:
     """
     d, dof = posterior.n_features, np.asarray(posterior.degrees_of_freedom)
     log_det = posterior.log_det_precision_factor
-    if posterior.structure == "tied":
+    shared = posterior.shape.is_shared
+    if shared:
         log_det = log_det[0]
     log_wishart = dof * (log_det - 0.5 * d * np.log(dof) + 0.5 * d * np.log(2.0)) + _log_gammas(0.5 * dof, d)
-    total = posterior.n_components * float(log_wishart) if posterior.structure == "tied" else float(log_wishart.sum())
+    total = posterior.n_components * float(log_wishart) if shared else float(log_wishart.sum())
     means = 0.5 * d * float(np.log(posterior.mean_precision).sum())
     return posterior.entropy + total + _simplified_weights(posterior) - means
 
@@ -83,26 +84,25 @@ def _weights(posterior: VariationalPosterior, priors: Priors) -> float:
 
 def _precisions(posterior: VariationalPosterior, priors: Priors) -> float:
     """Return the log-normalisers of the precisions' posteriors less those of their priors."""
-    d, k, structure = posterior.n_features, posterior.n_components, posterior.structure
+    d, k, shape = posterior.n_features, posterior.n_components, posterior.shape
     log_det = posterior.log_det_precision_factor
     dof, dof_prior = np.asarray(posterior.degrees_of_freedom, dtype=float), float(priors.degrees_of_freedom)
-    if structure in ("full", "tied"):
-        # A prior without rank has no normaliser: the bound is then -inf.
-        half_log_det_prior = 0.5 * float(np.linalg.slogdet(priors.covariance)[1])
-        if structure == "tied":
-            # n_components times both degrees of freedom and scale matrix: see `fastgmm.model.variational`.
-            dof, dof_prior, log_det = k * dof, k * dof_prior, log_det[:1]
-            half_log_det_prior += 0.5 * d * np.log(k)
-        posteriors = dof * (log_det - 0.5 * d * np.log(0.5 * dof)) + _log_gammas(0.5 * dof, d)
-        prior = _log_gammas(0.5 * dof_prior, d) + dof_prior * (0.5 * d * np.log(2.0) - half_log_det_prior)
-    elif structure == "diag":
-        shape, shape_prior = 0.5 * dof, 0.5 * dof_prior
-        posteriors = d * (gammaln(shape) - shape * np.log(shape)) + 2.0 * shape * log_det
-        prior = d * gammaln(shape_prior) - shape_prior * _log(0.5 * priors.covariance).sum()
-    else:
-        shape, shape_prior = 0.5 * d * dof, 0.5 * d * dof_prior
-        posteriors = gammaln(shape) - shape * np.log(shape) + 2.0 * shape * log_det / d
-        prior = gammaln(shape_prior) - shape_prior * float(_log(0.5 * d * priors.covariance))
+    if not shape.is_matrix:
+        # A Gamma distribution for each variance, that of one feature or of several.
+        merged = shape.features_per_variance(d)
+        gamma_shape, prior_shape, n_variances = 0.5 * merged * dof, 0.5 * merged * dof_prior, d // merged
+        posteriors = n_variances * (gammaln(gamma_shape) - gamma_shape * np.log(gamma_shape))
+        posteriors = posteriors + 2.0 * gamma_shape * log_det / merged
+        prior = n_variances * gammaln(prior_shape) - prior_shape * _log(0.5 * merged * priors.covariance).sum()
+        return float((posteriors - prior).sum())
+    # A prior without rank has no normaliser: the bound is then -inf.
+    half_log_det_prior = 0.5 * float(np.linalg.slogdet(priors.covariance)[1])
+    if shape.is_shared:
+        # n_components times both degrees of freedom and scale matrix: see `fastgmm.model.variational`.
+        dof, dof_prior, log_det = k * dof, k * dof_prior, log_det[:1]
+        half_log_det_prior += 0.5 * d * np.log(k)
+    posteriors = dof * (log_det - 0.5 * d * np.log(0.5 * dof)) + _log_gammas(0.5 * dof, d)
+    prior = _log_gammas(0.5 * dof_prior, d) + dof_prior * (0.5 * d * np.log(2.0) - half_log_det_prior)
     return float((posteriors - prior).sum())
 
 
@@ -112,11 +112,5 @@ def _log(values):
 
 
 def _trace_of_precisions(posterior: VariationalPosterior, counts: np.ndarray) -> float:
-    factor = posterior.precisions_cholesky
-    if posterior.structure == "full":
-        return float(counts @ (factor**2).sum(axis=(1, 2)))
-    if posterior.structure == "tied":
-        return float(counts.sum() * (factor**2).sum())
-    if posterior.structure == "diag":
-        return float(counts @ (factor**2).sum(axis=1))
-    return float(posterior.n_features * (counts @ factor**2))
+    shape = posterior.shape
+    return float(np.sum(shape.totals(counts) * shape.squares(posterior.precisions_cholesky, posterior.n_features)))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.shapes import Shape, get_shape
 from fastgmm.model.statistics import SufficientStatistics
 
-__all__ = ["Components", "add_part", "components_of", "expected_log_joint", "pooled_moments", "recentre"]
+__all__ = ["Components", "add_part", "components_of", "expected_log_joint", "pooled_moments"]
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,37 @@ class Components:
     means: np.ndarray
     precisions_cholesky: np.ndarray
 
+    def __setstate__(self, state: dict) -> None:
+        # What came from another process may lie at any address of the message, and the kernels read no such numbers.
+        aligned = {
+            name: np.require(value, requirements=["A"]) if isinstance(value, np.ndarray) else value
+            for name, value in state.items()
+        }
+        self.__dict__.update(aligned)
+
+    @property
+    def shape(self) -> Shape:
+        """The algebra of the factors."""
+        return get_shape(self.structure)
+
     @property
     def n_components(self) -> int:
         """Number of components."""
         return self.means.shape[0]
 
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.means.shape[1]
+
 
 def components_of(parameters: MixtureParameters | Components, chosen, log_offset=None) -> Components:
     """Return the components `chosen`, an index array or slice, of a mixture, by default with their own offsets."""
-    factor = parameters.precisions_cholesky
     return Components(
         parameters.structure,
         np.ascontiguousarray(parameters.log_offset[chosen] if log_offset is None else log_offset),
         np.ascontiguousarray(parameters.means[chosen]),
-        factor if parameters.structure == "tied" else np.ascontiguousarray(factor[chosen]),
+        parameters.shape.take(parameters.precisions_cholesky, chosen),
     )
 
 
@@ -52,11 +70,7 @@ def expected_log_joint(statistics: SufficientStatistics, parameters: MixturePara
 
     The statistics must be about the means of `parameters`.
     """
-    factor, scatter = parameters.precisions_cholesky, statistics.scatter
-    if parameters.structure in ("full", "tied"):
-        distances = float(np.sum((scatter @ factor) * factor))
-    else:
-        distances = float(np.sum((scatter * factor) * factor))
+    distances = float(np.sum(parameters.shape.lengths(statistics.scatter, parameters.precisions_cholesky)))
     present = statistics.counts > 0  # a component without rows may have an offset of -inf
     return float(statistics.counts[present] @ parameters.log_offset[present]) - 0.5 * distances
 
@@ -69,29 +83,12 @@ def pooled_moments(statistics: SufficientStatistics) -> tuple[np.ndarray, np.nda
     total, n_features = float(statistics.counts.sum()), statistics.centres.shape[1]
     mean = (statistics.counts @ statistics.centres + statistics.sums.sum(axis=0)) / total
     scatter = statistics.about(np.broadcast_to(mean, statistics.centres.shape)).scatter
-    if statistics.structure == "full":
-        scatter = scatter.sum(axis=0)
-    elif statistics.structure == "diag":
-        scatter = np.diag(scatter.sum(axis=0))
-    elif statistics.structure == "spherical":
-        scatter = np.eye(n_features) * (scatter.sum() / n_features)
-    return mean, scatter / max(total - 1.0, 1.0)
-
-
-def recentre(statistics: SufficientStatistics, centres: np.ndarray) -> SufficientStatistics:
-    """Return the same rows' statistics about other centres of shape (n_components, n_features).
-
-    Exact where the statistics are about their own means; elsewhere digits are lost as the old centres lie far off.
-    """
-    return statistics.about(centres)
+    return mean, statistics.shape.pooled(scatter, n_features) / max(total - 1.0, 1.0)
 
 
 def add_part(statistics: SufficientStatistics, part: SufficientStatistics, chosen: slice) -> None:
     """Add the statistics of the components `chosen`, about the same centres, to those of all, in place."""
     statistics.counts[chosen] += part.counts
     statistics.sums[chosen] += part.sums
-    if statistics.structure == "tied":
-        statistics.scatter += part.scatter
-    else:
-        statistics.scatter[chosen] += part.scatter
+    statistics.shape.add_part(statistics.scatter, part.scatter, chosen)
     statistics.log_likelihood += part.log_likelihood

@@ -11,15 +11,15 @@ Banfield and Raftery (1993), Model-based Gaussian and non-Gaussian clustering, B
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from fastgmm.model.parameters import MixtureParameters
-from fastgmm.model.statistics import SufficientStatistics
+from fastgmm.model.shapes import Shape
 
-__all__ = ["Box", "MixtureWithNoise", "enclosing_box", "maximise_with_noise"]
+__all__ = ["Box", "MixtureWithNoise", "enclosing_box", "smaller_box"]
 
 
 @dataclass(frozen=True)
@@ -59,103 +59,107 @@ def enclosing_box(X: np.ndarray) -> Box:
     """
     X = np.asarray(X, dtype=np.float64)
     centred = X - X.mean(axis=0)
-    features, principal = (_box_along(X, axes) for axes in (np.eye(X.shape[1]), _principal_axes(centred)))
+    return smaller_box(centred.T @ centred, lambda axes, about=None: _along((X if about is None else centred) @ axes))
+
+
+def smaller_box(scatter: np.ndarray, extent: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Box:
+    """Return the smaller of the boxes along the features and along the principal axes.
+
+    Parameters
+    ----------
+    scatter : ndarray of shape (n_features, n_features)
+        Of the rows about their mean.
+    extent : callable
+        ``extent(axes, about=None) -> low, high``: of the rows along the columns of a matrix; about their mean where
+        that is asked for.
+
+    Raises
+    ------
+    ValueError
+        If the rows have no volume.
+    """
+    every, principal_axes = np.eye(len(scatter)), np.linalg.eigh(scatter)[1]
+    features, principal = (Box(axes, *extent(axes)) for axes in (every, principal_axes))
     spans = features.high - features.low
-    # A collinear feature shows as rounding errors along the principal axes, once all features have one unit.
-    scaled = centred / spans if spans.min() > 0 else centred
-    if spans.min() <= 0 or _is_flat(_box_along(scaled, _principal_axes(scaled))):
+    flat = spans.min() <= 0
+    if not flat:
+        # A collinear feature shows as rounding errors along the principal axes, once all features have one unit.
+        axes = np.linalg.eigh(scatter / spans / spans[:, None])[1]
+        low, high = extent(axes / spans[:, None], about="mean")
+        flat = _is_flat(high - low)
+    if flat:
         raise ValueError(
             "noise is spread over the volume of X, and X has none: a feature is constant or a combination of others; "
             "remove it, or use noise=None"
         )
     # In units that differ by as many digits as there are, the spans along the principal axes are rounding errors too.
-    boxes = [features] if _is_flat(principal) else [features, principal]
+    boxes = [features] if _is_flat(principal.high - principal.low) else [features, principal]
     return min(boxes, key=lambda box: box.log_volume)
 
 
-def _principal_axes(centred: np.ndarray) -> np.ndarray:
-    return np.linalg.eigh(centred.T @ centred)[1]
+def _along(projected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return projected.min(axis=0), projected.max(axis=0)
 
 
-def _box_along(X: np.ndarray, axes: np.ndarray) -> Box:
-    along = X @ axes
-    return Box(axes, along.min(axis=0), along.max(axis=0))
-
-
-def _is_flat(box: Box) -> bool:
-    spans = box.high - box.low
+def _is_flat(spans: np.ndarray) -> bool:
     return bool(spans.min() <= 1e-13 * spans.max())
 
 
 @dataclass(frozen=True)
 class MixtureWithNoise:
-    """Gaussian components and, last, the background; read by the kernels like `MixtureParameters`.
+    """The components of a mixture and, last, the background; read by the kernels like `MixtureParameters`.
 
     Attributes
     ----------
-    gaussian : MixtureParameters
+    mixture : MixtureParameters
         Weights sum to ``1 - noise_weight``.
     noise_weight : float
-    log_volume : float
-        The background's density is ``exp(-log_volume)``.
+    box : Box
+        The background's density is one over its volume.
     """
 
-    gaussian: MixtureParameters
+    mixture: MixtureParameters
     noise_weight: float
-    log_volume: float
+    box: Box
+
+    @property
+    def shape(self) -> Shape:
+        """The algebra of the factors; a shared one cannot vanish for one component, so there is one for each."""
+        return self.mixture.shape.per_component
 
     @property
     def structure(self) -> str:
-        """Kernel structure; a tied factor cannot vanish for one component, so tied becomes full."""
-        return "full" if self.gaussian.structure == "tied" else self.gaussian.structure
+        """The name of `shape`."""
+        return self.shape.name
 
     @property
     def n_components(self) -> int:
         """Number of components, the background included."""
-        return self.gaussian.n_components + 1
+        return self.mixture.n_components + 1
 
     @property
     def n_features(self) -> int:
         """Number of features."""
-        return self.gaussian.n_features
+        return self.mixture.n_features
+
+    @property
+    def background(self) -> int:
+        """The number of the background among the components."""
+        return self.mixture.n_components
 
     @cached_property
     def means(self) -> np.ndarray:
         """Means, and a centre for the sums about the background that nobody reads."""
-        return np.vstack([self.gaussian.means, self.gaussian.means.mean(axis=0)])
+        return np.vstack([self.mixture.means, self.mixture.means.mean(axis=0)])
 
     @cached_property
     def precisions_cholesky(self) -> np.ndarray:
-        """Precision factors in the kernel's shape, zero for the background."""
-        factor = self.gaussian.precisions_cholesky
-        if self.gaussian.structure == "tied":
-            factor = np.broadcast_to(factor, (self.gaussian.n_components, *factor.shape))
+        """Precision factors, zero for the background."""
+        factor = self.mixture.shape.untie(self.mixture.precisions_cholesky, self.mixture.n_components)
         return np.ascontiguousarray(np.concatenate([factor, np.zeros((1, *factor.shape[1:]))]))
 
     @cached_property
     def log_offset(self) -> np.ndarray:
         """Log weight plus log normaliser of each component, in nats."""
         with np.errstate(divide="ignore"):
-            return np.append(self.gaussian.log_offset, np.log(self.noise_weight) - self.log_volume)
-
-
-def maximise_with_noise(
-    statistics: SufficientStatistics,
-    state: MixtureWithNoise,
-    maximise_gaussian: Callable[[SufficientStatistics, MixtureParameters], MixtureParameters],
-) -> MixtureWithNoise:
-    """Return the M-step: the Gaussian one on its components' statistics; the background takes a weight alone."""
-    kernel, scatter = state.gaussian.structure, statistics.scatter[:-1]
-    gaussian = maximise_gaussian(
-        SufficientStatistics(
-            kernel,
-            statistics.centres[:-1],
-            statistics.counts[:-1],
-            statistics.sums[:-1],
-            scatter.sum(axis=0) if kernel == "tied" else scatter,
-        ),
-        state.gaussian,
-    )
-    noise_weight = float(statistics.counts[-1] / statistics.counts.sum())
-    gaussian = replace(gaussian, weights=gaussian.weights * (1.0 - noise_weight))
-    return MixtureWithNoise(gaussian, noise_weight, state.log_volume)
+            return np.append(self.mixture.log_offset, np.log(self.noise_weight) - self.box.log_volume)

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from fastgmm.model.shapes import Shape, get_shape
+
 __all__ = ["MixtureParameters"]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -19,7 +21,7 @@ class MixtureParameters:
     Attributes
     ----------
     structure : {'full', 'tied', 'diag', 'spherical'}
-        Kernel structure: which shape `covariances` and `precisions_cholesky` have.
+        The name of `shape`: how `covariances` and `precisions_cholesky` are stored.
     weights : ndarray of shape (n_components,), float64
     means : ndarray of shape (n_components, n_features), float64
     covariances : ndarray, float64
@@ -42,6 +44,11 @@ class MixtureParameters:
         return parameters
 
     @property
+    def shape(self) -> Shape:
+        """The algebra of these matrices."""
+        return get_shape(self.structure)
+
+    @property
     def n_components(self) -> int:
         """Number of components."""
         return self.means.shape[0]
@@ -54,14 +61,7 @@ class MixtureParameters:
     @cached_property
     def log_det_precision_factor(self) -> np.ndarray:
         """Half the log-determinant of each precision matrix, shape (n_components,), in nats."""
-        factor = self.precisions_cholesky
-        if self.structure == "full":
-            return np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
-        if self.structure == "tied":
-            return np.full(self.n_components, np.log(np.diagonal(factor)).sum())
-        if self.structure == "diag":
-            return np.log(factor).sum(axis=1)
-        return self.n_features * np.log(factor)
+        return self.shape.half_log_det(self.precisions_cholesky, self.n_components, self.n_features)
 
     @cached_property
     def log_offset(self) -> np.ndarray:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgmm.model.shapes import Shape
+
 __all__ = ["ConjugatePrior", "default_prior"]
 
 
@@ -51,37 +53,34 @@ class ConjugatePrior:
         """Return the means drawn towards the prior's."""
         return means + (self.shrinkage / (counts + self.shrinkage))[:, None] * (self.mean - means)
 
-    def amend(self, name: str, kernel: str, scatter, counts, means) -> tuple[np.ndarray, np.ndarray]:
+    def amend(self, shape: Shape, is_shared: bool, scatter, counts, means) -> tuple[np.ndarray, np.ndarray]:
         """Return scatter and counts with the prior's added.
 
         Parameters
         ----------
-        name, kernel : str
-            Of the covariance structure.
+        shape : Shape
+            Of the scatter.
+        is_shared : bool
+            Whether the family has one covariance for all components, and so one prior.
         scatter : ndarray
-            About `means`, in the kernel's shape; spherical: per feature.
+            About `means`; where a variance is that of several features, per feature.
         counts : ndarray of shape (n_components,)
         means : ndarray of shape (n_components, n_features)
             Of the data, not yet drawn to the prior's.
         """
         n_components, n_features = means.shape
-        share = 1.0 / n_components if name in ("E", "EII", "EEI", "EEE", "tied") else 1.0
+        share = 1.0 / n_components if is_shared else 1.0
         away = np.sqrt(self.shrinkage * counts / (counts + self.shrinkage))[:, None] * (means - self.mean)
-        if kernel == "spherical":
-            added = ((away**2).sum(axis=1) + share * np.trace(self.scale) / n_features) / n_features
-            weight = (self.dof + 2.0) / n_features
-        elif kernel == "diag":
-            added, weight = away**2 + share * np.diagonal(self.scale), self.dof + 2.0
-        elif kernel == "tied":
-            added, weight = away.T @ away + self.scale, self.dof + n_features + 1.0
-        else:
-            added = away[:, :, None] * away[:, None, :] + share * self.scale
-            weight = self.dof + n_features + 1.0
+        merged = shape.features_per_variance(n_features)
+        # What is stored once has the whole prior; what is stored for each component has its share.
+        scale = (1.0 if shape.is_shared else share) * shape.of_matrix(self.scale)
+        added = (shape.outer(away, away) + scale) / merged
+        weight = self.dof + n_features + 1.0 if shape.is_matrix else (self.dof + 2.0) / merged
         return scatter + added, counts + share * weight + (1.0 if self.shrinkage else 0.0)
 
 
 def default_prior(
-    mean: np.ndarray, covariance: np.ndarray, n_components: int, kernel: str, given: dict | None = None
+    mean: np.ndarray, covariance: np.ndarray, n_components: int, shape: Shape, given: dict | None = None
 ) -> ConjugatePrior:
     """Return mclust's default: weak, and centred on the data.
 
@@ -92,14 +91,14 @@ def default_prior(
     covariance : ndarray of shape (n_features, n_features)
         Of the data, with divisor n - 1.
     n_components : int
-    kernel : str
-        Of the covariance structure: axis-aligned families get the mean variance for all features, as in mclust.
+    shape : Shape
+        Of the covariances: axis-aligned families get the mean variance for all features, as in mclust.
     given : dict, optional
         Any of shrinkage, mean, dof, scale, in place of the defaults 0.01, `mean`, ``n_features + 2`` and
         `covariance` over ``n_components^(2 / n_features)``.
     """
     n_features = len(mean)
-    if kernel in ("diag", "spherical"):
+    if not shape.is_matrix:
         covariance = np.eye(n_features) * np.trace(covariance) / n_features
     values = dict(
         shrinkage=0.01,

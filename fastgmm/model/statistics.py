@@ -6,25 +6,20 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = ["SufficientStatistics"]
+from fastgmm.model.shapes import SHAPES, Shape, get_shape
 
-# Shape of `scatter` for each kernel structure.
-_SCATTER_SHAPE = {
-    "full": lambda k, d: (k, d, d),
-    "tied": lambda k, d: (d, d),
-    "diag": lambda k, d: (k, d),
-    "spherical": lambda k, d: (k,),
-}
+__all__ = ["SufficientStatistics"]
 
 # Serialised: this, then centres, counts, sums and scatter as little-endian float64, then the CRC-32 of all before it.
 _MAGIC = b"fgmmstat"
 _HEADER = struct.Struct("<8sHHQQd")  # magic, version, structure, n_components, n_features, log_likelihood
 _CHECKSUM = struct.Struct("<I")
 _VERSION = 1
-_CODES = ("full", "tied", "diag", "spherical")
+_CODES = tuple(SHAPES)
 
 
 @dataclass
@@ -70,8 +65,32 @@ class SufficientStatistics:
             centres,
             np.zeros(n_components),
             np.zeros((n_components, n_features)),
-            np.zeros(_SCATTER_SHAPE[structure](n_components, n_features)),
+            np.zeros(get_shape(structure).dims(n_components, n_features)),
         )
+
+    @property
+    def shape(self) -> Shape:
+        """The algebra of the scatter."""
+        return get_shape(self.structure)
+
+    def scale(self, factor: float) -> None:
+        """Multiply the weight of all rows by `factor`, in place."""
+        self.counts *= factor
+        self.sums *= factor
+        self.scatter *= factor
+        self.log_likelihood *= factor
+
+    def take(self, chosen: Any) -> SufficientStatistics:
+        """Return the statistics of the components `chosen`, an index array or slice; shared scatter is that of all."""
+        scatter = self.shape.take(self.scatter, chosen)
+        return SufficientStatistics(
+            self.structure, self.centres[chosen], self.counts[chosen], self.sums[chosen], scatter
+        )
+
+    def tied_as(self, shape: Shape) -> SufficientStatistics:
+        """Return these statistics, of a matrix per component, with the scatter as `shape` keeps it."""
+        scatter = shape.tie(self.scatter)
+        return SufficientStatistics(shape.name, self.centres, self.counts, self.sums, scatter, self.log_likelihood)
 
     def about(self, centres: np.ndarray) -> SufficientStatistics:
         """Return the same rows' statistics about other centres; these are left as they are.
@@ -98,20 +117,12 @@ class SufficientStatistics:
             )
         shift = self.centres - centres
         moved = self.counts[:, None] * shift
-        scatter = self.scatter
-        if self.structure in ("full", "tied"):
-            left = self.sums[:, :, None] * shift[:, None, :]
-            cross = left + left.transpose(0, 2, 1) + moved[:, :, None] * shift[:, None, :]
-            scatter = scatter + (cross if self.structure == "full" else cross.sum(axis=0))
-        else:
-            cross = (2.0 * self.sums + moved) * shift
-            scatter = scatter + (cross if self.structure == "diag" else cross.sum(axis=1))
         return SufficientStatistics(
             self.structure,
             np.array(centres, dtype=np.float64),
             self.counts.copy(),
             self.sums + moved,
-            scatter,
+            self.scatter + self.shape.cross(self.sums, moved, shift),
             self.log_likelihood,
         )
 
@@ -198,7 +209,7 @@ class SufficientStatistics:
         if code >= len(_CODES):
             raise ValueError(f"content is damaged: there is no structure {code}; expected 0 to {len(_CODES) - 1}")
         k, d = n_components, n_features
-        shapes = ((k, d), (k,), (k, d), _SCATTER_SHAPE[_CODES[code]](k, d))
+        shapes = ((k, d), (k,), (k, d), SHAPES[_CODES[code]].dims(k, d))
         expected = _HEADER.size + 8 * sum(map(math.prod, shapes)) + _CHECKSUM.size
         if len(content) != expected:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The variational posterior of a Gaussian mixture, and its M-step.
+"""The variational posterior of a Gaussian mixture.
 
 Weights have a Dirichlet posterior, or a stick-breaking one (the Dirichlet process, truncated); each mean is Gaussian
 given its precision, with covariance ``covariance / mean_precision``; precisions are Wishart (full, tied) or Gamma
@@ -27,12 +27,10 @@ from functools import cached_property
 import numpy as np
 from scipy.special import digamma
 
-from fastgmm.model.covariance import add_to_diagonal, centred_scatter, factorise
-from fastgmm.model.moments import expected_log_joint
 from fastgmm.model.parameters import LOG_2PI, MixtureParameters
-from fastgmm.model.statistics import SufficientStatistics
+from fastgmm.model.shapes import Shape
 
-__all__ = ["Priors", "VariationalPosterior", "entropy_of_memberships", "expected_weights", "update_posterior"]
+__all__ = ["Priors", "VariationalPosterior", "expected_weights", "posterior_of"]
 
 Concentration = np.ndarray | tuple[np.ndarray, np.ndarray]
 
@@ -105,12 +103,11 @@ class VariationalPosterior(MixtureParameters):
     def expected_half_log_det(self) -> np.ndarray:
         """Half the posterior mean of the log-determinant of each precision, shape (n_components,), in nats."""
         d, dof = self.n_features, np.asarray(self.degrees_of_freedom)
-        if self.priors.exact and self.structure == "diag":
-            excess = d * (digamma(0.5 * dof) - np.log(0.5 * dof))
-        elif self.priors.exact and self.structure == "spherical":
-            excess = d * (digamma(0.5 * d * dof) - np.log(0.5 * d * dof))
+        if self.priors.exact and not self.shape.is_matrix:
+            gamma_shape = 0.5 * self.shape.features_per_variance(d) * dof
+            excess = d * (digamma(gamma_shape) - np.log(gamma_shape))
         else:
-            if self.priors.exact and self.structure == "tied":
+            if self.priors.exact and self.shape.is_shared:
                 dof = self.n_components * dof
             excess = digamma(0.5 * (dof - np.arange(d).reshape(-1, *[1] * dof.ndim))).sum(axis=0)
             excess = excess - d * np.log(0.5 * dof)
@@ -127,6 +124,30 @@ class VariationalPosterior(MixtureParameters):
             - (0.5 * self.n_features * LOG_2PI)
         )
 
+    def mixture_of_counts(self) -> MixtureParameters:
+        """Return the mixture with these means and covariances whose weights are the shares of the counts."""
+        assert self.counts is not None, "a posterior made of statistics"
+        parts = (self.means, self.covariances, self.precisions_cholesky)
+        return MixtureParameters(self.structure, self.counts / self.counts.sum(), *parts)
+
+    def with_counts(self, mixture: MixtureParameters, total: float) -> VariationalPosterior:
+        """Return the posterior with the parts of `mixture`, whose weights are shares of `total` rows."""
+        counts = total * mixture.weights
+        concentration = _concentration(self.priors, counts)
+        rows = counts.sum() / len(counts) if mixture.shape.is_shared else counts
+        return VariationalPosterior(
+            mixture.structure,
+            expected_weights(concentration),
+            mixture.means,
+            mixture.covariances,
+            mixture.precisions_cholesky,
+            concentration,
+            self.priors.mean_precision + counts,
+            np.asarray(self.priors.degrees_of_freedom + rows),
+            self.priors,
+            counts,
+        )
+
 
 def expected_weights(concentration: Concentration) -> np.ndarray:
     """Return the posterior means of the weights, scaled to sum to one, shape (n_components,)."""
@@ -138,33 +159,27 @@ def expected_weights(concentration: Concentration) -> np.ndarray:
     return weights / weights.sum()
 
 
-def entropy_of_memberships(statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
-    """Return the entropy of the responsibilities of a pass, total over rows, in nats.
-
-    ``-sum r log r`` is the log-likelihood less the expected log joint density, and that one the statistics hold:
-    they are taken about the means that the responsibilities were computed with.
-    """
-    return statistics.log_likelihood - expected_log_joint(statistics, parameters)
-
-
-def update_posterior(
-    statistics: SufficientStatistics,
+def posterior_of(
+    shape: Shape,
     priors: Priors,
-    reg_covar: float,
-    count_floor: float,
+    counts: np.ndarray,
+    centres: np.ndarray,
+    shift: np.ndarray,
+    scatter: np.ndarray,
     entropy: float = float("nan"),
 ) -> VariationalPosterior:
-    """Return the posterior given the statistics of the memberships.
+    """Return the posterior given the counts, means and scatter of the memberships.
 
     Parameters
     ----------
-    statistics : SufficientStatistics
-        With the scatter of the posterior's structure.
+    shape : Shape
+        Of the scatter.
     priors : Priors
-    reg_covar : float
-        Added to the variance of every row, in squared units of the data.
-    count_floor : float
-        Added to every count.
+    counts : ndarray of shape (n_components,)
+    centres, shift : ndarray of shape (n_components, n_features)
+        The means of the memberships are their sum.
+    scatter : ndarray
+        About the means; where a variance is that of several features, per feature.
     entropy : float
         Of the memberships, in nats; kept for the bounds.
 
@@ -173,24 +188,22 @@ def update_posterior(
     ComponentCollapseError
         If a covariance is not positive definite to working precision.
     """
-    structure = statistics.structure
-    counts = statistics.counts + count_floor
-    shift = statistics.sums / counts[:, None]
-    scatter = centred_scatter(statistics, counts, shift)
-    if reg_covar:
-        add_to_diagonal(scatter, structure, reg_covar * (counts.sum() if structure == "tied" else counts))
     mean_precision = priors.mean_precision + counts
-    from_prior = (statistics.centres - priors.mean) + shift
+    from_prior = (centres - priors.mean) + shift
     # The prior mean pulls like that many rows: counts * prior precision / posterior precision.
     pull = counts * (priors.mean_precision / mean_precision)
-    covariances, degrees_of_freedom = _covariances(structure, priors, counts, scatter, from_prior, pull)
+    between = shape.outer(pull[:, None] * from_prior, from_prior) / shape.features_per_variance(shift.shape[1])
+    # One matrix for all has a Wishart of n_components times the degrees of freedom; both are kept divided by it.
+    n_tied = len(counts) if shape.is_shared else 1
+    degrees_of_freedom = np.asarray(priors.degrees_of_freedom + shape.totals(counts) / n_tied)
+    covariances = (priors.covariance + (scatter + between) / n_tied) / shape.each(degrees_of_freedom)
     concentration = _concentration(priors, counts)
     return VariationalPosterior(
-        structure,
+        shape.name,
         expected_weights(concentration),
         priors.mean + (counts / mean_precision)[:, None] * from_prior,
         covariances,
-        factorise(covariances, structure, counts),
+        shape.factorise(covariances, counts),
         concentration,
         mean_precision,
         degrees_of_freedom,
@@ -205,21 +218,3 @@ def _concentration(priors: Priors, counts: np.ndarray) -> Concentration:
         return priors.concentration + counts
     after = np.concatenate((np.cumsum(counts[::-1])[-2::-1], [0.0]))
     return 1.0 + counts, priors.concentration + after
-
-
-def _covariances(structure, priors, counts, scatter, from_prior, pull):
-    if structure == "tied":
-        # All components share one Wishart of n_components times the degrees of freedom; both are kept divided by it.
-        n_components = len(counts)
-        degrees_of_freedom = np.asarray(priors.degrees_of_freedom + counts.sum() / n_components)
-        between = (pull[:, None] * from_prior).T @ from_prior
-        return (priors.covariance + (scatter + between) / n_components) / degrees_of_freedom, degrees_of_freedom
-    degrees_of_freedom = priors.degrees_of_freedom + counts
-    if structure == "full":
-        between = (pull[:, None] * from_prior)[:, :, None] * from_prior[:, None, :]
-    elif structure == "diag":
-        between = pull[:, None] * from_prior**2
-    else:
-        between = pull * np.mean(from_prior**2, axis=1)
-    per_component = degrees_of_freedom.reshape(-1, *[1] * (scatter.ndim - 1))
-    return (priors.covariance + scatter + between) / per_component, degrees_of_freedom

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.model import get_shape
 from fastgmm.persistence.errors import ModelFileError
 from fastgmm.persistence.registry import ESTIMATORS, RECORDS, SCALARS, class_of, is_attribute
 
@@ -101,17 +102,12 @@ def _check_mixture(model: Any) -> None:
     if not isinstance(means, np.ndarray) or means.ndim != 2:
         raise ModelFileError("a damaged fastgmm model: means_ is not a matrix")
     n_components, n_features = means.shape
-    shapes = {
-        "full": (n_components, n_features, n_features),
-        "tied": (n_features, n_features),
-        "diag": (n_components, n_features),
-        "spherical": (n_components,),
-    }
-    kernel = model._structure.kernel if hasattr(model, "_structure") else model._kernel
+    shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model._kernel)
+    dims = shape.dims(n_components, n_features)
     expected = {"weights_": (n_components,), "means_": means.shape}
-    expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), shapes[kernel])
+    expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), dims)
     if hasattr(model, "precisions_"):
-        expected["precisions_"] = shapes[kernel]
+        expected["precisions_"] = dims
     for name, shape in expected.items():
         part = getattr(model, name, None)
         if not isinstance(part, np.ndarray) or part.dtype.kind != "f" or part.shape != shape:

@@ -19,13 +19,12 @@ from fastgmm.plotting.views import View, view_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fastgmm.classifier import GaussianMixtureClassifier
 
 __all__ = ["plot_classes"]
 
 
 def plot_classes(
-    model: GaussianMixtureClassifier,
+    model: Any,
     X: Any,
     y: Any = None,
     *,

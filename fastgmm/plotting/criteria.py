@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -14,13 +14,11 @@ from fastgmm.plotting.palette import colour, marker
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fastgmm.selection import GaussianMixtureSearch
-
 __all__ = ["plot_criteria"]
 
 
 def plot_criteria(
-    curves: Mapping[str, Mapping[int, float]] | GaussianMixtureSearch,
+    curves: Mapping[str, Mapping[int, float]] | Any,
     *,
     criterion: str = "BIC",
     best: tuple[str, int] | None = None,
@@ -83,7 +81,7 @@ def plot_criteria(
     return ax
 
 
-def _curves_of(search: GaussianMixtureSearch, criterion: str) -> dict[str, dict[int, float]]:
+def _curves_of(search: Any, criterion: str) -> dict[str, dict[int, float]]:
     if criterion.lower() not in ("bic", "icl", "aic"):
         raise ValueError(f"criterion is {criterion!r}; expected 'BIC', 'ICL' or 'AIC'")
     check_is_fitted(search, "results_")

@@ -14,7 +14,6 @@ from fastgmm.plotting.rows import quietly, some_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fastgmm.regressor import GaussianMixtureRegressor
 
 __all__ = ["plot_regression"]
 
@@ -23,7 +22,7 @@ RESOLUTION, WIDTH = 300, 2.0
 
 
 def plot_regression(
-    model: GaussianMixtureRegressor,
+    model: Any,
     X: Any,
     y: Any,
     *,

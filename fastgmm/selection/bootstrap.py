@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import config
+from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import check_sample_weight
 
 __all__ = ["BootstrapLRT", "ParameterBootstrap", "bootstrap_lrt", "bootstrap_parameters"]
 
@@ -297,14 +297,7 @@ def _parameter_replicate(seed: Any, estimator: Any, X: Any, kind: Any) -> Any:
 
 
 def _matrices(model: GaussianMixture) -> np.ndarray:
-    covariances, (n_components, n_features) = model.covariances_, model.means_.shape
-    kernel = model._structure.kernel
-    if kernel == "full":
-        return covariances
-    if kernel == "tied":
-        return np.broadcast_to(covariances, (n_components, n_features, n_features))
-    spread = covariances if kernel == "diag" else covariances[:, None]
-    return spread[:, :, None] * np.eye(n_features)
+    return model._covariance.shape.full(model.covariances_, *model.means_.shape)
 
 
 def _refitted(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> GaussianMixture:
@@ -314,7 +307,7 @@ def _refitted(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> 
     if not isinstance(model.init_params, str):
         model.init_params = "kmeans"  # not used, and its shape is that of other rows
     if model.noise is not None:
-        model.noise = float(np.clip(model.noise_weight_, 1e-3, 0.999))
+        model.noise = float(np.clip(model._fitted_state().noise_weight, 1e-3, 0.999))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, sample_weight=check_sample_weight(sample_weight, len(X)))

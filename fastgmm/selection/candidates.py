@@ -138,14 +138,13 @@ def _measure(candidate: Any, estimator: Any, X: Any, sample_weight: Any, criteri
 
 
 def _degeneracy(estimator: Any, variances: Any) -> Any:
-    kernel, covariances = estimator._structure.kernel, np.asarray(estimator.covariances_, dtype=np.float64)
+    shape, covariances = estimator._covariance.shape, np.asarray(estimator.covariances_, dtype=np.float64)
     scale = np.where(variances > 0, variances, 1.0)
-    if kernel in ("full", "tied"):
+    if shape.is_matrix:
         stacked = covariances.reshape(-1, len(scale), len(scale)) / np.sqrt(scale[:, None] * scale)
         least = np.linalg.eigvalsh(stacked)[:, 0]
     else:
-        spread = covariances if kernel == "diag" else covariances[:, None]
-        least = (spread / scale).min(axis=1)
+        least = (shape.diagonals(covariances, *estimator.means_.shape) / scale).min(axis=1)
     if least.min() > LEAST_VARIANCE:
         return None
     share = max(least.min(), 0.0)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import check_sample_weight
+from fastgmm.model import MixtureParameters
 
 __all__ = ["ComponentMerge", "merge_components"]
 
@@ -122,7 +123,7 @@ def merge_components(estimator: GaussianMixture, X: Any, sample_weight: Any = No
     [100, 300]
     """
     check_is_fitted(estimator)
-    if hasattr(getattr(estimator, "best_estimator_", estimator), "noise_weight_"):
+    if not isinstance(getattr(estimator, "best_estimator_", estimator)._fitted_state(), MixtureParameters):
         raise ValueError("estimator has a background component, which is no cluster; refit it with noise=None")
     shares = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     weight = check_sample_weight(sample_weight, shares.shape[0])

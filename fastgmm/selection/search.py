@@ -10,27 +10,24 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import validate_data
 
 from fastgmm import config
 from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
-from fastgmm.fit_context import fit_context
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.input_validation import check_weight_counts_rows
+from fastgmm.estimator.reading import read_rows
+from fastgmm.estimator.show_methods import SummaryMethod
+from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import DTYPES, check_sample_weight, check_weight_counts_rows
-from fastgmm.model import get_structure
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.reporter import SearchReporter
 from fastgmm.selection.starts import default_tol, starts_of, variances
 from fastgmm.selection.winner_methods import WinnerMethods
-from fastgmm.show_methods import SummaryMethod
-from fastgmm.source_methods import learn_columns
 
 __all__ = ["GaussianMixtureSearch"]
 
-MULTIVARIATE = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
-UNIVARIATE = ("E", "V")
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0
 POLISH = 1e-3
@@ -170,14 +167,13 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         with unchanged_on_failure(self):
             criterion = get_criterion(self.criterion)
             random_state = check_random_state(self.random_state)
-            source = source_of(X, sample_weight)
-            if source is None:
-                X = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-                sample_weight = check_sample_weight(sample_weight, X.shape[0])
-                rows = ArrayRows(X, sample_weight)
-            else:
-                rows = self._sample_of(source, criterion, random_state)
-                X, sample_weight = source.with_sample(rows), None
+            if source_of(X, sample_weight) is not None:
+                self._check_source(criterion)
+            read = read_rows(self, X, sample_weight, random_state)
+            rows = read.sample
+            X, sample_weight = read.given, rows.sample_weight
+            if read.rows is not rows:
+                X, sample_weight = read.given.with_sample(rows), None
             if sample_weight is not None and criterion.name in ("bic", "icl"):
                 check_weight_counts_rows(rows.total_weight)
             sizes, names = self._checked_sizes(), self._checked_names(rows.n_features)
@@ -204,7 +200,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
 
     # Parameters.
 
-    def _sample_of(self, source: RowSource, criterion: Criterion, random_state: Any) -> ArrayRows:
+    def _check_source(self, criterion: Criterion) -> None:
         for name, given in (("init_params", self.init_params), ("noise", self.noise)):
             if not (given is None or isinstance(given, str)):
                 raise ValueError(
@@ -215,9 +211,6 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
                 "criterion is 'cv_log_likelihood' and X is a source, which is not cut into folds; expected 'bic', "
                 "'icl', 'aic' or a callable, or X as an array"
             )
-        rows = source.sample(random_state=random_state)
-        learn_columns(self, source)
-        return rows
 
     def _checked_sizes(self) -> list[int]:
         given = self.n_components
@@ -233,7 +226,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         if not names:
             raise ValueError("covariance_type is empty; expected 'all', or one or more names")
         for name in names:
-            get_structure(name).check_n_features(n_features)
+            get_covariance(name).check_n_features(n_features)
         return list(dict.fromkeys(names))
 
     # Work.

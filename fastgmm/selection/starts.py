@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.em.hierarchical import cluster_hierarchically
-from fastgmm.em.quantiles import quantile_labels
+from fastgmm.data.standardised import mean_and_covariance
+from fastgmm.starts.hierarchical import cluster_hierarchically
+from fastgmm.starts.quantiles import quantile_labels
 
 __all__ = ["default_tol", "starts_of", "variances"]
 
@@ -49,21 +50,14 @@ def _labels(clustering: Callable[[int], np.ndarray], n_clusters: int) -> Any:
         return error
 
 
-def _covariance(rows: ArrayRows) -> np.ndarray:
-    origin = rows.X[:1].astype(np.float64)
-    statistics = rows.accumulate_labels(np.zeros(rows.n_samples, dtype=np.int64), "full", origin)
-    shift = statistics.sums[0] / statistics.counts[0]
-    return statistics.scatter[0] / statistics.counts[0] - np.outer(shift, shift)
-
-
 def variances(rows: ArrayRows) -> np.ndarray:
     """Return the variance of each feature, shape (n_features,), in squared units of the data."""
-    return np.diagonal(_covariance(rows)).copy()
+    return np.diagonal(mean_and_covariance(rows)[1]).copy()
 
 
 def default_tol(rows: ArrayRows) -> float:
     """Return the change of the mean log-likelihood that ends EM, in nats: a share of that of one Gaussian."""
-    covariance = _covariance(rows)
+    covariance = mean_and_covariance(rows)[1]
     sign, log_det = np.linalg.slogdet(covariance)
     if not sign > 0:
         return LEAST_TOL

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import source_of
+from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.estimator.reading import check_columns
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.input_validation import DTYPES
-from fastgmm.source_methods import check_columns
 
 __all__ = ["WinnerMethods"]
 

@@ -9,6 +9,8 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.model import get_shape
+
 __all__ = ["Facts", "count_of", "facts_of", "full_covariances", "labelled_line", "overlap_bound", "table"]
 
 # Pairs cost K^2 factorisations of D x D.
@@ -38,7 +40,7 @@ def facts_of(model: Any, X: Any = None) -> Facts:
     """Return what there is to say about a mixture, beside the table of its components."""
     check_is_fitted(model)
     n_components, n_features = model.means_.shape
-    kind = model._structure.kernel
+    kind = model._covariance.shape.name
     family = "" if model.covariance_type == kind else f" ({model.covariance_type})"
     title = (
         f"{type(model).__name__}: {count_of(n_components, 'component')}, {kind} covariance{family}, "
@@ -49,8 +51,9 @@ def facts_of(model: Any, X: Any = None) -> Facts:
     # Of one that was put together from parameters, or fitted inside another estimator, nothing is known.
     if np.isfinite(model.lower_bound_) or not model.n_iter_:
         lines.append(labelled_line("convergence", _convergence(model)))
-    if hasattr(model, "noise_weight_"):
-        lines.append(labelled_line("noise", f"{model.noise_weight_:.1%} of the rows"))
+    noise_weight = getattr(model._fitted_state(), "noise_weight", 0.0)
+    if noise_weight:
+        lines.append(labelled_line("noise", f"{noise_weight:.1%} of the rows"))
     if 1 < n_components <= MOST_COMPONENTS:
         lines.append(labelled_line("overlap", _overlap(model)))
     lines += [labelled_line("warning", text) for text in warnings]
@@ -88,16 +91,9 @@ def _convergence(model: Any) -> str:
 
 def full_covariances(model: Any) -> np.ndarray:
     """Return a covariance matrix per component, shape (n_components, n_features, n_features)."""
-    n_components, n_features = model.means_.shape
-    covariances = np.asarray(model.covariances_, dtype=np.float64)
-    kernel = model._structure.kernel if hasattr(model, "_structure") else model.covariance_type  # scikit-learn's
-    if kernel == "tied":
-        return np.broadcast_to(covariances, (n_components, n_features, n_features))
-    if kernel == "diag":
-        return covariances[:, :, None] * np.eye(n_features)
-    if kernel == "spherical":
-        return covariances[:, None, None] * np.eye(n_features)
-    return covariances
+    # scikit-learn's mixtures have the shape that their type names.
+    shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model.covariance_type)
+    return shape.full(np.asarray(model.covariances_, dtype=np.float64), *model.means_.shape)
 
 
 def overlap_bound(model: Any) -> np.ndarray:

@@ -1,0 +1,206 @@
+"""The EM loop: pass, M-step, convergence check; and the choice among runs.
+
+An accelerator may propose another state in place of the one the M-step made. The driver disposes: it keeps a proposal
+only if the bound has not fallen, and otherwise takes the M-step's state with the next pass. So no proposal can lower
+the bound, and a failed one costs one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fastgmm.data.e_steps import EStep, Passes
+from fastgmm.data.rows import Rows
+from fastgmm.em.acceleration import QuasiNewton
+from fastgmm.em.convergence import StoppingRule
+from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.families.base import Family
+
+__all__ = ["Listener", "Run", "best_run", "run_em"]
+
+
+@dataclass
+class Run:
+    """What one run of EM came to.
+
+    Attributes
+    ----------
+    state : Any
+        After the last M-step.
+    lower_bounds : list of float
+        One per pass: mean log-likelihood in nats per unit of weight, of the parameters before each M-step; or the bound
+        after it. A pass spent on a proposal that failed repeats the bound before it.
+    converged : bool
+    gap : float
+        Estimate of what the last bound lacks of its limit, in the same unit; NaN where nothing is known.
+    stopped : bool
+        Whether a listener ended it.
+    """
+
+    state: Any
+    lower_bounds: list[float] = field(default_factory=list)
+    converged: bool = False
+    gap: float = float("nan")
+    stopped: bool = False
+
+    @property
+    def n_iter(self) -> int:
+        """Number of iterations made, which is that of passes over the source."""
+        return len(self.lower_bounds)
+
+    @property
+    def lower_bound(self) -> float:
+        """The last bound, or -inf before the first iteration."""
+        return self.lower_bounds[-1] if self.lower_bounds else -float("inf")
+
+
+class Listener(Protocol):
+    """Whoever wants to know how a run goes."""
+
+    def begin_iteration(self) -> None:
+        """Hear that a pass begins."""
+
+    def iteration(self, run: Run, change: float) -> bool:
+        """Hear what it came to, the change of the bound in nats; return whether to end the run here."""
+
+    def end(self, run: Run) -> None:
+        """Hear that the run is over."""
+
+
+def run_em(
+    rows: Rows,
+    e_step: EStep | Passes,
+    family: Family,
+    start: Any,
+    *,
+    tol: float,
+    max_iter: int,
+    previous_bound: float = -float("inf"),
+    listener: Listener | None = None,
+    accelerator: QuasiNewton | None = None,
+    stop_on: str = "change",
+    unit_roundoff: float = 0.0,
+) -> Run:
+    """Iterate pass and M-step until the bound changes by less than `tol`.
+
+    Parameters
+    ----------
+    rows : Rows
+    e_step : EStep, or Passes that one has prepared for these rows
+    family : Family
+        Whose M-step follows each pass. Its bound, of the state that the M-step made of the statistics, is what is
+        compared; where it has none, the mean log-likelihood of the state before the M-step.
+    start : Any
+        A state of the family.
+    tol : float
+        In nats, on the change of the bound or on the distance still to go.
+    max_iter : int
+        Most passes.
+    previous_bound : float
+        Bound of a run that is being continued.
+    listener : Listener, optional
+    accelerator : QuasiNewton, optional
+        New, of this run.
+    stop_on : {'change', 'gap'}
+        See `StoppingRule`.
+    unit_roundoff : float
+        See `StoppingRule`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ComponentCollapseError
+        If a plain M-step fails before the last iteration. In the last one, unless the bound needs its outcome, the run
+        ends with the state it had, not converged: the pass asked for has been made, and its log-likelihood is its.
+    """
+    passes, run = e_step.prepare(rows), Run(start)
+    rule = StoppingRule(stop_on, tol, accelerator, unit_roundoff)
+    proposal = None
+    for n_iter in range(1, max_iter + 1):
+        if listener is not None:
+            listener.begin_iteration()
+        state = run.state if proposal is None else proposal
+        statistics = passes.accumulate(family.density(state))
+        value = statistics.log_likelihood / passes.total_weight
+        following = None
+        if family.bound is not None or proposal is None or value >= previous_bound:
+            try:
+                following = family.maximise(statistics, state)
+                if family.bound is not None:
+                    value = family.bound(statistics, following)
+            except ComponentCollapseError:
+                if proposal is None:
+                    if n_iter < max_iter or family.bound is not None:
+                        raise
+                    run.lower_bounds.append(value)
+                    break
+        if proposal is not None and (following is None or not value >= previous_bound):
+            if _refuse(run, accelerator, listener):
+                break
+            proposal = None
+            continue
+        run.state = following
+        run.lower_bounds.append(value)
+        change = value - previous_bound
+        previous_bound = value
+        if accelerator is not None:
+            accelerator.observe(state, following, value)
+        run.converged = rule.is_met(change, value)
+        if listener is not None:
+            run.stopped = listener.iteration(run, change)
+        if run.converged or run.stopped:
+            break
+        proposal = None if accelerator is None else accelerator.propose()
+    run.gap = rule.gap
+    if listener is not None:
+        listener.end(run)
+    return run
+
+
+def _refuse(run: Run, accelerator: QuasiNewton | None, listener: Listener | None) -> bool:
+    """Take note of a pass spent on a failed proposal; return whether to end the run."""
+    assert accelerator is not None, "who else proposed it"
+    accelerator.refuse()
+    run.lower_bounds.append(run.lower_bound)
+    if listener is not None:
+        run.stopped = listener.iteration(run, 0.0)
+    return run.stopped
+
+
+def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], bool] | None = None) -> Run:
+    """Return the run with the highest bound; a later one only if it is better.
+
+    A run in which a component collapses is passed over while another one succeeds, and so is one that `is_spurious`
+    refuses.
+
+    Raises
+    ------
+    ComponentCollapseError
+        If every run failed: the first failure.
+    """
+    best: Run | None = None
+    best_refused = False
+    failure: ComponentCollapseError | None = None
+    for start in runs:
+        try:
+            run = start()
+        except ComponentCollapseError as error:
+            failure = failure or error
+            continue
+        refused = is_spurious is not None and is_spurious(run)
+        if best is None or best_refused > refused:
+            better = True
+        else:
+            better = run.lower_bound > best.lower_bound or best.lower_bound == -float("inf")
+            better = better and refused == best_refused
+        if better:
+            best, best_refused = run, refused
+    if best is None:
+        assert failure is not None, "there is at least one run"
+        raise failure
+    return best

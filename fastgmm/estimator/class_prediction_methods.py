@@ -1,0 +1,135 @@
+"""What a classifier with a Gaussian mixture per class says of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import inference
+from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.estimator.per_row import PerRow
+from fastgmm.inference.density import log_posterior
+from fastgmm.model import MixtureParameters
+from fastgmm.model.moments import components_of
+
+__all__ = ["ClassPredictionMethods"]
+
+
+class ClassPredictionMethods(PerRow):
+    """Methods of an estimator with the parameters of all classes' components and ``component_classes_``."""
+
+    # What the estimator that mixes this in has.
+    classes_: Any
+    component_classes_: Any
+    weights_: Any
+    means_: Any
+    covariances_: Any
+    precisions_cholesky_: Any
+    _kernel: str
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
+
+    def _check_rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def _state(self) -> MixtureParameters:
+        return MixtureParameters(self._kernel, self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""
+        state = self._state()
+        out = np.empty((X.shape[0], len(self.classes_)))
+        for c in range(len(self.classes_)):
+            part = components_of(state, self.component_classes_ == c)
+            out[:, c] = inference.log_density(X, part, np.dtype(np.float64))
+        return out
+
+    def _log_posterior(self, X: np.ndarray) -> np.ndarray:
+        return log_posterior(self._log_joint(X))
+
+    def _posterior(self, X: np.ndarray) -> np.ndarray:
+        return np.exp(self._log_posterior(X))
+
+    def _decisions(self, X: np.ndarray) -> np.ndarray:
+        joint = self._log_joint(X)
+        return joint[:, 1] - joint[:, 0] if joint.shape[1] == 2 else joint
+
+    def _classes(self, X: np.ndarray) -> np.ndarray:
+        return self.classes_[self._log_joint(X).argmax(axis=1)]
+
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
+        return inference.log_density(X, self._state(), np.dtype(np.float64))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the log posterior probability of each class; all the same for a row too far away for any density.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            In nats, in the order of `classes_`.
+        """
+        return self._per_row(X, self._log_posterior)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the posterior probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            Rows sum to one; in the order of `classes_`.
+        """
+        return self._per_row(X, self._posterior)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the log density of each row and class together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
+            In nats; for two classes, that of the second less that of the first.
+        """
+        return self._per_row(X, self._decisions)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        classes : ndarray of shape (n_samples,)
+            Of the dtype of `classes_`.
+        """
+        return self._per_row(X, self._classes)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the log density of each row, whatever its class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64
+            In nats. Low for rows unlike any class.
+        """
+        return self._per_row(X, self._log_density)

@@ -1,0 +1,138 @@
+"""How many components each class of a classifier has: as given, checked, or by the BIC of its labelled rows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastgmm.data import ArrayRows, Block, Rows
+from fastgmm.data.e_steps import LABELS
+from fastgmm.estimator.inner_mixture import too_many_parameters, unconverged_too
+from fastgmm.estimator.input_validation import check_weight_counts_rows
+from fastgmm.families import Gaussian, get_covariance
+
+__all__ = ["components_per_class", "with_rare_classes"]
+
+
+#: Labelled rows of a class that a start is made of at least, where there are as many.
+ENOUGH = 1000
+
+
+def components_per_class(
+    estimator: Any,
+    mixture_class: Any,
+    rows: ArrayRows,
+    labels: np.ndarray,
+    classes: np.ndarray,
+    random_state: np.random.RandomState,
+) -> np.ndarray:
+    """Return the number of components of each class, shape (n_classes,), int.
+
+    Parameters
+    ----------
+    estimator : GaussianMixtureClassifier
+        Whose ``n_components``, ``covariance_type``, ``reg_covar`` and ``max_components`` say which.
+    mixture_class : type
+        GaussianMixture.
+    rows : ArrayRows
+    labels : ndarray of shape (n_samples,), int64
+        Index of each row's class, -1 where it is unlabelled.
+    classes : ndarray of shape (n_classes,)
+    random_state : RandomState
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer labelled rows than components, or `n_components` is no number for each class.
+    """
+    given = estimator.n_components
+    names = classes.tolist()
+    n_rows = np.bincount(labels[labels >= 0], minlength=len(classes))
+    if not n_rows.all():
+        empty = names[int(np.argmin(n_rows > 0))]
+        raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
+    if isinstance(given, str):
+        if rows.sample_weight is not None:
+            check_weight_counts_rows(rows.total_weight)
+        return np.array(
+            [_size_by_bic(estimator, mixture_class, rows, labels == c, random_state) for c in range(len(classes))]
+        )
+    sizes = np.asarray(given)
+    if sizes.ndim == 0:
+        sizes = np.full(len(classes), sizes)
+    if sizes.shape != classes.shape or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+        raise ValueError(
+            f"n_components is {given!r}; expected a positive int, one positive int for each of the "
+            f"{len(classes)} classes, or 'bic'"
+        )
+    short = np.flatnonzero(n_rows < sizes)
+    if len(short):
+        c = int(short[0])
+        raise ValueError(
+            f"class {names[c]!r} has {n_rows[c]} labelled rows and n_components asks for {sizes[c]} components; "
+            "label more rows or reduce n_components"
+        )
+    return sizes
+
+
+def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.ndarray, random_state: Any) -> int:
+    X = rows.X[mask]
+    weight = None if rows.sample_weight is None else rows.sample_weight[mask]
+    total = float(len(X) if weight is None else weight.sum())
+    given = estimator.covariance_type
+    covariance_type = given if isinstance(given, str) else given[0]
+    best = (np.inf, 1)
+    for size in range(1, estimator.max_components + 1):
+        candidate = mixture_class(
+            size, covariance_type=covariance_type, reg_covar=estimator.reg_covar, random_state=random_state
+        )
+        n_parameters = Gaussian(get_covariance(covariance_type)).n_parameters(size, X.shape[1])
+        too_many = size > 1 and too_many_parameters(n_parameters, total * X.shape[1])
+        if too_many or len(X) < max(2, size):
+            break
+        try:
+            with unconverged_too():
+                candidate.fit(X, sample_weight=weight)
+                best = min(best, (candidate.bic(X, sample_weight=weight), size))
+        except ValueError:
+            break
+    return best[1]
+
+
+def with_rare_classes(sample: ArrayRows, rows: Rows, n_classes: int) -> ArrayRows:
+    """Return a sample of a source with more rows of the classes that it has few of, read in one more pass.
+
+    Parameters
+    ----------
+    sample : ArrayRows
+        With the number of each row's class along, as `rows` have.
+    rows : Rows
+    n_classes : int
+    """
+    counts = np.bincount(sample.along[LABELS][sample.along[LABELS] >= 0], minlength=n_classes)
+    rare = np.flatnonzero(counts < ENOUGH)
+    if len(rare) == 0:
+        return sample
+    found = rows.fold(list, partial(_add_rare, rare))
+    parts = [sample.where(~np.isin(sample.along[LABELS], rare))]
+    for c in rare:
+        members = [block for block in found if block.columns[LABELS][0] == c]
+        parts += [ArrayRows(block.rows, block.weight, block.columns) for block in members]
+    weights = [part.sample_weight for part in parts]
+    return ArrayRows(
+        np.concatenate([part.X for part in parts]),
+        None if any(weight is None for weight in weights) else np.concatenate(weights),
+        {LABELS: np.concatenate([part.along[LABELS] for part in parts])},
+    )
+
+
+def _add_rare(rare: np.ndarray, block: Block, found: list[Block]) -> None:
+    labels = block.columns[LABELS]
+    for c in rare:
+        n_found = sum(len(part.rows) for part in found if part.columns[LABELS][0] == c)
+        members = np.flatnonzero(labels == c)[: max(ENOUGH - n_found, 0)]
+        if len(members):
+            weight = None if block.weight is None else block.weight[members]
+            found.append(Block(block.rows[members], weight, {LABELS: labels[members]}))

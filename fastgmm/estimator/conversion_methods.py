@@ -1,0 +1,89 @@
+"""A mixture made of known parameters, and scikit-learn's estimator made of a mixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.em import Run
+from fastgmm.estimator.mixture import BaseMixture
+from fastgmm.estimator.parameter_validation import check_covariances, check_weights
+from fastgmm.estimator.problem import run_attributes
+from fastgmm.estimator.to_sklearn import sklearn_counterpart
+from fastgmm.families import Gaussian
+from fastgmm.model import MixtureParameters
+
+if TYPE_CHECKING:
+    import sklearn.mixture
+
+__all__ = ["ConversionMethods"]
+
+
+class ConversionMethods(BaseMixture):
+    """The part of the maximum-likelihood estimator that comes from parameters and goes to scikit-learn."""
+
+    @classmethod
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: Any = "full", random_state: Any = None
+    ) -> Self:
+        """Return a fitted model with known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Non-negative, summing to one.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            In the shape of `covariances_` for `covariance_type`.
+        covariance_type : str, default='full'
+        random_state : int, RandomState or None
+            For `sample`.
+
+        Returns
+        -------
+        model : GaussianMixture
+            ``n_iter_`` is 0, ``lower_bound_`` -inf and ``converged_`` False: it has seen no data.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, weights do not sum to one, or a covariance is not symmetric positive definite.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[[1.0]], [[1.0]]])
+        >>> model.predict([[1.0], [3.0]])
+        array([0, 1])
+        """
+        means = np.array(means, dtype=np.float64)
+        if means.ndim != 2 or 0 in means.shape or not np.isfinite(means).all():
+            raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
+        model = cls(n_components=means.shape[0], covariance_type=covariance_type, random_state=random_state)
+        shape = model._covariance.shape
+        model._covariance.check_n_features(means.shape[1])
+        weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
+        covariances = np.array(check_covariances(covariances, shape, *means.shape), dtype=np.float64)
+        state = MixtureParameters(shape.name, weights, means, covariances, shape.factorise(covariances))
+        model._set_state(Gaussian(model._covariance), state, np.dtype(np.float64))
+        model.n_features_in_ = means.shape[1]
+        vars(model).update(run_attributes(Run(state), 0, np.float64))
+        model.stopped_, model.n_samples_seen_ = False, 0.0
+        return model
+
+    def to_sklearn(self) -> sklearn.mixture.GaussianMixture:
+        """Return a fitted scikit-learn estimator that predicts the same.
+
+        Returns
+        -------
+        sklearn.mixture.GaussianMixture
+            Its ``covariance_type`` is the one that stores these covariances: full, tied, diag or spherical.
+        """
+        from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+
+        check_is_fitted(self)
+        if not isinstance(self._fitted_state(), MixtureParameters):
+            raise ValueError("noise is part of this model and scikit-learn's has none; refit with noise=None")
+        return sklearn_counterpart(self, SklearnGaussianMixture)

@@ -1,0 +1,296 @@
+"""What every fitted mixture answers besides predictions: marginals, conditionals, distances, regions."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
+from fastgmm.inference.conditioning import Conditioner, marginal
+from fastgmm.inference.distances import mahalanobis
+from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
+from fastgmm.inference.regions import density_level, intervals_above
+from fastgmm.model import MixtureParameters
+
+__all__ = ["InferenceMethods", "check_columns"]
+
+
+def check_columns(columns: Any, n_features: int, names: Any = None) -> np.ndarray:
+    """Return columns, given by number or by name, as distinct int64 from 0 to ``n_features - 1``.
+
+    Raises
+    ------
+    ValueError
+        If there is none, one twice, or one that does not exist.
+    """
+    given = [columns] if isinstance(columns, (str, Integral)) else list(columns)
+    if any(isinstance(column, str) for column in given):
+        known = [] if names is None else list(names)
+        missing = [column for column in given if column not in known]
+        if missing:
+            raise ValueError(f"columns has {missing[0]!r}; expected numbers, or names among {known or 'none known'}")
+        given = [known.index(column) for column in given]
+    if not given:
+        raise ValueError(f"columns is empty; expected at least one column from 0 to {n_features - 1}")
+    if not all(isinstance(column, Integral) and not isinstance(column, (bool, np.bool_)) for column in given):
+        raise ValueError(f"columns is {columns!r}; expected whole numbers from 0 to {n_features - 1}")
+    checked = np.array(given, dtype=np.int64)
+    if checked.min() < 0 or checked.max() >= n_features or len(np.unique(checked)) < len(checked):
+        raise ValueError(f"columns is {given}; expected distinct numbers from 0 to {n_features - 1}")
+    return checked
+
+
+class InferenceMethods:
+    """Methods of an estimator with ``weights_``, ``means_``, ``covariances_`` and ``precisions_cholesky_``.
+
+    They speak of the Gaussian mixture with these parameters; for a variational one, that is the plug-in mixture.
+    """
+
+    # What the estimator that mixes this in has.
+    weights_: Any
+    means_: Any
+    covariances_: Any
+    precisions_cholesky_: Any
+    random_state: Any
+    _covariance: Any
+
+    @property
+    def _mixture_class(self) -> type:
+        """The class of the mixtures that marginals and conditionals are."""
+        raise NotImplementedError
+
+    def _gaussian(self) -> MixtureParameters:
+        check_is_fitted(self)
+        parts = (self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
+        weights, *others = (np.ascontiguousarray(part, dtype=np.float64) for part in parts)
+        # Single precision, or a background, leaves weights that do not sum to one.
+        return MixtureParameters(self._covariance.shape.name, weights / weights.sum(), *others)
+
+    def marginal(self, columns: Any) -> Any:
+        """Return the distribution of some of the features.
+
+        Parameters
+        ----------
+        columns : int, str, or list of them
+            By number, or by name where the model was fitted to named columns; the marginal has this order.
+
+        Returns
+        -------
+        model : GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            If there is no column, one twice, or one that does not exist.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([1.0], [[0.0, 5.0]], [[[1.0, 0.5], [0.5, 2.0]]])
+        >>> model.marginal(1).means_
+        array([[5.]])
+        """
+        gaussian = self._gaussian()
+        columns = check_columns(columns, gaussian.n_features, getattr(self, "feature_names_in_", None))
+        part = marginal(gaussian, columns)
+        model = self._mixture_class.from_parameters(  # type: ignore[attr-defined]
+            part.weights, part.means, part.covariances, covariance_type=part.structure, random_state=self.random_state
+        )
+        if hasattr(self, "feature_names_in_"):
+            model.feature_names_in_ = self.feature_names_in_[columns]
+        return model
+
+    def condition(self, columns: Any, values: Any) -> ConditionalMixtures:
+        """Return the distribution of the other features, given values of some: a mixture per row.
+
+        Parameters
+        ----------
+        columns : int, str, or list of them
+            Those whose values are known; not all.
+        values : array-like of shape (n_rows, n_columns) or (n_columns,)
+
+        Returns
+        -------
+        ConditionalMixtures
+            Of the free features, in their order in X: ``mean()``, ``covariance()``, ``log_density(rows)`` and
+            ``sample(random_state)`` speak of all rows; an item is the `GaussianMixture` of one.
+
+        Raises
+        ------
+        ValueError
+            If `columns` are none or all, or `values` has another shape.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([1.0], [[0.0, 5.0]], [[[1.0, 0.5], [0.5, 2.0]]])
+        >>> model.condition(0, [2.0]).mean()
+        array([[6.]])
+        """
+        gaussian, names = self._gaussian(), getattr(self, "feature_names_in_", None)
+        columns = check_columns(columns, gaussian.n_features, names)
+        if len(columns) == gaussian.n_features:
+            raise ValueError(
+                f"columns names all {gaussian.n_features} features; expected at least one to be left free. For the "
+                "density of whole rows use score_samples"
+            )
+        values = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        if values.ndim == 1:
+            values = values[None, :]
+        if values.ndim != 2 or values.shape[1] != len(columns):
+            raise ValueError(
+                f"values has shape {values.shape}; expected (n_rows, {len(columns)}), a value for each of columns"
+            )
+        values = check_array(values, input_name="values", order="C")
+        found = Conditioner(gaussian, columns).at(values)
+        free = None if names is None else np.delete(names, columns)
+        parts = (found.weights, found.means, found.covariances)
+        return ConditionalMixtures(*parts, free, self.random_state, self._mixture_class)
+
+    def mahalanobis(self, X: Any) -> Any:
+        """Return the Mahalanobis distance of each row from each component.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_components), float64
+            In standard deviations of the component.
+        """
+        return mahalanobis(self._check_rows(X), self._gaussian())  # type: ignore[attr-defined]
+
+    def entropy_bounds(self) -> tuple[float, float]:
+        """Return a lower and an upper bound on the differential entropy, in nats.
+
+        Returns
+        -------
+        lower, upper : float
+            Equal for one component.
+
+        References
+        ----------
+        Kolchinsky and Tracey, "Estimating mixture entropy with pairwise distances", Entropy 19 (2017).
+        """
+        return entropy_bounds(self._gaussian())
+
+    def kl_bounds(self, other: Any) -> tuple[float, float]:
+        """Return a lower and an upper bound on the divergence ``integral p log(p / q)`` of `other`, q, from this, p.
+
+        Parameters
+        ----------
+        other : GaussianMixture or BayesianGaussianMixture
+            Fitted, with the same number of features.
+
+        Returns
+        -------
+        lower, upper : float
+            In nats; lower is not below zero. Equal for one component each.
+
+        References
+        ----------
+        Durrieu, Thiran and Kelly, "Lower and upper bounds for approximation of the Kullback-Leibler divergence
+        between Gaussian mixture models", ICASSP (2012).
+        """
+        return kl_bounds(self._gaussian(), self._other(other))
+
+    def wasserstein_bounds(self, other: Any) -> tuple[float, float]:
+        """Return a lower and an upper bound on the 2-Wasserstein distance to `other`.
+
+        Parameters
+        ----------
+        other : GaussianMixture or BayesianGaussianMixture
+            Fitted, with the same number of features.
+
+        Returns
+        -------
+        lower, upper : float
+            In units of the data: Gelbrich's bound, and the distance MW2, which is itself a metric between mixtures.
+            Equal for one component each.
+
+        References
+        ----------
+        Delon and Desolneux, "A Wasserstein-type distance in the space of Gaussian mixture models", SIAM J. Imaging
+        Sciences 13 (2020).
+        """
+        return wasserstein_bounds(self._gaussian(), self._other(other))
+
+    def _other(self, other: Any) -> MixtureParameters:
+        if not isinstance(other, InferenceMethods):
+            raise TypeError(f"other is a {type(other).__name__}; expected a fitted mixture of fastgmm")
+        theirs = other._gaussian()
+        if theirs.n_features != self.means_.shape[1]:
+            raise ValueError(f"other has {theirs.n_features} features; expected {self.means_.shape[1]}, as this model")
+        return theirs
+
+    def highest_density_level(
+        self, coverage: float = 0.95, *, n_simulations: int = 100_000, random_state: Any = None
+    ) -> float:
+        """Return the log density above which the mixture has probability `coverage`.
+
+        The region ``score_samples(X) >= level`` is the smallest that holds this probability.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1), default=0.95
+        n_simulations : int, default=100000
+            Draws from the mixture, where it has more than one component.
+        random_state : int, RandomState or None
+            The estimator's own `random_state` when None.
+
+        Returns
+        -------
+        level : float
+            In nats. Exact for one component; otherwise the region's probability has a standard error of
+            ``sqrt(coverage (1 - coverage) / n_simulations)``.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not between 0 and 1.
+        """
+        if not 0.0 < coverage < 1.0:
+            raise ValueError(f"coverage is {coverage!r}; expected a probability between 0 and 1, such as 0.95")
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        return density_level(self._gaussian(), float(coverage), int(n_simulations), random_state)
+
+    def highest_density_intervals(self, coverage: float = 0.95) -> np.ndarray:
+        """Return the intervals of a mixture in one feature that hold probability `coverage` at the highest density.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1), default=0.95
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_intervals, 2), float64
+            Ascending, in units of the data; their probability is `coverage` to about 1e-8.
+
+        Raises
+        ------
+        ValueError
+            If the model has more than one feature or `coverage` is not between 0 and 1.
+        """
+        gaussian = self._gaussian()
+        if gaussian.n_features != 1:
+            raise ValueError(
+                f"the model has {gaussian.n_features} features; expected 1. Take marginal(column), or use "
+                "highest_density_level"
+            )
+        if not 0.0 < coverage < 1.0:
+            raise ValueError(f"coverage is {coverage!r}; expected a probability between 0 and 1, such as 0.95")
+        # The probability above a level falls as the level rises, so bisection finds it.
+        high = float(np.logaddexp.reduce(gaussian.log_offset))
+        low = high - 100.0
+        for _ in range(60):
+            level = 0.5 * (low + high)
+            intervals, probability = intervals_above(gaussian, level)
+            low, high = (level, high) if probability > coverage else (low, level)
+            if abs(probability - coverage) < 1e-9:
+                break
+        return intervals

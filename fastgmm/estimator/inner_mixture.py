@@ -1,0 +1,94 @@
+"""The mixture that another estimator fits inside itself: its options, and its size chosen by BIC."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastgmm.callbacks import Task, Watch, each_candidate
+from fastgmm.families import COVARIANCES
+from fastgmm.starts import INIT_PARAMS
+
+__all__ = ["INNER_CONSTRAINTS", "inner_options", "lowest_bic", "too_many_parameters", "unconverged_too"]
+
+#: What the constructor of such an estimator takes for its mixture, in scikit-learn's terms.
+INNER_CONSTRAINTS: dict = {
+    "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
+    "covariance_type": [StrOptions(set(COVARIANCES))],
+    "max_components": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0.0, None, closed="left")],
+    "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "n_init": [Interval(Integral, 1, None, closed="left")],
+    "init_params": [StrOptions(set(INIT_PARAMS))],
+    "random_state": ["random_state"],
+}
+
+
+def inner_options(estimator: Any) -> dict[str, Any]:
+    """Return the options of a mixture inside an estimator whose constructor takes `INNER_CONSTRAINTS`."""
+    names = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params")
+    return {name: getattr(estimator, name) for name in names}
+
+
+def lowest_bic(
+    watch: Watch | None, sizes: list[int], fit: Callable[[int, Task], tuple[Any, float]]
+) -> tuple[Any, float]:
+    """Fit a mixture of each size and return the one with the lowest BIC.
+
+    Parameters
+    ----------
+    watch : Watch or None
+        Told of each size; may end the choice early.
+    sizes : list of int
+        Numbers of components, at least one. Of equal BIC, the first is taken.
+    fit : callable
+        ``fit(size, task) -> mixture, bic``. A size it refuses with ValueError is passed over.
+
+    Returns
+    -------
+    mixture : GaussianMixture
+    bic : float
+        In nats; lower is better.
+
+    Raises
+    ------
+    ValueError
+        The first of the refusals, if all sizes are refused.
+    """
+    best, failure = None, None
+    for size, task in each_candidate(watch, sizes):
+        try:
+            mixture, bic = fit(size, task)
+        except ValueError as error:
+            failure = failure or error
+            continue
+        task.outcome = mixture
+        if best is None or bic < best[1]:
+            best = mixture, bic
+    if best is None:
+        assert failure is not None, "at least one size was tried"
+        raise failure
+    return best
+
+
+def too_many_parameters(n_parameters: int, n_values: float) -> bool:
+    """Return whether a mixture has more parameters than half the numbers in the data.
+
+    The BIC is a criterion for large samples; of such a mixture it says nothing.
+    """
+    return n_parameters > n_values / 2
+
+
+@contextmanager
+def unconverged_too() -> Iterator[None]:
+    """Let fits end without convergence, unwarned: a size that has not converged has the larger BIC it deserves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

@@ -1,0 +1,300 @@
+"""The fit that mixture estimators share: what is checked, the runs, and what is set when they end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastgmm.callbacks import CallbackSupport, unchanged_on_failure
+from fastgmm.data import ArrayRows, Rows, RowSource
+from fastgmm.data.e_steps import LABELS, Labelled, Plain
+from fastgmm.em import Reporter, Run
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.inference_methods import InferenceMethods
+from fastgmm.estimator.input_validation import check_component_labels, check_memberships
+from fastgmm.estimator.prediction_methods import PredictionMethods
+from fastgmm.estimator.problem import Problem, run_attributes, warn_unconverged
+from fastgmm.estimator.reading import Reading, read_rows
+from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
+from fastgmm.estimator.stream_methods import StreamMethods
+from fastgmm.families import COVARIANCES, CovarianceFamily, Family, get_covariance
+from fastgmm.families.background import BACKGROUND_ATTRIBUTES
+from fastgmm.model import SufficientStatistics
+from fastgmm.model.shapes import shape_of
+from fastgmm.starts import INIT_PARAMS
+
+__all__ = ["BaseMixture", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the constructor's parameters come to for given rows.
+
+    Attributes
+    ----------
+    family : Family
+    begin : callable
+        ``begin(sample, random_state, listener) -> state``: the start of a run, made of a sample of the rows.
+    refuses_spurious : bool
+        Whether a run that ends in a singularity may win only where no other is left.
+    """
+
+    family: Family
+    begin: Callable[[ArrayRows, np.random.RandomState, Any], Any]
+    refuses_spurious: bool = False
+
+
+class BaseMixture(
+    CallbackSupport,
+    SummaryMethod,
+    PlotMethod,
+    PredictionMethods,
+    StreamMethods,
+    InferenceMethods,
+    DensityMixin,
+    BaseEstimator,
+):
+    """A mixture fitted by EM; subclasses say of which family it is."""
+
+    _parameter_constraints: dict = {  # noqa: RUF012  (scikit-learn's own convention)
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(COVARIANCES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(INIT_PARAMS)), "array-like"],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "forgetting": [Interval(Real, 0.0, 0.5, closed="both")],
+    }
+
+    # What BayesianGaussianMixture has not, and every fit asks for.
+    stop_on: str = "change"
+    acceleration: str | None = None
+
+    # What a subclass defines.
+
+    @abstractmethod
+    def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
+        """Return the family and its start for these rows; parameters of the constructor are checked against them."""
+
+    @abstractmethod
+    def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
+        """Return the family that the fitted attributes are of; priors that depend on the data are made of `memory`."""
+
+    def _fitted_state(self) -> Any:
+        """Return the state that the fitted attributes describe, in float64."""
+        return self._fitted_family().state(vars(self))
+
+    # Constructor parameters are looked at once per combination of plain values: a fit of a few hundred rows takes less
+    # time than scikit-learn's check of them.
+    _plain_values = (type(None), bool, int, float, str)
+    _validated: ClassVar[set[tuple]] = set()
+
+    def _validate_params(self) -> None:
+        values = [getattr(self, name) for name in self._get_param_names()]
+        if not all(type(value) in self._plain_values for value in values):
+            super()._validate_params()
+            return
+        combination = (type(self), *((type(value), value) for value in values))
+        if combination not in self._validated:
+            super()._validate_params()
+            if len(self._validated) < 256:  # a combination takes 1.5 KB, and every seed makes one
+                self._validated.add(combination)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        # Of this very class: a subclass may have another constructor.
+        if "_param_names" not in vars(cls):
+            cls._param_names = super()._get_param_names()
+        return list(cls._param_names)
+
+    def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
+        """Return the dtype of the fitted attributes."""
+        return X.dtype
+
+    @property
+    def _covariance(self) -> CovarianceFamily:
+        return get_covariance(self.covariance_type)
+
+    # Fitting.
+
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
+        """Estimate the parameters from `n_init` starts and keep the best run.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
+            float32 and float64 are computed in their own precision; anything else becomes float64. A C-contiguous
+            array or memory map is read in place. A source is read in every pass, a dask collection by its workers;
+            starts are made from a sample.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
+        labels : array-like of shape (n_samples,), optional
+            Known components, 0 to ``n_components - 1``, -1 where unknown: seeded clustering. A labelled row stays in
+            its component; bounds are then the mean log-likelihood of rows and known components together. The start
+            is k-means with those rows held in place; unknown components may have no labelled row. A source may bring
+            labels of its own, see `fastgmm.data.parquet`.
+
+        Returns
+        -------
+        self
+            Left as it was if the fit fails or is interrupted.
+
+        Raises
+        ------
+        ValueError
+            If X, a weight, a label or a parameter is not valid, or a component collapses in every run
+            (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        with unchanged_on_failure(self):
+            self._fit(X, sample_weight, labels, y)
+        return self
+
+    @fit_context()
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Estimate the parameters and return the most probable component of each row.
+
+        The labels are those of ``fit(X).predict(X)``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        with unchanged_on_failure(self):
+            X = self._fit(X, sample_weight, y=y)
+            return self._per_row(X, self._labels_of) if isinstance(X, RowSource) else self._labels_of(X)
+
+    def _fit(self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None) -> np.ndarray | RowSource:
+        """Fit, and return the rows as they were read."""
+        random_state = check_random_state(self.random_state)
+        read = read_rows(self, X, sample_weight, random_state, labels=labels)
+        self._check_start_of(read)
+        self._check_enough_rows(read.sample)
+        plan = self._plan(read.rows, read.sample)
+        rows, sample = self._labelled(read, labels)
+        continued = self.warm_start and hasattr(self, "converged_")
+        if continued:
+            self._check_continuation()
+        e_step: Any = Plain()
+        if LABELS in rows.columns:
+            e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
+
+        def begin(listener: Any) -> Any:
+            return self._fitted_state() if continued else plan.begin(sample, random_state, listener)
+
+        problem = Problem(
+            e_step.prepare(rows),
+            plan.family,
+            begin,
+            self.tol,
+            self.max_iter,
+            self.stop_on,
+            self.acceleration,
+            float(self.lower_bound_) if continued else -np.inf,
+            plan.refuses_spurious,
+        )
+        n_runs = 1 if continued else self.n_init
+        reporter = Reporter.of(self.verbose, self.verbose_interval, n_runs)
+        watch = self._watch(n_runs, reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
+        describe = partial(type(self)._set_fitted, problem=problem, dtype=self._fitted_dtype(sample.X))
+        run = problem.best_of(n_runs, watch, (self, describe))
+        if watch is not None:
+            watch.finish(run)
+        self.stopped_ = watch is not None and watch.stopped
+        if not self.stopped_:
+            warn_unconverged(
+                run,
+                self.max_iter,
+                "Best performing initialization did not converge. Try different init parameters, or increase "
+                "max_iter, tol, or check for degenerate data.",
+                stacklevel=4,
+            )
+        describe(self, run)
+        return read.given
+
+    def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype) -> None:
+        self._set_state(problem.family, run.state, dtype)
+        vars(self).update(run_attributes(run, problem.passes.n_made, dtype))
+        # A stream that this model may have learned from is forgotten; one that follows goes on from here.
+        for name in ("statistics_", "_latest_statistics"):
+            self.__dict__.pop(name, None)
+        self.n_samples_seen_ = problem.passes.total_weight
+
+    def _set_state(self, family: Family, state: Any, dtype: np.dtype) -> None:
+        """Set the fitted attributes that describe a state."""
+        attributes = family.attributes(state, dtype)
+        for name in BACKGROUND_ATTRIBUTES:
+            self.__dict__.pop(name, None)
+        vars(self).update(attributes)
+
+    def _check_start_of(self, read: Reading) -> None:
+        # A search hands its candidates a source whose sample is known, and labels for that sample.
+        if isinstance(self.init_params, str) or read.rows is read.sample or read.rows.drawn is not None:
+            return
+        raise ValueError("init_params are memberships of rows and X is a source; expected the name of a start")
+
+    def _labelled(self, read: Reading, labels: Any) -> tuple[Rows, ArrayRows]:
+        """Return the rows and the sample with known components riding along, where any is known."""
+        rows, sample = read.rows, read.sample
+        if rows is not sample:
+            if LABELS in rows.columns:
+                # Those of all rows are looked at by the passes.
+                known = check_component_labels(sample.along[LABELS], sample.n_samples, self.n_components)
+                nothing = np.full(sample.n_samples, -1, dtype=np.int64)
+                sample = sample.with_columns(**{LABELS: nothing if known is None else known})
+            return rows, sample
+        known = check_component_labels(labels, sample.n_samples, self.n_components)
+        if known is None:
+            return rows, sample
+        rows = sample.with_columns(**{LABELS: known})
+        return rows, rows
+
+    def _check_enough_rows(self, sample: ArrayRows) -> None:
+        weight = sample.sample_weight
+        n_present = sample.n_samples if weight is None else int(np.count_nonzero(weight))
+        if n_present < self.n_components:
+            counted = "n_samples" if weight is None else "n_samples of non-zero weight"
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"{counted} = {n_present}"
+            )
+
+    def _check_continuation(self) -> None:
+        shape = (self.n_components, self.n_features_in_)
+        if self.means_.shape != shape:
+            raise ValueError(
+                f"warm_start=True continues a model whose means_ have shape {self.means_.shape}; expected "
+                f"(n_components, n_features) = {shape}. Use a new estimator or warm_start=False"
+            )
+        expected, fitted = self._covariance.shape, shape_of(self.precisions_cholesky_)
+        if fitted is not expected and shape != (1, 1):
+            raise ValueError(
+                f"warm_start=True continues a model whose covariances_ are of type {fitted.name!r}; covariance_type="
+                f"{self.covariance_type!r} expects {expected.name!r}. Use a new estimator or warm_start=False"
+            )
+
+    def _checked_start(self, X: np.ndarray) -> str | np.ndarray:
+        """Return `init_params`, labels and responsibilities checked."""
+        if isinstance(self.init_params, str):
+            return self.init_params
+        return check_memberships(self.init_params, X.shape[0], self.n_components)

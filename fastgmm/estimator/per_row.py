@@ -1,0 +1,67 @@
+"""Estimators that answer for each row, wherever the rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.data import Block, DistributedRows, RowSource, source_of
+from fastgmm.data.distributed import frozen
+from fastgmm.data.rows import BLOCK_VALUES
+from fastgmm.estimator.reading import check_columns
+
+__all__ = ["PerRow"]
+
+
+class PerRow:
+    """The part of an estimator that answers for each row: of an array, or block by block of a source."""
+
+    def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Generator[Any, None, None]:
+        source = source_of(X)
+        if source is None:
+            rows = self._check_rows(X)  # type: ignore[attr-defined]
+            step = max(1, BLOCK_VALUES // rows.shape[1])
+            for start in range(0, rows.shape[0], step):
+                yield action(rows[start : start + step])
+            return
+        if isinstance(source, DistributedRows):
+            check_columns(self, source, source.n_features)
+        with closing(source.blocks()) as blocks:
+            for block in blocks:
+                check_columns(self, source, block.shape[1])
+                yield action(block)
+
+    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """Return what `action` makes of the rows of an array, checked, or of a source; lazily for a distributed one."""
+        source = source_of(X)
+        if source is None:
+            return action(self._check_rows(X))  # type: ignore[attr-defined]
+        check_is_fitted(self)
+        if isinstance(source, DistributedRows):
+            check_columns(self, source, source.n_features)
+            return source.lazy(action)
+        with closing(self._map_blocks(source, action)) as parts:
+            return np.concatenate(list(parts))
+
+    def _sum_over_blocks(self, source: RowSource, action: Callable[..., tuple[float, ...]]) -> np.ndarray:
+        """Return the sums over blocks of ``action(rows, weight)``, two numbers."""
+        check_is_fitted(self)
+        if isinstance(source, DistributedRows):
+            # The action travels to the workers, without the source.
+            check_columns(self, source, source.n_features)
+            return source.fold(partial(np.zeros, 2), partial(_add_numbers, frozen(action)))
+
+        def add(block: Block, total: np.ndarray) -> None:
+            check_columns(self, source, block.rows.shape[1])
+            _add_numbers(action, block, total)
+
+        return source.fold(partial(np.zeros, 2), add)
+
+
+def _add_numbers(action: Callable[..., tuple[float, ...]], block: Block, total: np.ndarray) -> None:
+    total += action(block.rows, block.weight)

@@ -1,0 +1,243 @@
+"""What a fitted mixture says of rows, and the rows it draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgmm import inference
+from fastgmm.data import source_of
+from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
+from fastgmm.estimator.per_row import PerRow
+from fastgmm.model import MixtureParameters
+
+__all__ = ["PredictionMethods"]
+
+
+class PredictionMethods(PerRow):
+    """The part of a mixture estimator that predicts, scores and draws, from fitted attributes."""
+
+    # What the estimator that mixes this in has.
+    weights_: Any
+    means_: Any
+    n_features_in_: int
+    random_state: Any
+
+    def _fitted_state(self) -> Any:
+        """Return the state that the fitted attributes describe, in float64."""
+        raise NotImplementedError
+
+    def _density(self) -> Any:
+        """Return the density that predictions are made with, read from the fitted attributes."""
+        return self._fitted_state()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
+
+    def _result_dtype(self, X: np.ndarray) -> np.dtype:
+        single = X.dtype == np.float32 and self.means_.dtype == np.float32
+        return np.dtype(np.float32 if single else np.float64)
+
+    def _check_rows(self, X: Any) -> np.ndarray:
+        """Return the rows to predict for as an array; the common case costs a few microseconds."""
+        if not hasattr(self, "means_"):
+            check_is_fitted(self)
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in DTYPES
+            and X.shape[1] == self.n_features_in_
+            and X.shape[0] > 0
+            and not hasattr(self, "feature_names_in_")
+            and is_finite(X)
+        ):
+            return X
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    # The same of checked rows, for subclasses that predict otherwise.
+
+    def _assign(self, X: np.ndarray) -> np.ndarray:
+        return inference.assign(X, self._density(), self._result_dtype(X))
+
+    def _responsibilities(self, X: np.ndarray) -> np.ndarray:
+        return inference.responsibilities(X, self._density(), self._result_dtype(X))
+
+    def _log_density(self, X: np.ndarray) -> np.ndarray:
+        return inference.log_density(X, self._density(), self._result_dtype(X))
+
+    def _mean_log_density(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+        dtype = self._result_dtype(X)
+        if weight is None and dtype == np.float32:
+            # What scikit-learn's users compare it with: the mean of `score_samples`, in its precision.
+            return float(self._log_density(X).mean())
+        return inference.mean_log_density(X, self._density(), dtype, weight)
+
+    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the labels that `predict` gives."""
+        return self._assign(rows)
+
+    def _total_log_density(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+        total = float(len(rows) if weight is None else weight.sum())
+        if total == 0.0:
+            return 0.0, 0.0
+        return self._mean_log_density(rows, weight) * total, total
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            Of a dask array or frame, the result is a dask array that is computed when it is asked for.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            -1 for noise, in a model with a background.
+        """
+        return self._per_row(X, self._labels_of)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the posterior probability of each component for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
+        """
+        return self._per_row(X, self._responsibilities)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the log density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats.
+        """
+        return self._per_row(X, self._log_density)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean log density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        log_likelihood : float
+            Weighted mean over rows, in nats.
+        """
+        source = source_of(X, sample_weight)
+        if source is not None:
+            total, weight = self._sum_over_blocks(source, self._total_log_density)
+            return float(total / weight)
+        X = self._check_rows(X)
+        return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None
+            The estimator's own `random_state` when None.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            Grouped by component, noise last.
+        y : ndarray of shape (n_samples,), int64
+            Component of each row, -1 for noise.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not positive.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        return inference.draw(n_samples, self._fitted_state(), random_state)
+
+    def predict_blocks(self, X: Any, method: str = "predict") -> Any:
+        """Predict block by block, so that no prediction needs more memory than a block's.
+
+        Parameters
+        ----------
+        X : source, or array-like of shape (n_samples, n_features)
+            See `fastgmm.data`.
+        method : {'predict', 'predict_proba', 'score_samples'}, default='predict'
+
+        Yields
+        ------
+        ndarray
+            What `method` returns, for each block of rows in turn.
+
+        Raises
+        ------
+        ValueError
+            If `method` is another, or a block is not valid (when it is reached).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [[[1.0]], [[1.0]]])
+        >>> [block.tolist() for block in model.predict_blocks(np.array([[1.0], [3.0]]))]
+        [[0, 1]]
+        """
+        check_is_fitted(self)
+        actions = {
+            "predict": self._labels_of,
+            "predict_proba": self._responsibilities,
+            "score_samples": self._log_density,
+        }
+        if method not in actions:
+            raise ValueError(f"method is {method!r}; expected one of {', '.join(actions)}")
+        return self._map_blocks(X, actions[method])
+
+    def scorer(self, dtype: Any = None) -> inference.Scorer:
+        """Return a frozen, thread-safe copy of the mixture for servers.
+
+        It answers one row in microseconds and batches at the kernels' speed, and does not follow later fits.
+
+        Parameters
+        ----------
+        dtype : {'float32', 'float64'}, optional
+            Of the rows it will take; that of the fitted attributes unless given.
+
+        Returns
+        -------
+        scorer : fastgmm.inference.Scorer
+            With ``predict``, ``predict_proba`` and ``score_samples``, each with an optional ``out``.
+
+        Raises
+        ------
+        ValueError
+            If predictions are not those of a Gaussian mixture: a background, or a Student-t predictive.
+        """
+        check_is_fitted(self)
+        density = self._density()
+        if not isinstance(density, MixtureParameters):
+            raise ValueError(
+                "scorer() takes a mixture of Gaussians alone; this model has a background or predicts with Student-t "
+                "densities. Use the model's own methods"
+            )
+        return inference.Scorer(density, self.means_.dtype if dtype is None else dtype)

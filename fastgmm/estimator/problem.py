@@ -1,0 +1,134 @@
+"""What a fit is: rows, an E-step, a family, where runs begin and when they end. The one skeleton of all estimators."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm.callbacks import Watch, fitted_attributes
+from fastgmm.data.e_steps import Passes
+from fastgmm.em import QuasiNewton, Run, best_run, proposal_cost, run_em
+from fastgmm.families import Family
+
+__all__ = ["RUN_ATTRIBUTES", "Problem", "count_floor", "run_attributes", "warn_unconverged"]
+
+
+def count_floor(rows: Any) -> float:
+    """Return what every count is raised by, in units of weight: ten roundings of a mean row, as in scikit-learn."""
+    return 10.0 * float(np.finfo(rows.dtype).eps) * rows.mean_weight
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A fit to be made.
+
+    Attributes
+    ----------
+    passes : Passes
+        Over the rows, as the E-step wants them.
+    family : Family
+    begin : callable
+        ``begin(listener) -> state``, the start of a run; `listener` may follow and end a search for it.
+    tol : float
+    max_iter : int
+    stop_on : {'change', 'gap'}
+    acceleration : {'quasi-newton'} or None
+        For families that have coordinates.
+    previous_bound : float
+        Of a run that is being continued.
+    refuses_spurious : bool
+        Whether a singularity of the likelihood wins only where no other run is left.
+    """
+
+    passes: Passes
+    family: Family
+    begin: Callable[[Any], Any]
+    tol: float
+    max_iter: int
+    stop_on: str = "change"
+    acceleration: str | None = None
+    previous_bound: float = -math.inf
+    refuses_spurious: bool = False
+
+    def run(self, listener: Any = None) -> Run:
+        """Return one run of EM."""
+        start, rows = self.begin(listener), self.passes.rows
+        return run_em(
+            rows,
+            self.passes,
+            self.family,
+            start,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            previous_bound=self.previous_bound,
+            listener=listener,
+            accelerator=self._accelerator(start),
+            stop_on=self.stop_on,
+            unit_roundoff=float(np.finfo(rows.dtype).eps),
+        )
+
+    def _accelerator(self, start: Any) -> QuasiNewton | None:
+        if self.acceleration is None or not self.family.is_accelerated:
+            return None
+        if self.stop_on == "gap":
+            # A gap is best known to the accelerator, so it begins as soon as it can.
+            return QuasiNewton(self.family, self.tol, worthwhile=-math.inf)
+        n_samples = self.passes.rows.n_samples
+        assert n_samples is not None, "the start has read all rows"
+        cost = proposal_cost(self.family, n_samples, start.n_features, start.n_components)
+        return QuasiNewton(self.family, self.tol, cost=cost)
+
+    def best_of(self, n_runs: int, watch: Watch | None = None, describe: tuple[Any, Callable] | None = None) -> Run:
+        """Return the best of several runs, by the bound.
+
+        Parameters
+        ----------
+        n_runs : int
+        watch : Watch, optional
+            Told of each run; may end the fit.
+        describe : tuple of estimator and callable, optional
+            ``describe(model, run)`` sets the attributes that a run stands for, for callbacks that ask.
+
+        Raises
+        ------
+        ComponentCollapseError
+            If every run failed: the first failure.
+        """
+
+        def one_run() -> Run:
+            return self.run(watch)
+
+        runs: Iterable[Callable[[], Run]] = repeat(one_run, n_runs)
+        if watch is not None:
+            if describe is not None:
+                watch.attributes_of = lambda run: fitted_attributes(*describe, run)
+            runs = watch.runs(one_run, n_runs, self.max_iter)
+        return best_run(runs, self._is_spurious if self.refuses_spurious else None)
+
+    def _is_spurious(self, run: Run) -> bool:
+        return self.family.is_spurious(run.state, self.passes.rows.total_weight)
+
+
+#: The fitted attributes that tell how a run went.
+RUN_ATTRIBUTES = ("converged_", "n_iter_", "n_passes_", "log_likelihood_gap_", "lower_bound_", "lower_bounds_")
+
+
+def run_attributes(run: Run, n_passes: int, dtype: Any = float) -> dict[str, Any]:
+    """Return `RUN_ATTRIBUTES` of a run; bounds in `dtype`."""
+    number = np.dtype(dtype).type if dtype is not float else float
+    bounds = [number(value) for value in run.lower_bounds]
+    values = (run.converged, run.n_iter, n_passes, run.gap, number(run.lower_bound), bounds)
+    return dict(zip(RUN_ATTRIBUTES, values, strict=True))
+
+
+def warn_unconverged(run: Run, max_iter: int, message: str, stacklevel: int) -> None:
+    """Warn of a run that was neither ended by its rule nor by a callback."""
+    if not run.converged and max_iter > 0 and not run.stopped:
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)

@@ -1,0 +1,91 @@
+"""What an estimator is given as X, as rows: an array checked, or a source read once; and the rows of a start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from fastgmm.data import ArrayRows, Rows, RowSource, source_of
+from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
+
+__all__ = ["Reading", "check_columns", "learn_columns", "read_rows"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a fit reads.
+
+    Attributes
+    ----------
+    rows : Rows
+        All of them.
+    sample : ArrayRows
+        Those that a start is made of: all rows of an array; of a source as many as a block has, drawn at random, or all
+        if there are no more.
+    given : Any
+        X as callbacks and predictions take it: the array that was read, or the source.
+    """
+
+    rows: Rows
+    sample: ArrayRows
+    given: Any
+
+
+def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.random.RandomState, **along: Any) -> Reading:
+    """Check rows and weights, set what is known of the columns, and read a source once.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, sample_weight
+        As its `fit` takes them.
+    random_state : RandomState
+        For the sample of a source.
+    **along : array-like or None
+        What rides along with the rows of a source, by name, where the source does not bring it itself. Of an array it
+        is the caller's to check.
+
+    Raises
+    ------
+    ValueError
+        If X or a weight is not valid, or there are fewer than two rows.
+    """
+    source = source_of(X, sample_weight)
+    if source is None:
+        X = validate_data(estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+        rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
+        return Reading(rows, rows, X)
+    given = {name: column for name, column in along.items() if column is not None}
+    if given:
+        source = source.with_columns(**given)
+    sample = source.sample(random_state=random_state)
+    if sample.n_samples < 2:
+        raise ValueError(f"X, {source.description}, has {sample.n_samples} row; expected at least 2")
+    learn_columns(estimator, source)
+    return Reading(source, sample, source)
+
+
+def learn_columns(estimator: Any, source: RowSource) -> None:
+    """Set the number of an estimator's features and their names, if the source has names."""
+    estimator.n_features_in_ = source.n_features
+    estimator.__dict__.pop("feature_names_in_", None)
+    if source.names is not None:
+        estimator.feature_names_in_ = np.array(source.names, dtype=object)
+
+
+def check_columns(estimator: Any, source: RowSource, n_features: int) -> None:
+    """Raise ValueError unless a source's columns are those that an estimator was fitted to."""
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X, {source.description}, has {n_features} features; expected {estimator.n_features_in_}, those fitted "
+            "to. Choose its columns"
+        )
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and source.names is not None and list(names) != list(source.names):
+        raise ValueError(
+            f"X, {source.description}, has columns {', '.join(source.names)}; expected {', '.join(names)}, those "
+            "fitted to, in that order. Choose them with columns="
+        )

@@ -1,0 +1,140 @@
+"""One mixture per class: covariances shared across classes or not, class priors given or learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastgmm.families.base import Family
+from fastgmm.families.gaussian import Gaussian
+from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
+
+__all__ = ["ClassMixtures"]
+
+
+@dataclass(frozen=True)
+class ClassMixtures(Family):
+    """How the components of all classes hang together.
+
+    Attributes
+    ----------
+    gaussian : Gaussian
+        The family of all components, or of those of each class.
+    blocks : tuple of slice
+        Components of each class, in order.
+    shared : bool
+        Whether the covariance family ties the covariances of all classes together, or those of each class apart.
+    priors : ndarray of shape (n_classes,), or None
+        Given class probabilities; None for learnt ones.
+    shrinkage : float
+        Rows of the covariance within components, pooled over all, that are added to each component's own.
+    """
+
+    gaussian: Gaussian
+    blocks: tuple[slice, ...]
+    shared: bool = True
+    priors: np.ndarray | None = None
+    shrinkage: float = 0.0
+
+    @property
+    def n_components(self) -> int:
+        """Number of components of all classes."""
+        return self.blocks[-1].stop
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of all classes together: one shared matrix per class is not one shared matrix."""
+        return self.gaussian.shape if self.shared else self.gaussian.shape.per_component
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Return the number of free parameters."""
+        covariance = self.gaussian.covariance
+        if self.shared:
+            covariances = covariance.n_parameters(self.n_components, n_features)
+        else:
+            covariances = sum(covariance.n_parameters(b.stop - b.start, n_features) for b in self.blocks)
+        weights = self.n_components - (1 if self.priors is None else len(self.blocks))
+        return int(covariances + self.n_components * n_features + weights)
+
+    def maximise(self, statistics: SufficientStatistics, state: MixtureParameters | None) -> MixtureParameters:
+        """Return the most likely parameters given the statistics.
+
+        Raises what `Gaussian.maximise` does; a component is numbered among those of all classes where the covariances
+        are shared, within its class where they are not.
+        """
+        counts = statistics.counts + self.gaussian.count_floor
+        weights = self._weights(counts)
+        if self.shrinkage and not self.shape.is_shared:
+            statistics = _with_pooled_rows(statistics, counts, self.shrinkage)
+        if self.shared:
+            fitted = self.gaussian.maximise(statistics, state)
+            return MixtureParameters(
+                fitted.structure, weights, fitted.means, fitted.covariances, fitted.precisions_cholesky
+            )
+        own = self.gaussian.shape
+        # A covariance of the class's own is one for all its components, which has no warm start.
+        parts = [
+            self.gaussian.maximise(
+                statistics.take(block).tied_as(own),
+                None if state is None or own.is_shared else _components(state, block),
+            )
+            for block in self.blocks
+        ]
+        return MixtureParameters(
+            self.shape.name,
+            weights,
+            np.concatenate([part.means for part in parts]),
+            np.concatenate([_each(own, part.covariances, part.n_components) for part in parts]),
+            np.concatenate([_each(own, part.precisions_cholesky, part.n_components) for part in parts]),
+        )
+
+    def _weights(self, counts: np.ndarray) -> np.ndarray:
+        if self.priors is None:
+            return counts / counts.sum()
+        of_class = np.concatenate([np.full(b.stop - b.start, counts[b].sum()) for b in self.blocks])
+        prior = np.concatenate([np.full(b.stop - b.start, p) for b, p in zip(self.blocks, self.priors, strict=True)])
+        return counts / of_class * prior
+
+    def attributes(self, state: MixtureParameters, dtype: np.dtype) -> dict[str, Any]:
+        """Return the parameters of all components, and the probabilities of the classes."""
+        return {
+            "weights_": state.weights,
+            "means_": state.means,
+            "covariances_": state.covariances,
+            "precisions_cholesky_": state.precisions_cholesky,
+            "priors_": np.array([state.weights[block].sum() for block in self.blocks]),
+            "_kernel": self.shape.name,
+        }
+
+    def state(self, attributes: Mapping[str, Any]) -> MixtureParameters:
+        """Return the mixture of all classes that fitted attributes describe."""
+        gaussian = replace(self.gaussian, covariance=replace(self.gaussian.covariance, shape=self.shape))
+        return gaussian.state(attributes)
+
+
+def _each(shape: Shape, matrices: np.ndarray, n_components: int) -> np.ndarray:
+    return np.ascontiguousarray(shape.untie(matrices, n_components))
+
+
+def _components(state: MixtureParameters, block: slice) -> MixtureParameters:
+    shape = state.shape
+    return MixtureParameters(
+        state.structure,
+        state.weights[block],
+        state.means[block],
+        shape.take(state.covariances, block),
+        shape.take(state.precisions_cholesky, block),
+    )
+
+
+def _with_pooled_rows(statistics: SufficientStatistics, counts: np.ndarray, n_rows: float) -> SufficientStatistics:
+    """Return statistics with `n_rows` more rows per component, spread as the rows of all about their own means."""
+    own = statistics.about(statistics.centres + statistics.sums / counts[:, None])
+    pooled = own.scatter.sum(axis=0) / counts.sum()
+    own.sums[:] = 0.0
+    return SufficientStatistics(
+        own.structure, own.centres, own.counts + n_rows, own.sums, own.scatter + n_rows * pooled
+    )

@@ -1,0 +1,65 @@
+"""One variance for each component."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.model.shapes.diagonal import Variances
+
+__all__ = ["SPHERICAL", "Spherical"]
+
+
+class Spherical(Variances):
+    """Variances of shape (n_components,); scatter is the trace over features."""
+
+    name, n_axes = "spherical", 0
+
+    def dims(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,)
+
+    def features_per_variance(self, n_features: int) -> int:
+        return n_features
+
+    def full(self, matrices: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        return matrices[:, None, None] * np.eye(n_features)
+
+    def diagonals(self, matrices: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        return np.repeat(matrices[:, None], n_features, axis=1)
+
+    def columns(self, matrices: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return matrices
+
+    def outer(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return np.einsum("kd,kd->k", left, right)
+
+    def cross(self, sums: np.ndarray, moved: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        return ((2.0 * sums + moved) * shift).sum(axis=1)
+
+    def outer_of_rows(self, weighted: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return np.einsum("nd,nd->", weighted, rows)
+
+    def centred(self, scatter: np.ndarray, counts: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        return np.maximum(scatter - counts * np.einsum("kd,kd->k", shift, shift), 0.0) / shift.shape[1]
+
+    def of_matrix(self, matrix: np.ndarray) -> Any:
+        return np.trace(matrix) / len(matrix)
+
+    def pooled(self, scatter: np.ndarray, n_features: int) -> np.ndarray:
+        return np.eye(n_features) * (scatter.sum() / n_features)
+
+    def add_to_diagonal(self, matrices: np.ndarray, amount: Any) -> None:
+        matrices += amount
+
+    def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        return n_features * np.log(factor)
+
+    def lengths(self, scatter: np.ndarray, factor: np.ndarray) -> Any:
+        return scatter * factor**2
+
+    def squares(self, factor: np.ndarray, n_features: int) -> Any:
+        return n_features * factor**2
+
+
+SPHERICAL = Spherical()

@@ -21,7 +21,7 @@ from fastgmm.families import Variational
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.student import predictive_mixture
 from fastgmm.model import SHAPES, Shape, SufficientStatistics
-from fastgmm.model.variational import Priors
+from fastgmm.model.variational import Priors, unknown_priors
 from fastgmm.starts import initial_statistics
 from fastgmm.starts.seeding import seeded
 
@@ -247,9 +247,13 @@ class BayesianGaussianMixture(BaseMixture):
         return n_features if given is None else given
 
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Variational:
-        # Priors that default to the data's moments stay those of the fit, or of a stream's first batch.
-        priors = self._priors(self.mean_prior_, self.covariance_prior_)
-        return Variational(self._covariance.shape, priors, self.reg_covar)
+        # Priors that default to the data's moments stay those of the fit, or of a stream's first batch. Of a model
+        # whose attributes were set by hand none are known, and predictions need none.
+        priors = None
+        if hasattr(self, "mean_prior_"):
+            priors = self._priors(self.mean_prior_, self.covariance_prior_)
+        exact = self.expected_log_precision == "exact"
+        return Variational(self._covariance.shape, priors or unknown_priors(exact), self.reg_covar)
 
     # Predicting.
 

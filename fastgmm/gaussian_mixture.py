@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from numbers import Real
 from typing import Any
 
@@ -20,7 +20,7 @@ from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
 from fastgmm.estimator.problem import count_floor
-from fastgmm.families import Family, Gaussian, WithBackground, beside_background
+from fastgmm.families import Family, Gaussian, WithBackground, beside_background, get_covariance
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
@@ -222,9 +222,11 @@ default='kmeans'
         return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
 
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
+        if memory is None:
+            return beside_background(_gaussian(self.covariance_type, self.reg_covar), vars(self))
         covariance, floor = self._covariance, 10.0 * float(np.finfo(self.means_.dtype).eps)
-        if memory is None or self.prior is None:
-            return beside_background(Gaussian(covariance, self.reg_covar, floor), vars(self))
+        if self.prior is None:
+            return Gaussian(covariance, self.reg_covar, floor)
         given = {} if isinstance(self.prior, str) else dict(self.prior)
         prior = default_prior(*pooled_moments(memory), self.n_components, covariance.shape, given)
         return Gaussian(covariance, self.reg_covar, floor, prior)
@@ -238,6 +240,12 @@ default='kmeans'
                 f"Allowed `init_params` are {allowed} if 'array_api_dispatch' is enabled; init_params is "
                 f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."
             )
+
+
+@lru_cache(maxsize=64)
+def _gaussian(covariance_type: str, reg_covar: float) -> Gaussian:
+    # One row is predicted in less time than a family is made.
+    return Gaussian(get_covariance(covariance_type), reg_covar)
 
 
 def _begin(

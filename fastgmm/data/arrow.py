@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_arrow", "matrix_of", "parquet_batches", "parquet_columns", "parquet_files"]
+__all__ = ["is_arrow", "matrix_of", "parquet_batches", "parquet_columns", "parquet_files", "parquet_mappings"]
 
 INSTALL = "pip install 'fastgmm[parquet]'"
 
@@ -133,28 +133,28 @@ def _listed(given: str | Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def parquet_batches(
-    files: Sequence[Path],
-    columns: Sequence[str],
-    batch_rows: int,
-    along: Mapping[str, str | Sequence[str]] | None = None,
-) -> Iterator[Any]:
-    """Yield the rows of Parquet files in order, as mappings of record batches of `columns` and what rides along."""
+def parquet_batches(files: Sequence[Path], columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
+    """Yield the rows of Parquet files in order, as record batches of `columns`."""
     import pyarrow.parquet
 
-    along = along or {}
-    wanted = list(dict.fromkeys([*columns, *(name for given in along.values() for name in _listed(given))]))
     for file in files:
-        missing = [name for name in wanted if name not in pyarrow.parquet.read_schema(file).names]
+        missing = [name for name in columns if name not in pyarrow.parquet.read_schema(file).names]
         if missing:
             raise ValueError(f"path: {file} has no column {missing[0]!r}; expected the columns of {files[0]}")
         # Pages through a buffer, not whole column chunks: a row group may be as large as the file.
         with pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as opened:
-            for batch in opened.iter_batches(batch_rows, columns=wanted):
-                yield {
-                    "X": batch.select(list(columns)),
-                    **{what: _column(batch, given, f"{file}, column", what) for what, given in along.items()},
-                }
+            yield from opened.iter_batches(batch_rows, columns=list(columns))
+
+
+def parquet_mappings(
+    files: Sequence[Path], columns: Sequence[str], batch_rows: int, along: Mapping[str, str | Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of Parquet files in order, as mappings of record batches of `columns` and what rides along."""
+    wanted = dict.fromkeys([*columns, *(name for given in along.values() for name in _listed(given))])
+    where = f"{files[0]}, column" if len(files) == 1 else f"{files[0].parent}, column"
+    for batch in parquet_batches(files, list(wanted), batch_rows):
+        riding = {what: _column(batch, given, where, what) for what, given in along.items()}
+        yield {"X": batch.select(list(columns)), **riding}
 
 
 def _column(batch: Any, given: str | Sequence[str], where: str, what: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.data.arrow import parquet_batches, parquet_columns, parquet_files
+from fastgmm.data.arrow import parquet_columns, parquet_files, parquet_mappings
 from fastgmm.data.dask_blocks import DaskRows, is_dask
 from fastgmm.data.distributed import DistributedRows
 from fastgmm.data.rows import block_rows
@@ -110,7 +110,7 @@ def parquet(
     along = {name: column for name, column in along.items() if column is not None}
     names = parquet_columns(files[0], columns, along)
     n_rows = _checked_rows(batch_rows, len(names))
-    return StreamedRows(lambda: parquet_batches(files, names, n_rows, along), str(Path(path)), names, stable=True)
+    return StreamedRows(lambda: parquet_mappings(files, names, n_rows, along), str(Path(path)), names, stable=True)
 
 
 def sliced(

@@ -10,8 +10,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgmm import inference
 from fastgmm.estimator.input_validation import DTYPES
 from fastgmm.estimator.per_row import PerRow
+from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.density import log_posterior
-from fastgmm.model import MixtureParameters
+from fastgmm.model import MixtureParameters, get_shape
 from fastgmm.model.moments import components_of
 
 __all__ = ["ClassPredictionMethods"]
@@ -37,7 +38,7 @@ class ClassPredictionMethods(PerRow):
         return validate_data(self, X, reset=False, dtype=DTYPES)
 
     def _state(self) -> MixtureParameters:
-        return MixtureParameters(self._kernel, self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
+        return MixtureParameters(self._kernel, *fitted_parts(vars(self), get_shape(self._kernel)))
 
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""

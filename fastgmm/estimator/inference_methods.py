@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
+from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.conditioning import Conditioner, marginal
 from fastgmm.inference.distances import mahalanobis
 from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
@@ -65,8 +66,7 @@ class InferenceMethods:
 
     def _gaussian(self) -> MixtureParameters:
         check_is_fitted(self)
-        parts = (self.weights_, self.means_, self.covariances_, self.precisions_cholesky_)
-        weights, *others = (np.ascontiguousarray(part, dtype=np.float64) for part in parts)
+        weights, *others = fitted_parts(vars(self), self._covariance.shape)
         # Single precision, or a background, leaves weights that do not sum to one.
         return MixtureParameters(self._covariance.shape.name, weights / weights.sum(), *others)
 

@@ -38,24 +38,29 @@ class PredictionMethods(PerRow):
         return hasattr(self, "means_")
 
     def _result_dtype(self, X: np.ndarray) -> np.dtype:
-        single = X.dtype == np.float32 and self.means_.dtype == np.float32
+        single = X.dtype == np.float32 and getattr(self.means_, "dtype", None) == np.float32
         return np.dtype(np.float32 if single else np.float64)
 
     def _check_rows(self, X: Any) -> np.ndarray:
         """Return the rows to predict for as an array; the common case costs a few microseconds."""
         if not hasattr(self, "means_"):
             check_is_fitted(self)
+        n_features = np.shape(self.means_)[-1]
         if (
             type(X) is np.ndarray
             and X.ndim == 2
             and X.dtype in DTYPES
-            and X.shape[1] == self.n_features_in_
+            and X.shape[1] == n_features
             and X.shape[0] > 0
             and not hasattr(self, "feature_names_in_")
             and is_finite(X)
         ):
             return X
-        return validate_data(self, X, reset=False, dtype=DTYPES)
+        X = validate_data(self, X, reset=False, dtype=DTYPES)
+        if X.shape[1] != n_features:
+            # Of a model whose attributes were set by hand, scikit-learn knows no number of features.
+            raise ValueError(f"X has {X.shape[1]} features; expected {n_features}, as means_ has columns")
+        return X
 
     # The same of checked rows, for subclasses that predict otherwise.
 

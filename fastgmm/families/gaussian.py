@@ -18,7 +18,7 @@ from fastgmm.model.coordinates import Coordinates
 from fastgmm.model.priors import ConjugatePrior
 from fastgmm.model.shapes.base import SHARED, collapse_error
 
-__all__ = ["Gaussian", "covariance_attributes"]
+__all__ = ["Gaussian", "covariance_attributes", "fitted_parts"]
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,7 @@ class Gaussian(Family):
 
     def state(self, attributes: Mapping[str, Any]) -> MixtureParameters:
         """Return the mixture that fitted attributes describe."""
-        parts = (attributes[name] for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"))
-        return MixtureParameters(self.shape.name, *(np.ascontiguousarray(part, dtype=np.float64) for part in parts))
+        return MixtureParameters(self.shape.name, *fitted_parts(attributes, self.shape))
 
     def statistics_of(self, state: MixtureParameters, weight: float) -> SufficientStatistics:
         """Return statistics, worth `weight` rows, whose maximum-likelihood M-step gives these parameters."""
@@ -140,6 +139,37 @@ class Gaussian(Family):
         counts = shape.each(shape.totals(statistics.counts))
         statistics.scatter += shape.features_per_variance(state.n_features) * counts * covariances
         return statistics
+
+
+def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> list[np.ndarray]:
+    """Return weights, means, covariances and precision factors of fitted attributes, float64.
+
+    They may have been set by hand: any factor F with ``precision = F F^T``, or covariances or factors alone.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing, or has not the shape that the means ask for.
+    """
+    covariances, factor = attributes.get("covariances_"), attributes.get("precisions_cholesky_")
+    if covariances is None or factor is None:
+        if covariances is None and factor is None:
+            raise ValueError("covariances_ and precisions_cholesky_ are not set; expected one of them beside means_")
+        if factor is None:
+            factor = shape.factorise(np.ascontiguousarray(covariances, dtype=np.float64))
+        else:
+            covariances = shape.covariances_of(np.asarray(factor, dtype=np.float64))
+    given = [np.asarray(part) for part in (attributes["weights_"], attributes["means_"], covariances, factor)]
+    weights, means, covariances, factor = given
+    dims = shape.dims(*means.shape) if means.ndim == 2 else None
+    if dims is None or covariances.shape != dims or factor.shape != dims or weights.shape != means.shape[:1]:
+        raise ValueError(
+            f"weights_, means_, covariances_ and precisions_cholesky_ have shapes "
+            f"{', '.join(str(part.shape) for part in given)}; expected (n_components,), (n_components, n_features) and "
+            f"twice {shape.described}"
+        )
+    given[3] = shape.upper(factor)
+    return [np.ascontiguousarray(part, dtype=np.float64) for part in given]
 
 
 def covariance_attributes(state: MixtureParameters, dtype: np.dtype) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.families.base import Family
-from fastgmm.families.gaussian import covariance_attributes
+from fastgmm.families.gaussian import covariance_attributes, fitted_parts
 from fastgmm.model import Shape, SufficientStatistics
 from fastgmm.model.coordinates import Coordinates
 from fastgmm.model.evidence import evidence_lower_bound, simplified_bound
@@ -113,10 +113,7 @@ class Variational(Family):
         """Return the posterior that fitted attributes describe."""
         return VariationalPosterior(
             self.shape.name,
-            np.ascontiguousarray(attributes["weights_"], dtype=np.float64),
-            np.ascontiguousarray(attributes["means_"], dtype=np.float64),
-            np.ascontiguousarray(attributes["covariances_"], dtype=np.float64),
-            np.ascontiguousarray(attributes["precisions_cholesky_"], dtype=np.float64),
+            *fitted_parts(attributes, self.shape),
             attributes["weight_concentration_"],
             attributes["mean_precision_"],
             attributes["degrees_of_freedom_"],

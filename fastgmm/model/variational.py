@@ -30,7 +30,7 @@ from scipy.special import digamma
 from fastgmm.model.parameters import LOG_2PI, MixtureParameters
 from fastgmm.model.shapes import Shape
 
-__all__ = ["Priors", "VariationalPosterior", "expected_weights", "posterior_of"]
+__all__ = ["Priors", "VariationalPosterior", "expected_weights", "posterior_of", "unknown_priors"]
 
 Concentration = np.ndarray | tuple[np.ndarray, np.ndarray]
 
@@ -63,6 +63,12 @@ class Priors:
     degrees_of_freedom: float
     covariance: np.ndarray
     exact: bool = False
+
+
+def unknown_priors(exact: bool) -> Priors:
+    """Return priors of a posterior that was put together by hand: nothing is known of them but `exact`."""
+    nothing = np.full(1, np.nan)
+    return Priors(False, np.nan, np.nan, nothing, np.nan, nothing, exact)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def facts_of(model: Any, X: Any = None) -> Facts:
     warnings = _warnings(model, X)
     lines = [labelled_line("parameters", _parameters(model))]
     # Of one that was put together from parameters, or fitted inside another estimator, nothing is known.
-    if np.isfinite(model.lower_bound_) or not model.n_iter_:
+    if np.isfinite(getattr(model, "lower_bound_", np.nan)) or not getattr(model, "n_iter_", 0):
         lines.append(labelled_line("convergence", _convergence(model)))
     noise_weight = getattr(model._fitted_state(), "noise_weight", 0.0)
     if noise_weight:
@@ -81,7 +81,7 @@ def _parameters(model: Any) -> str:
 
 
 def _convergence(model: Any) -> str:
-    if model.n_iter_ == 0:
+    if not getattr(model, "n_iter_", 0):
         return "no iteration was made"
     if getattr(model, "stopped_", False) and not model.converged_:
         return f"ended by a callback after {count_of(model.n_iter_, 'iteration')}; lower bound {model.lower_bound_:.6g}"
@@ -145,7 +145,7 @@ def _warnings(model: Any, X: Any) -> list[str]:
     found = []
     n_features = model.means_.shape[1]
     if (
-        model.n_iter_
+        getattr(model, "n_iter_", 0)
         and not model.converged_
         and np.isfinite(model.lower_bound_)
         and not getattr(model, "stopped_", False)

@@ -47,10 +47,9 @@ def get_shape(name: str) -> Shape:
 def shape_of(factors) -> Shape:
     """Return the shape that precision factors of a mixture have, by their dimensions.
 
-    As many components as features leave two shapes: the diagonals of one are positive where a triangular factor of the
-    other is zero.
+    As many components as features leave two shapes: what one has is positive, where a factor of the other has zeros.
     """
     if factors.ndim != 2:
         return FULL if factors.ndim == 3 else SPHERICAL
-    is_one_matrix = factors.shape[0] == factors.shape[1] and not (factors != 0)[TIED.below(len(factors))].any()
+    is_one_matrix = factors.shape[0] == factors.shape[1] and not (factors > 0).all()
     return TIED if is_one_matrix else DIAGONAL

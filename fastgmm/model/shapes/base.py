@@ -25,6 +25,8 @@ class Shape(ABC):
     ----------
     name : str
         What the kernels and files call it.
+    described : str
+        The shape of the array that holds the matrices, in words.
     is_matrix : bool
         Whether a component's matrix has entries off the diagonal.
     is_shared : bool
@@ -34,6 +36,7 @@ class Shape(ABC):
     """
 
     name: ClassVar[str]
+    described: ClassVar[str]
     is_matrix: ClassVar[bool]
     is_shared: ClassVar[bool] = False
     n_axes: ClassVar[int]
@@ -158,6 +161,14 @@ class Shape(ABC):
     @abstractmethod
     def precisions(self, factor: np.ndarray) -> np.ndarray:
         """Return the precisions that `factor` factorises."""
+
+    def upper(self, factor: np.ndarray) -> np.ndarray:
+        """Return the factor as the kernels read it, upper triangular, of any F with ``precision = F F^T``."""
+        return factor
+
+    @abstractmethod
+    def covariances_of(self, factor: np.ndarray) -> np.ndarray:
+        """Return the covariances whose precision factor is `factor`."""
 
     @abstractmethod
     def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:

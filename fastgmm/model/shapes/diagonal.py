@@ -29,11 +29,15 @@ class Variances(Shape):
     def precisions(self, factor: np.ndarray) -> np.ndarray:
         return factor**2
 
+    def covariances_of(self, factor: np.ndarray) -> np.ndarray:
+        return factor**-2.0
+
 
 class Diagonal(Variances):
     """Variances of shape (n_components, n_features)."""
 
     name, n_axes = "diag", 1
+    described = "(n_components, n_features)"
 
     def dims(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ class Full(Shape):
     """Matrices of shape (n_components, n_features, n_features)."""
 
     name, is_matrix, n_axes = "full", True, 2
+    described = "(n_components, n_features, n_features)"
 
     def dims(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features, n_features)
@@ -72,11 +75,25 @@ class Full(Shape):
     def factors_of_precisions(self, precisions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Cholesky gives a lower factor first; of the matrix turned by 180 degrees it is the upper one wanted.
         factor = np.ascontiguousarray(np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1])
-        inverse = np.linalg.inv(factor)
-        return np.swapaxes(inverse, -1, -2) @ inverse, factor
+        return self.covariances_of(factor), factor
 
     def precisions(self, factor: np.ndarray) -> np.ndarray:
         return factor @ np.swapaxes(factor, -1, -2)
+
+    def upper(self, factor: np.ndarray) -> np.ndarray:
+        # What fits make is known to be triangular after one look; a user's own factor is turned into one once, and
+        # again where its numbers were changed in place.
+        key, mark = id(factor), _mark(factor)
+        known = _looked_at.get(key)
+        if known is not None and known[0]() is factor and known[1] == mark:
+            return factor if known[2] is None else known[2]
+        found = None if not np.tril(factor, -1).any() else _triangular(np.asarray(factor, dtype=np.float64))
+        _looked_at[key] = (weakref.ref(factor, partial(_forget, key)), mark, found)
+        return factor if found is None else found
+
+    def covariances_of(self, factor: np.ndarray) -> np.ndarray:
+        inverse = np.linalg.inv(factor)
+        return np.swapaxes(inverse, -1, -2) @ inverse
 
     def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         return np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
@@ -95,6 +112,33 @@ class Full(Shape):
 
 
 FULL = Full()
+
+#: Factors that were looked at, by their identity: a weak reference to each, what marks its numbers, and a triangular
+#: one where it is not.
+_looked_at: dict[int, tuple[Any, float, np.ndarray | None]] = {}
+
+#: Most numbers that tell whether an array was changed in place, and their unequal weights.
+MOST_MARKED = 4096
+_RAMP = np.sqrt(np.arange(1.0, MOST_MARKED + 1.0))
+
+
+def _mark(factor: np.ndarray) -> float:
+    flat = factor.reshape(-1)
+    if flat.size > MOST_MARKED:
+        flat = flat[:: -(-flat.size // MOST_MARKED)]
+    return float(flat @ _RAMP[: flat.size])
+
+
+def _forget(key: int, reference: Any) -> None:
+    _looked_at.pop(key, None)
+
+
+def _triangular(factor: np.ndarray) -> np.ndarray:
+    """Return the upper triangular ``U`` with ``U U^T = F F^T``, without forming the product, which squares rounding."""
+    # QR gives a lower factor first; of the matrix turned by 180 degrees it is the upper one wanted.
+    r = np.linalg.qr(np.swapaxes(factor[..., ::-1, :], -1, -2), mode="r")
+    r = r * np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[..., :, None]
+    return np.ascontiguousarray(np.swapaxes(r, -1, -2)[..., ::-1, ::-1])
 
 
 def _first_without_rank(covariances: np.ndarray, factor: np.ndarray) -> int:

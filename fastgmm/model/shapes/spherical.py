@@ -15,6 +15,7 @@ class Spherical(Variances):
     """Variances of shape (n_components,); scatter is the trace over features."""
 
     name, n_axes = "spherical", 0
+    described = "(n_components,)"
 
     def dims(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,)

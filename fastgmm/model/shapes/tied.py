@@ -16,6 +16,7 @@ class Tied(Full):
     """A matrix of shape (n_features, n_features); scatter is summed over components."""
 
     name, is_shared = "tied", True
+    described = "(n_features, n_features)"
 
     def dims(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_features, n_features)
@@ -71,11 +72,6 @@ class Tied(Full):
 
     def one(self, matrices: np.ndarray, component: int) -> np.ndarray:
         return matrices
-
-    @staticmethod
-    def below(n_features: int) -> np.ndarray:
-        """Return the mask of what lies below the diagonal, where an upper triangular factor is zero."""
-        return np.tri(n_features, k=-1, dtype=bool)
 
 
 TIED = Tied()

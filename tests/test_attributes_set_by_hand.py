@@ -1,0 +1,148 @@
+"""Models put together by hand, as scikit-learn's users do: the answers are scikit-learn's."""
+
+import numpy as np
+import pytest
+import sklearn.mixture
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import multivariate_normal
+
+import fastgmm
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureClassifier
+
+PARTS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+POSTERIOR = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
+CLASSES = ("GaussianMixture", "BayesianGaussianMixture")
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(400, 3)) @ [[1.0, 0.4, 0.0], [0.0, 1.0, -0.6], [0.0, 0.0, 0.5]] + np.repeat(
+        [[0.0], [3.0]], 200, 0
+    )
+
+
+def pair(name, covariance_type, X, **changes):
+    """Return scikit-learn's fitted mixture and ours with its attributes set by hand, both with `changes` to them."""
+    theirs = getattr(sklearn.mixture, name)(3, random_state=0, max_iter=500) if name == CLASSES[0] else None
+    if theirs is None:
+        theirs = sklearn.mixture.BayesianGaussianMixture(n_components=3, random_state=0, max_iter=500)
+    theirs.set_params(covariance_type=covariance_type).fit(X)
+    ours = getattr(fastgmm, name)(n_components=3, covariance_type=covariance_type)
+    for part in (*PARTS, *(POSTERIOR if name == CLASSES[1] else ())):
+        setattr(ours, part, getattr(theirs, part))
+    for part, value in changes.items():
+        setattr(theirs, part, value)
+        setattr(ours, part, value)
+    return theirs, ours
+
+
+def assert_same_answers(ours, theirs, X):
+    # Rounding of densities of some tens of nats.
+    assert_allclose(ours.score_samples(X), theirs.score_samples(X), atol=1e-11)
+    assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-11)
+    assert_array_equal(ours.predict(X), theirs.predict(X))
+    assert ours.score(X) == pytest.approx(theirs.score(X), abs=1e-11)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_parts_set_by_hand_answer_as_in_scikit_learn(name, structure, X):
+    theirs, ours = pair(name, structure, X)
+    assert_same_answers(ours, theirs, X)
+    if name == CLASSES[0]:
+        assert ours.bic(X) == pytest.approx(theirs.bic(X), rel=1e-12)
+        assert ours.aic(X) == pytest.approx(theirs.aic(X), rel=1e-12)
+    assert ours.sample(7)[0].shape == (7, 3)
+    assert "no iteration was made" in ours.summary(X)
+    with pytest.raises(ValueError, match="X has 2 features; expected 3"):
+        ours.predict(X[:, :2])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("kind", ["lower", "any"])
+def test_any_factor_of_the_precisions_gives_the_same_answers(name, covariance_type, kind, X, tmp_path):
+    theirs, ours = pair(name, covariance_type, X)
+    upper = ours.precisions_cholesky_
+    factor = np.linalg.cholesky(upper @ np.swapaxes(upper, -1, -2))
+    if kind == "any":
+        factor = factor @ np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    expected = ours.score_samples(X)
+    ours.precisions_cholesky_ = factor
+    assert_allclose(ours.score_samples(X), expected, atol=1e-10)
+    assert_same_answers(ours, theirs, X)
+    if name == CLASSES[0]:
+        assert_allclose(ours.scorer().score_samples(X), expected, atol=1e-10)
+        assert_allclose(ours.mahalanobis(X).min(axis=1) >= 0, True)
+        if kind == "lower":
+            # Of any other factor scikit-learn takes the determinant from the diagonal.
+            assert_allclose(ours.to_sklearn().score_samples(X), expected, atol=1e-10)
+    ours.n_features_in_ = 3
+    fastgmm.save(ours, tmp_path / "model.npz")
+    assert_allclose(fastgmm.load(tmp_path / "model.npz").score_samples(X), expected, atol=1e-10)
+
+
+def test_a_factor_changed_in_place_is_looked_at_again(X):
+    _, ours = pair("GaussianMixture", "full", X)
+    expected = ours.score_samples(X)
+    lower = np.linalg.cholesky(ours.precisions_cholesky_ @ np.swapaxes(ours.precisions_cholesky_, -1, -2))
+    ours.precisions_cholesky_ = ours.precisions_cholesky_.copy()
+    ours.score_samples(X)
+    ours.precisions_cholesky_[:] = lower
+    assert_allclose(ours.score_samples(X), expected, atol=1e-10)
+
+
+def test_a_warm_start_goes_on_from_any_factor(X):
+    models = []
+    for kind in ("upper", "lower"):
+        model = GaussianMixture(2, random_state=0, warm_start=True, max_iter=3, tol=0.0)
+        with pytest.warns(match="did not converge"):
+            model.fit(X)
+        if kind == "lower":
+            model.precisions_cholesky_ = np.linalg.cholesky(model.precisions_)
+        with pytest.warns(match="did not converge"):
+            models.append(model.fit(X))
+    assert_allclose(models[1].means_, models[0].means_, rtol=1e-10)
+
+
+def test_a_classifier_takes_any_factor(X):
+    model = GaussianMixtureClassifier().fit(X, np.repeat([0, 1], 200))
+    expected = model.decision_function(X)
+    upper = model.precisions_cholesky_
+    model.precisions_cholesky_ = np.linalg.cholesky(upper @ np.swapaxes(upper, 1, 2))
+    assert_allclose(model.decision_function(X), expected, atol=1e-9)
+
+
+def test_covariances_or_factors_alone_are_enough(structure, X):
+    _, ours = pair("GaussianMixture", structure, X)
+    expected = ours.score_samples(X)
+    for part in ("covariances_", "precisions_cholesky_"):
+        kept = vars(ours).pop(part)
+        assert_allclose(ours.score_samples(X), expected, atol=1e-10)
+        setattr(ours, part, kept)
+
+
+def test_parts_that_do_not_fit_together_are_named(X):
+    _, ours = pair("GaussianMixture", "full", X)
+    ours.weights_ = ours.weights_[:2]
+    with pytest.raises(ValueError, match=r"have shapes \(2,\), \(3, 3\), \(3, 3, 3\), \(3, 3, 3\); expected"):
+        ours.predict(X)
+    ours = GaussianMixture(1)
+    ours.weights_, ours.means_ = np.ones(1), np.zeros((1, 3))
+    with pytest.raises(ValueError, match="covariances_ and precisions_cholesky_ are not set"):
+        ours.predict(X)
+
+
+def test_a_posterior_by_hand_needs_no_priors(X):
+    _, ours = pair("BayesianGaussianMixture", "full", X)
+    ours.predictive = "student-t"
+    assert np.isfinite(ours.score_samples(X)).all()
+    assert isinstance(ours, BayesianGaussianMixture)
+
+
+def test_the_density_is_that_of_the_factor_not_of_the_covariances(X):
+    # As in scikit-learn: a factor that contradicts the covariances is the user's wish.
+    ours = GaussianMixture(1)
+    ours.weights_, ours.means_, ours.covariances_ = np.ones(1), np.zeros((1, 3)), np.eye(3)[None]
+    ours.precisions_cholesky_ = 2.0 * np.eye(3)[None]
+    assert_allclose(ours.score_samples(X), multivariate_normal(np.zeros(3), np.eye(3) / 4).logpdf(X), atol=1e-10)

@@ -220,7 +220,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage))
             own = np.random.RandomState(random_state.randint(2**31 - 1))
             begin = partial(_begin, sample, family, own)
-            problem = Problem(passes, family, begin, self.tol, self.max_iter)
+            problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
             describe = partial(type(self)._set_fitted, classes=classes, problem=problem)
             if watch is not None:
                 watch.attributes_of = partial(fitted_attributes, self, describe)

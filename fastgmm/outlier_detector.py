@@ -230,7 +230,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         def begin(listener: Any) -> Any:
             return initial_parameters(sample, size, family, Start(self.init_params), random_state, listener)
 
-        problem = Problem(Trimmed(self._share()).prepare(rows), family, begin, self.tol, self.max_iter)
+        problem = Problem(Trimmed(self._share()).prepare(rows), family, begin, sample.dtype, self.tol, self.max_iter)
         run = problem.best_of(self.n_init)
         state = reweighted(rows, run.state, self._share(), family)
         mixture = self._known(state.weights, state.means, state.covariances)

@@ -155,6 +155,7 @@ def mapped(
 
     result = StreamedRows(open_batches, source.description, kept, stable=True)
     result._further = source._further
+    result.n_samples, result.total_weight = source.n_samples, source.total_weight
     if source.drawn is not None:
         result.drawn = ArrayRows(function(source.drawn.X), source.drawn.sample_weight, source.drawn.along)
     return result

@@ -206,6 +206,7 @@ class BaseMixture(
             e_step.prepare(rows),
             plan.family,
             begin,
+            sample.dtype,
             self.tol,
             self.max_iter,
             self.stop_on,

@@ -36,6 +36,8 @@ class Problem:
     family : Family
     begin : callable
         ``begin(listener) -> state``, the start of a run; `listener` may follow and end a search for it.
+    dtype : dtype
+        What rows are computed in.
     tol : float
     max_iter : int
     stop_on : {'change', 'gap'}
@@ -50,6 +52,7 @@ class Problem:
     passes: Passes
     family: Family
     begin: Callable[[Any], Any]
+    dtype: np.dtype
     tol: float
     max_iter: int
     stop_on: str = "change"
@@ -71,7 +74,7 @@ class Problem:
             listener=listener,
             accelerator=self._accelerator(start),
             stop_on=self.stop_on,
-            unit_roundoff=float(np.finfo(rows.dtype).eps),
+            unit_roundoff=float(np.finfo(self.dtype).eps),
         )
 
     def _accelerator(self, start: Any) -> QuasiNewton | None:

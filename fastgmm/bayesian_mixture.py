@@ -13,6 +13,7 @@ from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.e_steps import LABELS
 from fastgmm.data.standardised import statistics_of_all
 from fastgmm.em import ACCELERATIONS
+from fastgmm.estimator.input_validation import called_start
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.parameter_validation import check_covariance_prior, check_mean_prior
 from fastgmm.estimator.problem import count_floor
@@ -51,7 +52,8 @@ class BayesianGaussianMixture(BaseMixture):
         Starts; the run with the highest bound is kept.
     init_params : str or array-like, default='kmeans'
         How responsibilities start: 'kmeans', 'k-means++', 'random', 'random_from_data' or 'hc'; or labels of shape
-        (n_samples,), negative for unknown; or responsibilities of shape (n_samples, n_components).
+        (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples, n_components); or a
+        callable ``f(X, n_components, random_state)`` that returns one of these for each start.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
     weight_concentration_prior : float, optional
         1 / n_components unless given. The smaller, the fewer components keep weight.
@@ -195,6 +197,14 @@ class BayesianGaussianMixture(BaseMixture):
         self.acceleration = acceleration
         self.forgetting = forgetting
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("aic", "bic", "icl"):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name}, a criterion of maximum likelihood; compare models by elbo_, the "
+                "bound on their evidence, higher being better"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     # What BaseMixture asks for.
 
     def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
@@ -297,6 +307,8 @@ def _begin(
     random_state: np.random.RandomState,
     listener: Any,
 ) -> Any:
+    if callable(start):
+        start = called_start(start, sample, n_components, random_state)
     if LABELS in sample.columns:
         start = seeded(sample, start, n_components, random_state)
     statistics = initial_statistics(sample, n_components, family.shape.name, start, random_state, listener)

@@ -16,6 +16,7 @@ from fastgmm.data.e_steps import LABELS
 from fastgmm.em import ACCELERATIONS, STOP_ON
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
+from fastgmm.estimator.input_validation import called_start
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
@@ -56,7 +57,8 @@ default='kmeans'
         How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
         'multistart' searches: short runs, of which the best is continued and improved by splitting and merging
         components, singular solutions refused, in about the time of one default fit by scikit-learn. Or
-        labels of shape (n_samples,), negative for unknown; or responsibilities of shape (n_samples, n_components).
+        labels of shape (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples,
+        n_components); or a callable ``f(X, n_components, random_state)`` that returns one of these for each start.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -259,6 +261,8 @@ def _begin(
     listener: Any,
 ) -> Any:
     """Return the state of a first guess at memberships, which keeps known labels and leaves out rows of noise."""
+    if callable(start.init_params):
+        start = replace(start, init_params=called_start(start.init_params, sample, n_components, random_state))
     if LABELS in sample.columns:
         memberships = seeded(sample, start.init_params, n_components, random_state)
         start = replace(start, init_params=memberships)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from operator import index
 from typing import Any
 
@@ -81,8 +82,8 @@ class ConditionalMixtures(MixturePerRow):
         ValueError
             If `values` has another shape or is not finite.
         """
-        values = check_array(values, dtype=np.float64, input_name="values")
         expected = (len(self), self.means.shape[2])
+        values = check_values(values, expected[1], self.feature_names, "a row for each mixture")
         if values.shape != expected:
             raise ValueError(
                 f"values has shape {values.shape}; expected (n_rows, n_free) = {expected}, a row for each mixture. For "
@@ -90,16 +91,66 @@ class ConditionalMixtures(MixturePerRow):
             )
         return super().log_density(values)
 
-    def sample(self, random_state: Any = None) -> np.ndarray:
-        """Draw once from each mixture.
+    def sample(self, n_samples: int | None = None, *, random_state: Any = None) -> np.ndarray:  # type: ignore[override]
+        """Draw from each mixture.
 
         Parameters
         ----------
+        n_samples : int, optional
+            Draws from each; one, without an axis of its own, unless given.
         random_state : int, RandomState or None
-            The estimator's own when None. For many draws from one row take ``conditionals[i].sample``.
+            The estimator's own when None.
 
         Returns
         -------
-        values : ndarray of shape (n_rows, n_free), float64
+        values : ndarray of shape (n_rows, n_free) or (n_rows, n_samples, n_free), float64
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not a positive int.
         """
-        return super().sample(check_random_state(self.random_state if random_state is None else random_state))
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        if n_samples is None:
+            return super().sample(random_state)
+        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples is {n_samples!r}; expected a positive int, or None for one draw from each")
+        repeated = MixturePerRow(
+            np.repeat(self.weights, n_samples, axis=0), np.repeat(self.means, n_samples, axis=0), self.covariances
+        )
+        return repeated.sample(random_state).reshape(len(self), int(n_samples), -1)
+
+
+def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarray:
+    """Return values of some features as float64 of shape (n_rows, n_columns).
+
+    Parameters
+    ----------
+    values : array-like, frame or series
+        One-dimensional for one row; for one column, a row for each.
+    n_columns : int
+    names : array-like of str or None
+        Of these features, where they are known: a frame must have them, in this order.
+    what : str
+        Is expected, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the shape or the names are others, or a number is not finite.
+    """
+    given = getattr(values, "columns", None)
+    if given is None and getattr(values, "ndim", 1) == 1 and isinstance(getattr(values, "name", None), str):
+        given = [values.name]
+    named = given is not None and names is not None and all(isinstance(name, str) for name in given)
+    if named and list(given) != list(names):
+        raise ValueError(
+            f"values has columns {', '.join(given)}; expected {', '.join(map(str, names))}, in that order. Choose them "
+            "with values[[...]]"
+        )
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim < 2:
+        array = array.reshape(-1, 1) if n_columns == 1 else array.reshape(1, -1)
+    if array.ndim != 2 or array.shape[1] != n_columns:
+        raise ValueError(f"values has shape {array.shape}; expected (n_rows, {n_columns}), {what}")
+    return check_array(array, input_name="values", order="C")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
+from fastgmm.estimator.conditional_mixtures import ConditionalMixtures, check_values
 from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.conditioning import Conditioner, marginal
 from fastgmm.inference.distances import mahalanobis
@@ -111,7 +111,9 @@ class InferenceMethods:
         ----------
         columns : int, str, or list of them
             Those whose values are known; not all.
-        values : array-like of shape (n_rows, n_columns) or (n_columns,)
+        values : array-like of shape (n_rows, n_columns) or (n_columns,); or (n_rows,) for one column
+            The columns of a frame must have the names of `columns`, in that order, where the model was fitted to named
+            columns.
 
         Returns
         -------
@@ -122,7 +124,7 @@ class InferenceMethods:
         Raises
         ------
         ValueError
-            If `columns` are none or all, or `values` has another shape.
+            If `columns` are none or all, or `values` has another shape or other names.
 
         Examples
         --------
@@ -138,14 +140,9 @@ class InferenceMethods:
                 f"columns names all {gaussian.n_features} features; expected at least one to be left free. For the "
                 "density of whole rows use score_samples"
             )
-        values = np.atleast_1d(np.asarray(values, dtype=np.float64))
-        if values.ndim == 1:
-            values = values[None, :]
-        if values.ndim != 2 or values.shape[1] != len(columns):
-            raise ValueError(
-                f"values has shape {values.shape}; expected (n_rows, {len(columns)}), a value for each of columns"
-            )
-        values = check_array(values, input_name="values", order="C")
+        values = check_values(
+            values, len(columns), None if names is None else names[columns], "a value for each of columns"
+        )
         found = Conditioner(gaussian, columns).at(values)
         free = None if names is None else np.delete(names, columns)
         parts = (found.weights, found.means, found.covariances)

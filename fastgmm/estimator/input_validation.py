@@ -8,11 +8,13 @@ import numpy as np
 
 __all__ = [
     "DTYPES",
+    "called_start",
     "check_component_labels",
     "check_memberships",
     "check_sample_weight",
     "check_weight_counts_rows",
     "is_finite",
+    "numbers_of",
 ]
 
 #: Of rows that are computed in their own precision; the first is what anything else becomes.
@@ -69,6 +71,43 @@ def check_weight_counts_rows(total: float) -> None:
         )
 
 
+def numbers_of(given) -> np.ndarray:
+    """Return an array, frame or series of numbers as an array; what is missing in it is NaN."""
+    if hasattr(given, "to_numpy"):
+        try:
+            array = given.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError):
+            array = given.to_numpy()
+    else:
+        array = np.asarray(given)
+    if array.dtype != object:
+        return array
+    try:
+        # None and NaN are missing, and pandas.NA, which is no truth value, is too.
+        values = [np.nan if value is None or not _is_itself(value) else float(value) for value in array.ravel()]
+    except (TypeError, ValueError):
+        return array
+    return np.array(values).reshape(array.shape)
+
+
+def _are_indicators(array: np.ndarray) -> bool:
+    """Return whether rows have a one for their component, or none where it is not known."""
+    return array.dtype.kind in "biuf" and bool(((array == 0) | (array == 1)).all() and (array.sum(axis=1) <= 1).all())
+
+
+def _is_itself(value) -> bool:
+    try:
+        return bool(value == value)
+    except TypeError:
+        return False
+
+
+def called_start(start, rows, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Return the memberships that a callable ``init_params`` makes for a run, checked."""
+    given = start(rows.X, n_components, random_state)
+    return check_memberships(given, rows.n_samples, n_components)
+
+
 def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:
     """Return `init_params` given as labels (int64) or responsibilities (float64), checked.
 
@@ -77,16 +116,19 @@ def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:
     ValueError
         If the shape or the values are neither, or a component is left without rows.
     """
-    array = np.asarray(given)
+    array = numbers_of(given)
     remedy = (
         f"expected labels of shape (n_samples,) = ({n_samples},) or responsibilities of shape "
         f"(n_samples, n_components) = ({n_samples}, {n_components})"
     )
     if array.shape not in ((n_samples,), (n_samples, n_components)):
         raise ValueError(f"init_params has shape {array.shape}; {remedy}")
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "biuf":
         raise ValueError(f"init_params has dtype {array.dtype}; {remedy}, as numbers")
+    if array.ndim == 2 and _are_indicators(array) and not array.any(axis=1).all():
+        array = np.where(array.any(axis=1), array.argmax(axis=1), -1)
     if array.ndim == 1:
+        array = np.where(np.isnan(array), -1, array) if array.dtype.kind == "f" else array
         labels = array.astype(np.int64)
         if not np.array_equal(labels, array):
             raise ValueError("init_params are labels that are not whole numbers; expected 0 to n_components - 1")
@@ -121,9 +163,15 @@ def check_component_labels(labels, n_samples: int, n_components: int) -> np.ndar
     """
     if labels is None:
         return None
-    array = np.asarray(labels)
+    array = numbers_of(labels)
+    if array.shape == (n_samples, n_components) and _are_indicators(array):
+        array = np.where(array.any(axis=1), array.argmax(axis=1), -1)
     if array.shape != (n_samples,):
         raise ValueError(f"labels has shape {array.shape}; expected one label per row, (n_samples,) = ({n_samples},)")
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), -1, array)
+    elif array.dtype.kind == "b":
+        array = array.astype(np.int64)
     if array.dtype.kind not in "iuf" or not np.array_equal(array, np.trunc(array)):
         raise ValueError(f"labels have dtype {array.dtype}; expected whole numbers, -1 for rows of unknown component")
     checked = array.astype(np.int64)

@@ -34,6 +34,22 @@ from fastgmm.starts import INIT_PARAMS
 
 __all__ = ["BaseMixture", "Plan"]
 
+#: Methods of scikit-learn's mixtures that programs override, and that nothing here would call.
+HOOKS_OF_SKLEARN = (
+    "_check_parameters",
+    "_compute_lower_bound",
+    "_e_step",
+    "_estimate_log_prob",
+    "_estimate_log_prob_resp",
+    "_estimate_log_weights",
+    "_estimate_weighted_log_prob",
+    "_get_parameters",
+    "_initialize",
+    "_initialize_parameters",
+    "_m_step",
+    "_set_parameters",
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -72,7 +88,7 @@ class BaseMixture(
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(INIT_PARAMS)), "array-like"],
+        "init_params": [StrOptions(set(INIT_PARAMS)), "array-like", callable],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -97,6 +113,17 @@ class BaseMixture(
     def _fitted_state(self) -> Any:
         """Return the state that the fitted attributes describe, in float64."""
         return self._fitted_family().state(vars(self))
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        unheard = [name for name in HOOKS_OF_SKLEARN if name in vars(cls)]
+        if unheard:
+            raise TypeError(
+                f"{cls.__name__} overrides {', '.join(unheard)}, private to scikit-learn's mixtures; the compiled passes "
+                "of fastgmm never call it. Ask component_log_density(X) for weighted densities of components and "
+                "predict_proba(X) for responsibilities; derive from fastgmm.families.Family for another M-step, or "
+                "from sklearn.mixture for these hooks"
+            )
 
     # Constructor parameters are looked at once per combination of plain values: a fit of a few hundred rows takes less
     # time than scikit-learn's check of them.
@@ -250,7 +277,8 @@ class BaseMixture(
 
     def _check_start_of(self, read: Reading) -> None:
         # A search hands its candidates a source whose sample is known, and labels for that sample.
-        if isinstance(self.init_params, str) or read.rows is read.sample or read.rows.drawn is not None:
+        named = isinstance(self.init_params, str) or callable(self.init_params)
+        if named or read.rows is read.sample or read.rows.drawn is not None:
             return
         raise ValueError("init_params are memberships of rows and X is a source; expected the name of a start")
 
@@ -294,8 +322,8 @@ class BaseMixture(
                 f"{self.covariance_type!r} expects {expected.name!r}. Use a new estimator or warm_start=False"
             )
 
-    def _checked_start(self, X: np.ndarray) -> str | np.ndarray:
+    def _checked_start(self, X: np.ndarray) -> Any:
         """Return `init_params`, labels and responsibilities checked."""
-        if isinstance(self.init_params, str):
+        if isinstance(self.init_params, str) or callable(self.init_params):
             return self.init_params
         return check_memberships(self.init_params, X.shape[0], self.n_components)

@@ -133,6 +133,23 @@ class PredictionMethods(PerRow):
         """
         return self._per_row(X, self._log_density)
 
+    def component_log_density(self, X: Any) -> np.ndarray:
+        """Return the log of each component's weighted density at each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        log_joint : ndarray of shape (n_samples, n_components), float64
+            In nats; the log of the sum of exponentials over a row is `score_samples`. A background comes last.
+        """
+        return self._per_row(X, self._component_log_density)
+
+    def _component_log_density(self, rows: np.ndarray) -> np.ndarray:
+        return inference.component_log_density(rows, self._density())
+
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density of the rows.
 

@@ -10,13 +10,15 @@ __all__ = ["PlotMethod", "SummaryMethod"]
 class SummaryMethod:
     """The part of an estimator that puts its fit into words."""
 
-    def summary(self, X: Any = None) -> str:
+    def summary(self, X: Any = None, sample_weight: Any = None) -> str:
         """Describe the fitted model in a few lines of text.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), optional
             Rows to count by component.
+        sample_weight : array-like of shape (n_samples,), optional
+            What each row counts for.
 
         Returns
         -------
@@ -25,7 +27,7 @@ class SummaryMethod:
         """
         from fastgmm.summary import summary
 
-        return summary(self, X)
+        return summary(self, X, sample_weight)
 
 
 class PlotMethod:

@@ -7,6 +7,7 @@ fits anything.
 
 from fastgmm.inference.density import (
     assign,
+    component_log_density,
     log_density,
     mean_log_density,
     most_probable_log_responsibility,
@@ -18,6 +19,7 @@ from fastgmm.inference.scorer import Scorer
 __all__ = [
     "Scorer",
     "assign",
+    "component_log_density",
     "draw",
     "log_density",
     "mean_log_density",

@@ -14,9 +14,11 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data import blocks_of
+from fastgmm.model.moments import components_of
 
 __all__ = [
     "assign",
+    "component_log_density",
     "log_density",
     "log_posterior",
     "mean_log_density",
@@ -58,6 +60,16 @@ def assign(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
     background = getattr(parameters, "background", None)
     if background is not None:
         out[out == background] = -1
+    return out
+
+
+def component_log_density(X: np.ndarray, parameters: Any) -> np.ndarray:
+    """Return the log of each component's weighted density at each row, (n_samples, n_components), float64, in nats."""
+    if not hasattr(parameters, "log_offset"):
+        return parameters.component_log_density(X)
+    out = np.empty((X.shape[0], parameters.n_components))
+    for k in range(parameters.n_components):
+        out[:, k] = log_density(X, components_of(parameters, slice(k, k + 1)), np.dtype(np.float64))
     return out
 
 

@@ -67,6 +67,13 @@ class StudentMixture:
             out[part] = logsumexp(joint, axis=1)
         return out
 
+    def component_log_density(self, X: np.ndarray) -> np.ndarray:
+        """Return the log of each component's weighted density, shape (n_samples, n_components), float64, in nats."""
+        out = np.empty((X.shape[0], self.components.n_components))
+        for part, joint in self._blocks(X):
+            out[part] = joint
+        return out
+
     def responsibilities(self, X: np.ndarray) -> np.ndarray:
         """Return the posterior probabilities of the components, shape (n_samples, n_components), float64."""
         out = np.empty((X.shape[0], self.components.n_components))

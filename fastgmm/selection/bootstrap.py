@@ -40,6 +40,8 @@ class BootstrapLRT:
     n_failed : int
         Draws in which a component collapsed and that were drawn again or given up.
     level : float
+    failure : str or None
+        Why testing ended early: what the next larger mixture could not be fitted for.
     """
 
     n_components: np.ndarray
@@ -48,6 +50,7 @@ class BootstrapLRT:
     replicates: np.ndarray
     n_failed: int
     level: float
+    failure: str | None = None
 
     @property
     def chosen_n_components(self) -> int:
@@ -95,7 +98,7 @@ def bootstrap_lrt(
     Raises
     ------
     ValueError
-        If an argument is not valid, or a mixture cannot be fitted to the data.
+        If an argument is not valid, or not even two components can be fitted to the data.
 
     References
     ----------
@@ -133,11 +136,19 @@ def bootstrap_lrt(
             warnings.simplefilter("ignore", ConvergenceWarning)
             return model.fit(X)
 
-    statistics, p_values, replicates, n_failed = [], [], [], 0
+    statistics, p_values, replicates = [], [], []
+    n_failed, failure = 0, None
     smaller = fitted(1)
     n_samples = len(X)
     for n_components in range(1, (max_components or 8) + 1):
-        larger = fitted(n_components + 1)
+        try:
+            larger = fitted(n_components + 1)
+        except ValueError as error:
+            if not statistics:
+                raise
+            # What was tested stands.
+            failure = f"{n_components + 1} components: {error}"
+            break
         statistic = 2.0 * n_samples * (float(larger.score(X)) - float(smaller.score(X)))
         seeds = random_state.randint(np.iinfo(np.int32).max, size=n_bootstrap)
         drawn = _run(_lrt_replicate, seeds, n_jobs, smaller, larger, n_samples)
@@ -151,7 +162,9 @@ def bootstrap_lrt(
             break
         smaller = larger
     tested = np.arange(1, len(statistics) + 1)
-    return BootstrapLRT(tested, np.array(statistics), np.array(p_values), np.array(replicates), n_failed, level)
+    return BootstrapLRT(
+        tested, np.array(statistics), np.array(p_values), np.array(replicates), n_failed, level, failure
+    )
 
 
 def _lrt_replicate(seed: Any, smaller: Any, larger: Any, n_samples: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.summary.mixture import Facts, count_of, facts_of, labelled_line, table
+from fastgmm.summary.mixture import Facts, count_of, facts_of, labelled_line, row_weights, table
 
 __all__ = ["summary"]
 
@@ -16,7 +16,7 @@ __all__ = ["summary"]
 MOST_LISTED = 5
 
 
-def summary(model: Any, X: Any = None) -> str:
+def summary(model: Any, X: Any = None, sample_weight: Any = None) -> str:
     """Describe a fitted estimator in a few lines of text.
 
     Parameters
@@ -24,6 +24,8 @@ def summary(model: Any, X: Any = None) -> str:
     model : fitted estimator
     X : array-like of shape (n_samples, n_features), optional
         Rows to count by component.
+    sample_weight : array-like of shape (n_samples,), optional
+        What each row counts for.
 
     Returns
     -------
@@ -33,15 +35,15 @@ def summary(model: Any, X: Any = None) -> str:
     check_is_fitted(model)
     # Told apart by what they hold: this room is below the estimators.
     if hasattr(model, "results_"):
-        return _search(model, X)
+        return _search(model, X, sample_weight)
     if hasattr(model, "component_classes_"):
-        return _classifier(model, X)
+        return _classifier(model, X, sample_weight)
     if hasattr(model, "scale_") and hasattr(model, "mixture_"):
         return _regressor(model)
     if hasattr(model, "offset_"):
-        return _detector(model, X)
-    facts = facts_of(model, X)
-    return _text(facts, table(model, X))
+        return _detector(model, X, sample_weight)
+    facts = facts_of(model, X, sample_weight)
+    return _text(facts, table(model, X, sample_weight))
 
 
 def _text(facts: Facts, rows: list[str]) -> str:
@@ -52,7 +54,7 @@ def _name(n_components: int, covariance_type: str) -> str:
     return f"{covariance_type}, {count_of(n_components, 'component')}"
 
 
-def _search(search: Any, X: Any) -> str:
+def _search(search: Any, X: Any, sample_weight: Any) -> str:
     criterion = search.criterion if isinstance(search.criterion, str) else "the criterion given"
     failures = [reason for reason in search.results_["failure"] if reason]
     best = search.best_params_
@@ -74,12 +76,12 @@ def _search(search: Any, X: Any) -> str:
         lines.append(labelled_line("failed", f"{len(failures)}: {listed}"))
     if search.stopped_:
         lines.append(labelled_line("warning", "a callback ended the search before all candidates were tried"))
-    return "\n".join([*lines, "", summary(search.best_estimator_, X)])
+    return "\n".join([*lines, "", summary(search.best_estimator_, X, sample_weight)])
 
 
-def _classifier(model: Any, X: Any) -> str:
+def _classifier(model: Any, X: Any, sample_weight: Any) -> str:
     mixture = model._mixture()
-    facts = facts_of(mixture, X)
+    facts = facts_of(mixture, X, sample_weight)
     title = facts.title.replace(
         type(mixture).__name__ + ": ", f"{type(model).__name__}: {len(model.classes_)} classes, "
     )
@@ -90,12 +92,12 @@ def _classifier(model: Any, X: Any) -> str:
         *facts.lines,
     ]
     names = [str(model.classes_[c]) for c in model.component_classes_]
-    return _text(Facts(title, lines, facts.warnings), table(mixture, X, {"class": names}))
+    return _text(Facts(title, lines, facts.warnings), table(mixture, X, sample_weight, {"class": names}))
 
 
-def _detector(model: Any, X: Any) -> str:
+def _detector(model: Any, X: Any, sample_weight: Any) -> str:
     mixture = model.mixture_
-    facts = facts_of(mixture, X)
+    facts = facts_of(mixture, X, sample_weight)
     title = facts.title.replace(type(mixture).__name__, type(model).__name__)
     if isinstance(model.contamination, str):
         how = f"which the model's own rows fall below with probability {model.significance:g}"
@@ -103,9 +105,10 @@ def _detector(model: Any, X: Any) -> str:
         how = f"which {model.contamination:.3g} of the rows fell below"
     lines = [labelled_line("threshold", f"log density {model.offset_:.6g}, {how}")]
     if X is not None:
-        n_found = int(np.count_nonzero(np.asarray(model.predict(X)) < 0))
-        lines.append(labelled_line("anomalies", f"{n_found} of {len(X)} rows"))
-    return _text(Facts(title, [*lines, *facts.lines], facts.warnings), table(mixture, X))
+        weight = row_weights(X, sample_weight)
+        found = float(weight[np.asarray(model.predict(X)) < 0].sum())
+        lines.append(labelled_line("anomalies", f"{found:.6g} of {weight.sum():.6g} rows"))
+    return _text(Facts(title, [*lines, *facts.lines], facts.warnings), table(mixture, X, sample_weight))
 
 
 def _regressor(model: Any) -> str:
@@ -118,4 +121,4 @@ def _regressor(model: Any) -> str:
     # Targets first: they are shown however many inputs there are.
     names = [*(["y"] if n_targets == 1 else [f"y{j}" for j in range(n_targets)]), *map(str, known)]
     means = np.roll(mixture.means_ * model.scale_ + model.centre_, n_targets, axis=1)
-    return _text(Facts(title, facts.lines, facts.warnings), table(mixture, None, means=means, names=names))
+    return _text(Facts(title, facts.lines, facts.warnings), table(mixture, None, None, means=means, names=names))

@@ -11,7 +11,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.model import get_shape
 
-__all__ = ["Facts", "count_of", "facts_of", "full_covariances", "labelled_line", "overlap_bound", "table"]
+__all__ = [
+    "Facts",
+    "count_of",
+    "facts_of",
+    "full_covariances",
+    "labelled_line",
+    "overlap_bound",
+    "row_weights",
+    "table",
+]
 
 # Pairs cost K^2 factorisations of D x D.
 MOST_COMPONENTS = 64
@@ -36,7 +45,7 @@ class Facts:
     warnings: list[str]
 
 
-def facts_of(model: Any, X: Any = None) -> Facts:
+def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> Facts:
     """Return what there is to say about a mixture, beside the table of its components."""
     check_is_fitted(model)
     n_components, n_features = model.means_.shape
@@ -46,7 +55,7 @@ def facts_of(model: Any, X: Any = None) -> Facts:
         f"{type(model).__name__}: {count_of(n_components, 'component')}, {kind} covariance{family}, "
         f"{count_of(n_features, 'feature')}"
     )
-    warnings = _warnings(model, X)
+    warnings = _warnings(model, X, sample_weight)
     lines = [labelled_line("parameters", _parameters(model))]
     # Of one that was put together from parameters, or fitted inside another estimator, nothing is known.
     if np.isfinite(getattr(model, "lower_bound_", np.nan)) or not getattr(model, "n_iter_", 0):
@@ -141,7 +150,7 @@ def _overlap(model: Any) -> str:
     return f"most between components {i} and {j}: at most {bound[i, j]:.2g} of their rows are taken for each other"
 
 
-def _warnings(model: Any, X: Any) -> list[str]:
+def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
     found = []
     n_features = model.means_.shape[1]
     if (
@@ -164,7 +173,7 @@ def _warnings(model: Any, X: Any) -> list[str]:
     if len(ill):
         found.append(f"{_listed(ill)}: condition number {condition[ill].max():.0e}; scale or drop features")
     if X is not None:
-        counts = _sizes(model, X)
+        counts = _sizes(model, X, sample_weight)
         few = np.flatnonzero(counts <= n_features)
         if len(few):
             found.append(f"{_listed(few)}: no more rows than features; reduce n_components")
@@ -177,14 +186,20 @@ def _listed(components: np.ndarray, most: int = 5) -> str:
     return f"component{'' if len(components) == 1 else 's'} {words}{more}"
 
 
-def _sizes(model: Any, X: Any) -> np.ndarray:
-    labels = np.asarray(model.predict(X))
-    return np.bincount(labels[labels >= 0], minlength=model.means_.shape[0])
+def row_weights(X: Any, sample_weight: Any) -> np.ndarray:
+    """Return what each row counts for, shape (n_samples,), float64."""
+    return np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+
+
+def _sizes(model: Any, X: Any, sample_weight: Any) -> np.ndarray:
+    labels, weight = np.asarray(model.predict(X)), row_weights(X, sample_weight)
+    return np.bincount(labels[labels >= 0], weights=weight[labels >= 0], minlength=model.means_.shape[0])
 
 
 def table(
     model: Any,
     X: Any,
+    sample_weight: Any = None,
     first: dict[str, list[str]] | None = None,
     *,
     means: np.ndarray | None = None,
@@ -198,6 +213,8 @@ def table(
     model : fitted mixture
     X : array-like of shape (n_samples, n_features) or None
         Rows to count.
+    sample_weight : array-like of shape (n_samples,), optional
+        What each row counts for.
     first : dict of str to list of str, optional
         Columns to come after the number of the component.
     means : ndarray of shape (n_components, n_features), optional
@@ -214,7 +231,7 @@ def table(
     columns = {"component": [str(k) for k in range(n_components)], **(first or {})}
     columns["weight"] = [f"{weight:.4f}" for weight in model.weights_]
     if X is not None:
-        columns["rows"] = [str(size) for size in _sizes(model, X)]
+        columns["rows"] = [f"{size:.6g}" for size in _sizes(model, X, sample_weight)]
     for j, name in enumerate(names[:most_features]):
         columns[f"mean {name}"] = [f"{float(value):.5g}" for value in means[:, j]]
     widths = [max(map(len, [head, *cells])) for head, cells in columns.items()]

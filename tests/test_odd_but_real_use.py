@@ -28,9 +28,15 @@ def three():
 # Names.
 
 
-@pytest.mark.parametrize(
-    "frame", [lambda X, columns: pd.DataFrame(X, columns=columns), lambda X, columns: pl.DataFrame(X, schema=columns)]
-)
+def pandas_frame(X, names):
+    return pd.DataFrame(X, columns=names)
+
+
+def polars_frame(X, names):
+    return pl.DataFrame(X, schema=names)
+
+
+@pytest.mark.parametrize("frame", [pandas_frame, polars_frame])
 def test_values_to_condition_on_are_checked_by_name(frame, three):
     model = GaussianMixture(2, random_state=0).fit(pd.DataFrame(three, columns=["a", "b", "c"]))
     expected = model.condition(["a", "b"], three[:5, :2]).mean()

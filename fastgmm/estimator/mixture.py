@@ -119,8 +119,8 @@ class BaseMixture(
         unheard = [name for name in HOOKS_OF_SKLEARN if name in vars(cls)]
         if unheard:
             raise TypeError(
-                f"{cls.__name__} overrides {', '.join(unheard)}, private to scikit-learn's mixtures; the compiled passes "
-                "of fastgmm never call it. Ask component_log_density(X) for weighted densities of components and "
+                f"{cls.__name__} overrides {', '.join(unheard)}, private to scikit-learn's mixtures; the compiled "
+                "passes of fastgmm never call it. Ask component_log_density(X) for weighted densities of components and "
                 "predict_proba(X) for responsibilities; derive from fastgmm.families.Family for another M-step, or "
                 "from sklearn.mixture for these hooks"
             )

@@ -49,9 +49,9 @@ struct Case {
     int64_t n, d, k;
     int n_threads;
     bool weighted, labelled;
-    bool tame = true;    // nothing unusual was placed: a plain reference gives the same numbers
+    bool tame = true;     // nothing unusual was placed: a plain reference gives the same numbers
     bool ordered = true;  // no NaN was placed
-    double size = 1.0;   // of the rows' largest entries, in standard deviations
+    double size = 1.0;    // of the rows' largest entries, in standard deviations
     std::vector<Real> rows;
     std::vector<double> weight, log_offset, means, factor;
     std::vector<int64_t> labels;
@@ -64,8 +64,9 @@ struct Case {
 inline double unusual(uint32_t code, double ordinary) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     static const double values[] = {
-        0.0,   -0.0,     std::nan(""), infinity, -infinity, 4.9e-324, -4.9e-324, 2.2e-308, 1e-45,   1.2e-38,  3.4e38, -3.4e38,
-        1e300, -1.7e308, 1e154,        1e-160,   1e19,      -1e19,    9.0e15,    1e-7,     65536.0, -1e5,     1.0,    -700.0,
+        0.0,   -0.0,    std::nan(""), infinity, -infinity, 4.9e-324, -4.9e-324, 2.2e-308,
+        1e-45, 1.2e-38, 3.4e38,       -3.4e38,  1e300,     -1.7e308, 1e154,     1e-160,
+        1e19,  -1e19,   9.0e15,       1e-7,     65536.0,   -1e5,     1.0,       -700.0,
     };
     constexpr uint32_t count = sizeof(values) / sizeof(values[0]);
     return code % 32 < count ? values[code % 32] : std::ldexp(ordinary, int(code) - 128);
@@ -107,7 +108,8 @@ Case<Real> decode(Bytes& bytes) {
     for (int64_t i = 0; i < c.n; ++i) {
         const int64_t owner = int64_t(random.uniform() * double(c.k));
         c.labels[size_t(i)] = owner - (random.uniform() < 0.1);
-        for (int64_t j = 0; j < c.d; ++j) c.rows[size_t(i * c.d + j)] = Real(c.means[size_t(owner * c.d + j)] + random.normal());
+        for (int64_t j = 0; j < c.d; ++j)
+            c.rows[size_t(i * c.d + j)] = Real(c.means[size_t(owner * c.d + j)] + random.normal());
         if (c.weighted) c.weight[size_t(i)] = random.uniform() < 0.1 ? 0.0 : random.uniform();
     }
 

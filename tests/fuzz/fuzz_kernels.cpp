@@ -92,15 +92,26 @@ Outcome<Real> run(const char* isa, const KernelTable& table, const Case<Real>& c
     o.nearest_counts.assign(size_t(c.k), 0.0);
     o.nearest_sums.assign(size_t(c.k * c.d), 0.0);
     const double* weight = c.weighted ? c.weight.data() : nullptr;
-    NearestPass nearest{c.rows.data(),           weight,                c.n, c.d,       c.k,    c.means.data(), o.nearest.data(),
-                        o.nearest_counts.data(), o.nearest_sums.data(), 0.0, n_threads, nullptr};
+    NearestPass nearest{c.rows.data(),
+                        weight,
+                        c.n,
+                        c.d,
+                        c.k,
+                        c.means.data(),
+                        o.nearest.data(),
+                        o.nearest_counts.data(),
+                        o.nearest_sums.data(),
+                        0.0,
+                        n_threads,
+                        nullptr};
     REQUIRE(table.nearest[kind](&nearest) == DONE, "nearest centres failed");
     o.inertia = nearest.inertia;
     std::vector<Real> distances(size_t(c.n), std::numeric_limits<Real>::max());
-    SeedingPass update{c.rows.data(), nullptr, c.n, c.d, 1, c.means.data(), distances.data(), nullptr, n_threads, nullptr};
+    SeedingPass update{c.rows.data(),  nullptr,          c.n,     c.d,       1,
+                       c.means.data(), distances.data(), nullptr, n_threads, nullptr};
     REQUIRE(table.seeding[kind](&update) == DONE, "distances failed");
     o.potentials.assign(size_t(c.k), 0.0);
-    SeedingPass seeding{c.rows.data(),    weight,    c.n,    c.d, c.k, c.means.data(), distances.data(),
+    SeedingPass seeding{c.rows.data(),       weight,    c.n,    c.d, c.k, c.means.data(), distances.data(),
                         o.potentials.data(), n_threads, nullptr};
     REQUIRE(table.seeding[kind](&seeding) == DONE, "potentials failed");
     return o;
@@ -120,7 +131,8 @@ void check_ranges(const char* isa, const Case<Real>& c, const Outcome<Real>& o) 
             REQUIRE(!(share < 0) && !(share > Real(1.0001)), "row %ld has responsibility %g", long(i), double(share));
             total += double(share);
         }
-        if (c.tame) REQUIRE(std::fabs(total - 1.0) < 1e-5, "row %ld has responsibilities that sum to %.9g", long(i), total);
+        if (c.tame)
+            REQUIRE(std::fabs(total - 1.0) < 1e-5, "row %ld has responsibilities that sum to %.9g", long(i), total);
     }
 }
 
@@ -138,7 +150,8 @@ void check_bits(const char* isa, const Outcome<Real>& a, const Outcome<Real>& b)
             "predictions depend on the number of threads");
 }
 
-inline void require_close(const char* isa, const char* what, double found, double expected, double size, double digits) {
+inline void require_close(const char* isa, const char* what, double found, double expected, double size,
+                          double digits) {
     REQUIRE(std::fabs(found - expected) <= digits * (size + std::fabs(expected)), "%s is %.17g; expected %.17g", what,
             found, expected);
 }
@@ -148,7 +161,8 @@ template <typename Real>
 void check_reference(const char* isa, const Case<Real>& c, const Outcome<Real>& o) {
     const int64_t n = c.n, d = c.d, k = c.k;
     // Rounding units of the rows' type times the terms of a distance; positions near 1000 lose three digits of float.
-    const double digits = (sizeof(Real) == 8 ? 1e-13 : 2e-5) * double(d + 8) * (std::fabs(c.means[0]) > 500 ? 100.0 : 1.0);
+    const double digits =
+        (sizeof(Real) == 8 ? 1e-13 : 2e-5) * double(d + 8) * (std::fabs(c.means[0]) > 500 ? 100.0 : 1.0);
     std::vector<long double> counts(size_t(k), 0.0L), traces(size_t(k), 0.0L), density{}, log_weighted(size_t(k), 0.0L);
     long double log_likelihood = 0.0L;
     for (int64_t i = 0; i < n; ++i) {
@@ -176,7 +190,8 @@ void check_reference(const char* isa, const Case<Real>& c, const Outcome<Real>& 
         require_close(isa, "a log density", double(o.log_density[size_t(i)]), double(log_density), 1.0, digits);
         for (int64_t m = 0; m < k; ++m) {
             const long double share = std::exp(log_weighted[size_t(m)] - log_density);
-            require_close(isa, "a responsibility", double(o.responsibilities[size_t(i * k + m)]), double(share), 10.0, digits);
+            require_close(isa, "a responsibility", double(o.responsibilities[size_t(i * k + m)]), double(share), 10.0,
+                          digits);
             counts[size_t(m)] += weight * share;
             for (int64_t j = 0; j < d; ++j) {
                 const long double away = static_cast<long double>(x[j]) - c.means[size_t(m * d + j)];
@@ -237,8 +252,19 @@ void check_centres(const char* isa, const KernelTable& table, const Case<Real>& 
     for (int n_threads : {1, c.n_threads}) {
         std::vector<Real> distances(size_t(c.n), std::numeric_limits<Real>::max());
         std::vector<int64_t> chosen(size_t(c.k), -1);
-        CentreChoice choice{c.rows.data(), c.weighted ? c.weight.data() : nullptr, c.n, c.d, c.k, n_greedy, n_candidates, n_swaps,
-                            positions.data(), distances.data(), chosen.data(), n_threads, nullptr};
+        CentreChoice choice{c.rows.data(),
+                            c.weighted ? c.weight.data() : nullptr,
+                            c.n,
+                            c.d,
+                            c.k,
+                            n_greedy,
+                            n_candidates,
+                            n_swaps,
+                            positions.data(),
+                            distances.data(),
+                            chosen.data(),
+                            n_threads,
+                            nullptr};
         REQUIRE(table.choose[sizeof(Real) == 8](&choice) == DONE, "no centres were chosen");
         for (int64_t row : chosen) REQUIRE(row >= 0 && row < c.n, "row %ld is chosen as a centre", long(row));
         REQUIRE(first.empty() || first == chosen, "chosen centres depend on the number of threads");
@@ -285,13 +311,25 @@ void check_merging(const char* isa, const KernelTable& table, const Case<Real>& 
         for (double count : counts) before += count;
         std::vector<int64_t> labels(size_t(n), -1);
         const int64_t n_groups = 1 + c.k % n;
-        Merging m{c.structure, n, d, n_groups, counts.data(), means.data(), matrices.data(), floor.data(),
-                  c.labelled ? 1.0 : 0.0, c.weighted ? 1.0 : 0.0, c.labelled && c.weighted, labels.data(), n_threads};
+        Merging m{c.structure,
+                  n,
+                  d,
+                  n_groups,
+                  counts.data(),
+                  means.data(),
+                  matrices.data(),
+                  floor.data(),
+                  c.labelled ? 1.0 : 0.0,
+                  c.weighted ? 1.0 : 0.0,
+                  c.labelled && c.weighted,
+                  labels.data(),
+                  n_threads};
         REQUIRE(table.merge(&m) == DONE, "groups were not merged");
         int64_t groups = 0;
         for (int64_t i = 0; i < n; ++i) {
             const int64_t label = labels[size_t(i)];
-            REQUIRE(label >= 0 && label <= i && labels[size_t(label)] == label, "group %ld is at place %ld", long(i), long(label));
+            REQUIRE(label >= 0 && label <= i && labels[size_t(label)] == label, "group %ld is at place %ld", long(i),
+                    long(label));
             groups += label == i;
             if (label == i) after += counts[size_t(i)];
         }

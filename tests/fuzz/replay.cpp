@@ -1,5 +1,5 @@
-// Runs the kernel test without a fuzzer: `replay [--random COUNT SEED] [FILE ...]`. A case that aborts is printed, as the
-// bytes of a file to run again.
+// Runs the kernel test without a fuzzer: `replay [--random COUNT SEED] [FILE ...]`. A case that aborts is printed, as
+// the bytes of a file to run again.
 
 #include <csignal>
 #include <cstdio>

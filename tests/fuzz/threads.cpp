@@ -16,7 +16,8 @@ void run(const KernelTable& table, Structure structure, int64_t d, int n_threads
     const int64_t n = 11'000, k = 12;
     fuzz::Random random{uint64_t(d)};
     std::vector<Real> rows(size_t(n * d), Real(0)), out(size_t(n * k), Real(0));
-    std::vector<double> means(size_t(k * d), 0.0), offset(size_t(k), -2.5), counts(size_t(k), 0.0), sums(size_t(k * d), 0.0);
+    std::vector<double> means(size_t(k * d), 0.0), offset(size_t(k), -2.5), counts(size_t(k), 0.0),
+        sums(size_t(k * d), 0.0);
     const int64_t size = structure == FULL ? k * d * d : structure == TIED ? d * d : structure == DIAG ? k * d : k;
     std::vector<double> factor(size_t(size), 0.0), scatter(size_t(size), 0.0);
     std::vector<int64_t> labels(size_t(n), 1);
@@ -36,18 +37,19 @@ void run(const KernelTable& table, Structure structure, int64_t d, int n_threads
         p.n_threads = n_threads;
         if (table.mixture[kind](&p) != DONE) std::abort();
     }
-    NearestPass nearest{rows.data(),   nullptr,     n,   d,         k,      means.data(), labels.data(),
-                        counts.data(), sums.data(), 0.0, n_threads, nullptr};
+    NearestPass nearest{rows.data(),   nullptr,       n,           d,   k,         means.data(),
+                        labels.data(), counts.data(), sums.data(), 0.0, n_threads, nullptr};
     if (table.nearest[kind](&nearest) != DONE) std::abort();
     std::vector<Real> distances(size_t(n), Real(1e9));
     SeedingPass seeding{rows.data(),      nullptr,       n,         d,      k, means.data(),
                         distances.data(), counts.data(), n_threads, nullptr};
     if (table.seeding[kind](&seeding) != DONE) std::abort();
-    std::vector<double> positions(size_t(k) + 11 + 4), new_means(means.size(), 0.0), weights(size_t(k), 0.0), covariances(size_t(size), 0.0);
+    std::vector<double> positions(size_t(k) + 11 + 4), new_means(means.size(), 0.0), weights(size_t(k), 0.0),
+        covariances(size_t(size), 0.0);
     std::vector<int64_t> chosen(size_t(k), 0);
     for (double& position : positions) position = random.uniform();
-    CentreChoice choice{rows.data(),      nullptr,          n,             d,         k,      k, 2, 4,
-                        positions.data(), distances.data(), chosen.data(), n_threads, nullptr};
+    CentreChoice choice{rows.data(),      nullptr,       n,         d,      k, k, 2, 4, positions.data(),
+                        distances.data(), chosen.data(), n_threads, nullptr};
     if (table.choose[kind](&choice) != DONE) std::abort();
     MixtureEstimate e{};
     e.structure = structure, e.d = d, e.k = k;
@@ -68,9 +70,11 @@ void run_matrices(const KernelTable& table, int n_threads) {
     for (double& m : means) m = random.normal();
     for (int64_t i = 0; i < n * d; ++i) matrices[size_t(i / d * d * d + i % d * (d + 1))] = 1.0;
     int64_t failed = 0;
-    if (table.factorise(matrices.data(), n, d, factors.data(), n_threads, &failed) != DONE || failed != -1) std::abort();
+    if (table.factorise(matrices.data(), n, d, factors.data(), n_threads, &failed) != DONE || failed != -1)
+        std::abort();
     std::vector<int64_t> labels(size_t(n), 0);
-    Merging m{FULL, n, d, n_groups, counts.data(), means.data(), matrices.data(), floor.data(), 1.0, 0.0, 0, labels.data(), n_threads};
+    Merging m{FULL,         n,   d,   n_groups, counts.data(), means.data(), matrices.data(),
+              floor.data(), 1.0, 0.0, 0,        labels.data(), n_threads};
     if (table.merge(&m) != DONE) std::abort();
 }
 

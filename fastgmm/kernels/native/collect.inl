@@ -19,15 +19,15 @@ struct StripSums {
 // Rows that count for a component, waiting until their scatter is worth adding.
 template <typename Real>
 struct Queues {
-    int64_t capacity;   // rows per queue
-    int64_t panel;      // size of a panel of `flushed`
-    int64_t tile_panel; // size of a panel of `tile_rows`
-    int32_t* rows;      // (k, capacity + lanes) row of the strip
-    Real* weights;      // (k, capacity + lanes)
-    int32_t* fill;      // (k)
-    Real* flushed;      // panels of `capacity` rows on their way into a scatter
-    Real* tile_rows;    // panels of the tile's rows about the common centre, for diagonals followed by their squares
-    int32_t* dense;     // (k) components collected by matrix products in this tile
+    int64_t capacity;    // rows per queue
+    int64_t panel;       // size of a panel of `flushed`
+    int64_t tile_panel;  // size of a panel of `tile_rows`
+    int32_t* rows;       // (k, capacity + lanes) row of the strip
+    Real* weights;       // (k, capacity + lanes)
+    int32_t* fill;       // (k)
+    Real* flushed;       // panels of `capacity` rows on their way into a scatter
+    Real* tile_rows;     // panels of the tile's rows about the common centre, for diagonals followed by their squares
+    int32_t* dense;      // (k) components collected by matrix products in this tile
 };
 
 // Rows in panels: a panel holds one vector of features of every row, row after row, so that a block of a matrix
@@ -75,7 +75,9 @@ INLINE double* scatter_block(const Real* panels, int64_t panel, int64_t i0, int6
 }
 
 // How many of the vectors that are left the next block takes: 3, but never such that one alone remains.
-INLINE int64_t scatter_vectors(int64_t left) { return left == 4 ? 4 : left == 5 || left < 3 ? (left < 2 ? left : 2) : 3; }
+INLINE int64_t scatter_vectors(int64_t left) {
+    return left == 4 ? 4 : left == 5 || left < 3 ? (left < 2 ? left : 2) : 3;
+}
 
 // to += rows^T rows over `count` rows of `width` features, in panels.
 template <typename Real>
@@ -199,9 +201,8 @@ INLINE void enqueue(Queues<Real>& q, int64_t c, int32_t first_row, Vector<Real> 
         _mm256_storeu_si256((__m256i*)(q.rows + at), _mm256_maskz_compress_epi32(__mmask8(mask), row));
     } else {
         store<Real>(q.weights + at, (Vector<Real>)_mm512_maskz_compress_ps(__mmask16(mask), (__m512)weight));
-        const __m512i row =
-            _mm512_add_epi32(_mm512_set1_epi32(first_row),
-                             _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+        const __m512i row = _mm512_add_epi32(_mm512_set1_epi32(first_row),
+                                             _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
         _mm512_storeu_si512(q.rows + at, _mm512_maskz_compress_epi32(__mmask16(mask), row));
     }
     q.fill[c] += int32_t(__builtin_popcount(mask));
@@ -289,9 +290,9 @@ void collect_by_lanes(const PackedMixture<Real>& p, TileMemory<Real>& t, StripSu
 }
 
 template <typename Real>
-NOINLINE void collect_component_by_queue(const PackedMixture<Real>& p, TileMemory<Real>& t, Queues<Real>& q, StripSums& s,
-                                const Real* strip_rows, int64_t tile_first, int64_t c, int64_t padded,
-                                double* scatter, bool cross_moments) {
+NOINLINE void collect_component_by_queue(const PackedMixture<Real>& p, TileMemory<Real>& t, Queues<Real>& q,
+                                         StripSums& s, const Real* strip_rows, int64_t tile_first, int64_t c,
+                                         int64_t padded, double* scatter, bool cross_moments) {
     constexpr int L = Simd<Real>::lanes;
     const Real* weights = t.log_weighted + c * t.stride;
     Vector<Real> total{};
@@ -398,7 +399,8 @@ void collect_moments(const PackedMixture<Real>& p, bool moments_allowed, TileMem
     const int64_t padded = round_up(count, Simd<Real>::rows);
     const bool diagonal = p.collection == MOMENTS;
     int64_t dense_count = 0;
-    if (moments_allowed) copy_tile_rows<Real>(p, t.best, strip_rows + tile_first * p.d, count, q.tile_panel, q.tile_rows);
+    if (moments_allowed)
+        copy_tile_rows<Real>(p, t.best, strip_rows + tile_first * p.d, count, q.tile_panel, q.tile_rows);
     for (int64_t c = 0; c < p.k; ++c) {
         Real* weights = t.log_weighted + c * t.stride;
         int64_t reached = 0;

@@ -67,12 +67,14 @@ Status for_each_component(int64_t k, int64_t scratch_values, int n_threads, Work
 // Returns DONE and writes to `failed` the first matrix without a factor, or -1.
 int factorise_all(const double* covariances, int64_t k, int64_t d, double* factors, int n_threads, int64_t* failed) {
     int64_t first = k;
-    const Status status = for_each_component(k, d * d, threads_for_matrices(n_threads, k, d), [&](int64_t c, double* r) {
-        if (factorise_inverse(covariances + c * d * d, d, r, factors + c * d * d)) return;
-        int64_t seen = __atomic_load_n(&first, __ATOMIC_RELAXED);
-        while (c < seen && !__atomic_compare_exchange_n(&first, &seen, c, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-        }
-    });
+    const Status status =
+        for_each_component(k, d * d, threads_for_matrices(n_threads, k, d), [&](int64_t c, double* r) {
+            if (factorise_inverse(covariances + c * d * d, d, r, factors + c * d * d)) return;
+            int64_t seen = __atomic_load_n(&first, __ATOMIC_RELAXED);
+            while (c < seen &&
+                   !__atomic_compare_exchange_n(&first, &seen, c, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            }
+        });
     *failed = first == k ? -1 : first;
     return status;
 }

@@ -2,15 +2,15 @@
 
 template <typename Real>
 struct TileMemory {
-    int64_t capacity;    // rows a tile can hold
-    int64_t stride;      // from feature to feature: an odd number of cache lines, so that columns share no cache set
-    Real* rows;          // (d, stride) centred rows, transposed
-    Real* whitened;      // (d, stride)
-    Real* log_weighted;  // (k, stride) log of weight times density, later responsibilities
-    Real* best;          // (stride)
-    Real* threshold;     // (stride)
-    Real* row_weight;    // (stride)
-    Real* lengths;       // (stride) squared length of the rows (whitened, where they are)
+    int64_t capacity;       // rows a tile can hold
+    int64_t stride;         // from feature to feature: an odd number of cache lines, so that columns share no cache set
+    Real* rows;             // (d, stride) centred rows, transposed
+    Real* whitened;         // (d, stride)
+    Real* log_weighted;     // (k, stride) log of weight times density, later responsibilities
+    Real* best;             // (stride)
+    Real* threshold;        // (stride)
+    Real* row_weight;       // (stride)
+    Real* lengths;          // (stride) squared length of the rows (whitened, where they are)
     Integer<Real>* likely;  // (stride / lanes) most promising component
     int32_t* index;         // (stride + lanes)
     Real* centred;          // (d, rows of a block)
@@ -48,13 +48,15 @@ void whiten_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t coun
     Real* zero = t.gathered;  // a mean of zero: the rows are centred already
     for (int64_t j = 0; j < p.d; ++j) zero[j] = Real(0);
     for (int64_t n = 0; n < count; n += R * L)
-        factor_blocks<Real, R>(t.rows + n, t.stride, zero, t.centred, p.whitener, p.d, [&](auto& y, int64_t j0) INLINE_LAMBDA {
-            constexpr int C = int(sizeof(y) / sizeof(y[0]));
+        factor_blocks<Real, R>(t.rows + n, t.stride, zero, t.centred, p.whitener, p.d,
+                               [&](auto& y, int64_t j0) INLINE_LAMBDA {
+                                   constexpr int C = int(sizeof(y) / sizeof(y[0]));
 #pragma GCC unroll 8
-            for (int c = 0; c < C; ++c)
+                                   for (int c = 0; c < C; ++c)
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) store<Real>(t.whitened + (j0 + c) * t.stride + n + r * L, y[c][r]);
-        });
+                                       for (int r = 0; r < R; ++r)
+                                           store<Real>(t.whitened + (j0 + c) * t.stride + n + r * L, y[c][r]);
+                               });
 }
 
 // Squared lengths of the centred, possibly whitened, rows of a tile.
@@ -175,7 +177,8 @@ INLINE void evaluate_block(const PackedMixture<Real>& p, TileMemory<Real>& t, in
 }
 
 template <typename Real>
-NOINLINE void evaluate_component(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, int64_t count, int64_t columns) {
+NOINLINE void evaluate_component(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, int64_t count,
+                                 int64_t columns) {
     constexpr int rows = Simd<Real>::rows;
     for (int64_t n = 0; n < count; n += rows)
         evaluate_block<Real, ROW_VECTORS>(p, t, c, t.rows + n, t.stride, columns, t.log_weighted + c * t.stride + n);
@@ -184,7 +187,7 @@ NOINLINE void evaluate_component(const PackedMixture<Real>& p, TileMemory<Real>&
 // Completes component c for the rows listed in t.index[0 .. listed).
 template <typename Real>
 NOINLINE void evaluate_listed(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t c, const int32_t* index,
-                     int64_t listed) {
+                              int64_t listed) {
     constexpr int L = Simd<Real>::lanes, rows = Simd<Real>::rows;
     Real result[rows];
     Real* out = t.log_weighted + c * t.stride;

@@ -62,7 +62,7 @@ struct CentreChoice {
     const void* rows;
     const double* sample_weight;
     int64_t n, d, k;
-    int64_t n_greedy;         // centres before this one are the best of n_candidates drawn
+    int64_t n_greedy;  // centres before this one are the best of n_candidates drawn
     int64_t n_candidates;
     int64_t n_swaps;          // rows drawn afterwards to take a centre's place
     const double* positions;  // in [0, 1): one per row drawn, in order
@@ -95,14 +95,14 @@ struct MixtureEstimate {
 struct Merging {
     Structure structure;  // FULL, DIAG or SPHERICAL: what a group's matrix is
     int64_t n, d, n_groups;
-    double* counts;        // (n), those of group i are in the end at the place of its first part, as all that follows
-    double* means;         // (n, d)
-    double* matrices;      // (n, d, d), (n, d) or (n)
-    const double* floor;   // F, of the shape of one matrix
-    double extra_count;    // a
-    double entropy;        // b
-    int shared;            // non-zero: a union keeps the matrix of its parts
-    int64_t* labels;       // (n), written: the place of its group's first part
+    double* counts;       // (n), those of group i are in the end at the place of its first part, as all that follows
+    double* means;        // (n, d)
+    double* matrices;     // (n, d, d), (n, d) or (n)
+    const double* floor;  // F, of the shape of one matrix
+    double extra_count;   // a
+    double entropy;       // b
+    int shared;           // non-zero: a union keeps the matrix of its parts
+    int64_t* labels;      // (n), written: the place of its group's first part
     int n_threads;
 };
 
@@ -124,7 +124,8 @@ struct KernelTable {
 const KernelTable* table_for(const char* isa);  // null when not built or not runnable
 const char* best_isa();
 bool built_with_openmp();
-int threads_that_start(int wanted);  // of `wanted` > 1, the caller's own among them: to be asked before a parallel region
+// Of `wanted` > 1 threads, the caller's own among them: to be asked before a parallel region.
+int threads_that_start(int wanted);
 
 }  // namespace fastgmm
 

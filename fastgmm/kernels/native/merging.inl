@@ -42,11 +42,11 @@ struct Merger {
             else
                 trace += square;
         }
-        if (m->structure == SPHERICAL)
-            both[0] = wi * p[0] + wj * q[0] - share * floor[0] + spread * trace / double(d);
+        if (m->structure == SPHERICAL) both[0] = wi * p[0] + wj * q[0] - share * floor[0] + spread * trace / double(d);
     }
 
-    // The cost of a group, less what all groups share, minus infinity for one without a volume; `r` is scratch for a triangle, (d, d).
+    // The cost of a group, less what all groups share, minus infinity for one without a volume; `r` is scratch for a
+    // triangle, (d, d).
     double cost(double n, const double* matrix_values, double* __restrict r) const {
         const int64_t d = m->d;
         if (!(n > 0.0)) return 0.0;
@@ -89,7 +89,8 @@ struct Merger {
 // The greedy loop is serial; the first costs of all pairs are shared out among threads.
 int merge_groups(Merging* m) {
     const int64_t n = m->n, d = m->d;
-    Merger g{m, m->structure == FULL ? d * d : m->structure == DIAG ? d : 1, nullptr, nullptr, nullptr, nullptr, nullptr};
+    Merger g{m,      m->structure == FULL ? d * d : m->structure == DIAG ? d : 1, nullptr, nullptr, nullptr, nullptr,
+             nullptr};
     Block memory;
     for (Arena arena{nullptr, 0};; arena = Arena{memory.memory, 0}) {
         g.gains = arena.take<double>(n * n);

@@ -64,11 +64,23 @@ struct MixtureWorker {
         s.scatter_stride = 0;
         int64_t scatter = 0;
         switch (p.collection) {
-            case LANES_FULL: s.scatter_stride = d * (d + 1) / 2; scatter = k * s.scatter_stride; break;
-            case LANES_DIAG: s.scatter_stride = d; scatter = k * d; break;
-            case QUEUE_FULL: s.scatter_stride = packed; scatter = k * packed; break;
+            case LANES_FULL:
+                s.scatter_stride = d * (d + 1) / 2;
+                scatter = k * s.scatter_stride;
+                break;
+            case LANES_DIAG:
+                s.scatter_stride = d;
+                scatter = k * d;
+                break;
+            case QUEUE_FULL:
+                s.scatter_stride = packed;
+                scatter = k * packed;
+                break;
             case QUEUE_SHARED: scatter = packed; break;
-            case MOMENTS: s.scatter_stride = width; scatter = k * width; break;
+            case MOMENTS:
+                s.scatter_stride = width;
+                scatter = k * width;
+                break;
             case TOTAL_SCATTER: break;
         }
         const int64_t squares = p.collection == MOMENTS && p.structure == SPHERICAL ? k : 0;
@@ -176,7 +188,8 @@ void deliver(const PackedMixture<Real>& p, const MixturePass& pass, const StripS
                 const double m = double(p.means[c * width + j]), sum = s.moments[c * p.moment_width + j];
                 pass.sums[c * d + j] += sum - count * m;
                 const double correction = m * (count * m - 2.0 * sum);
-                if (p.structure == DIAG) pass.scatter[c * d + j] += s.moments[c * p.moment_width + width + j] + correction;
+                if (p.structure == DIAG)
+                    pass.scatter[c * d + j] += s.moments[c * p.moment_width + width + j] + correction;
                 trace += correction;
                 if (p.structure != TIED) continue;
                 // Rows collected by queue have sums about the mean; the total scatter holds them about the centre.
@@ -259,8 +272,7 @@ int mixture_pass(MixturePass* pass) {
                     case RESPONSIBILITIES:
                         write_responsibilities<Real>(p, worker.tile, count, static_cast<Real*>(pass->out) + n * p.k);
                         break;
-                    default:
-                        write_assignments<Real>(p, worker.tile, count, static_cast<int64_t*>(pass->out) + n);
+                    default: write_assignments<Real>(p, worker.tile, count, static_cast<int64_t*>(pass->out) + n);
                 }
             }
         }

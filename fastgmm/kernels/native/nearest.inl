@@ -4,8 +4,8 @@
 template <typename Real>
 struct PackedCentres {
     int64_t d, k;
-    Real* centre;   // (d)
-    Real* factors;  // groups of COLUMNS
+    Real* centre;     // (d)
+    Real* factors;    // groups of COLUMNS
     Real* constants;  // (k, in whole groups) -1/2 squared length
     Block block;
 
@@ -261,7 +261,9 @@ int seeding_pass(SeedingPass* pass) {
             load_tile<Real>(rows, start, count, d, p.centre, m.rows, tile_rows);
             for (int64_t i = 0; i < padded; ++i) {
                 m.lowest[i] = i < count ? distances[start + i] : Real(0);
-                m.weights[i] = i >= count ? Real(0) : pass->sample_weight ? Real(pass->sample_weight[start + i]) : Real(1);
+                m.weights[i] = i >= count            ? Real(0)
+                               : pass->sample_weight ? Real(pass->sample_weight[start + i])
+                                                     : Real(1);
             }
             for (int64_t group = 0; group < k; group += COLUMNS) {
                 const Real* factors = p.factors + group * 2 * d;

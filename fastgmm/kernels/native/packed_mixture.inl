@@ -15,19 +15,19 @@ struct PackedMixture {
     int64_t n, d, k, width;  // width: d rounded up to whole vectors
     Structure structure;
     Collection collection;
-    bool by_factor;  // distances through a triangular factor, else through scales
-    bool exact;      // subtract before scaling, about the origin: see `SPREAD_LIMIT`
-    bool whiten;     // rows are multiplied by the shared factor once per tile
-    bool products;   // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
-    bool few;        // factors of few features: lanes are rows and everything stays in registers
+    bool by_factor;        // distances through a triangular factor, else through scales
+    bool exact;            // subtract before scaling, about the origin: see `SPREAD_LIMIT`
+    bool whiten;           // rows are multiplied by the shared factor once per tile
+    bool products;         // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
+    bool few;              // factors of few features: lanes are rows and everything stays in registers
     int64_t moment_width;  // width, twice that where squares are summed too
-    Real* centre;    // (width) subtracted from every row
-    Real* means;     // (k, width) about the centre
-    Real* offset;    // (k)
-    Real* factors;   // packed factors (by_factor: one per component or one in all), else packed scales by groups
-    Real* constants;   // (k, in whole groups) products: density at the centre
-    Real* curvatures;  // (k, in whole groups) products without squares: -1/2 scale^2
-    Real* whitener;  // packed shared factor
+    Real* centre;          // (width) subtracted from every row
+    Real* means;           // (k, width) about the centre
+    Real* offset;          // (k)
+    Real* factors;         // packed factors (by_factor: one per component or one in all), else packed scales by groups
+    Real* constants;       // (k, in whole groups) products: density at the centre
+    Real* curvatures;      // (k, in whole groups) products without squares: -1/2 scale^2
+    Real* whitener;        // packed shared factor
     int64_t factor_stride;
     Real largest_offset;
 };
@@ -140,10 +140,9 @@ struct MixtureStore {
             p.means = arena.take<Real>(k * p.width);
             p.offset = arena.take<Real>(k);
             p.factor_stride = pass.structure == FULL ? factor_size : 0;
-            p.factors = arena.take<Real>(
-                !has_factor   ? 0
-                : p.by_factor ? (pass.structure == FULL ? k : 1) * factor_size
-                              : groups * 2 * COLUMNS * d);
+            p.factors = arena.take<Real>(!has_factor   ? 0
+                                         : p.by_factor ? (pass.structure == FULL ? k : 1) * factor_size
+                                                       : groups * 2 * COLUMNS * d);
             p.whitener = arena.take<Real>(p.whiten ? factor_size : 0);
             p.constants = arena.take<Real>(groups * COLUMNS);
             p.curvatures = arena.take<Real>(groups * COLUMNS);
@@ -180,8 +179,7 @@ struct MixtureStore {
         scale = 1.0;
         if (mixture.whiten) {
             mean = 0.0;
-            for (int64_t i = 0; i <= j; ++i)
-                mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
+            for (int64_t i = 0; i <= j; ++i) mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
         } else {
             scale = pass.structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
         }

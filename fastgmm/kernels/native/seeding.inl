@@ -56,7 +56,8 @@ struct Neighbours {
 };
 
 template <typename Real>
-int find_neighbours(const CentreChoice* choice, const Real* rows, int64_t n, const double* centres, Neighbours<Real> out) {
+int find_neighbours(const CentreChoice* choice, const Real* rows, int64_t n, const double* centres,
+                    Neighbours<Real> out) {
     constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
     using Index = typename Bits<Real>::type;
     PackedCentres<Real> p;
@@ -125,8 +126,8 @@ struct Renewal {
     const CentreChoice* choice;
     Neighbours<Real> known;  // of all rows
     const Real* to_new;
-    int64_t* again;      // (capacity) rows to be looked at
-    Real* gathered;      // (capacity, d)
+    int64_t* again;          // (capacity) rows to be looked at
+    Real* gathered;          // (capacity, d)
     Neighbours<Real> found;  // of those rows
     int64_t capacity;
 
@@ -170,7 +171,8 @@ struct Renewal {
 // What k-means would cost with one more centre, `candidate` (cost[k]), and what taking each centre out adds to that.
 // Writes the distances to the candidate.
 template <typename Real>
-int swap_costs(const CentreChoice* choice, const double* candidate, Neighbours<Real> known, double* cost, Real* to_new) {
+int swap_costs(const CentreChoice* choice, const double* candidate, Neighbours<Real> known, double* cost,
+               Real* to_new) {
     PackedCentres<Real> p;
     const int64_t n = choice->n, d = choice->d, k = choice->k;
     if (!p.pack(candidate, 1, d)) return OUT_OF_MEMORY;
@@ -298,7 +300,8 @@ int choose_centres(CentreChoice* choice) {
     }
     const double* weights = choice->sample_weight;
     auto weight_of = [=](int64_t i) INLINE_LAMBDA { return weights ? weights[i] : 1.0; };
-    auto distance_of = [=](int64_t i) INLINE_LAMBDA { return weights ? weights[i] * distances[i] : double(distances[i]); };
+    auto distance_of = [=](int64_t i)
+                           INLINE_LAMBDA { return weights ? weights[i] * distances[i] : double(distances[i]); };
     SeedingPass pass{rows, weights, n, d, 1, candidates, distances, nullptr, choice->n_threads, choice->poll};
     const double* positions = choice->positions;
     for (int64_t k = 0; k < choice->k; ++k) {

@@ -105,9 +105,7 @@ INLINE uint32_t mask_greater(Vector<float> a, Vector<float> b) {
 }
 
 // Adds the lanes of v to doubles in memory.
-INLINE void add_to(double* to, Vector<double> v) {
-    store<double>(to, load<double>(to) + v);
-}
+INLINE void add_to(double* to, Vector<double> v) { store<double>(to, load<double>(to) + v); }
 
 INLINE void add_to(double* to, Vector<float> v) {
 #if defined(FASTGMM_AVX512)

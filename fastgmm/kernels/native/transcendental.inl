@@ -6,17 +6,23 @@ struct ExpConstants;
 // exp(r) on |r| <= ln(2)/2 as 1 + r + r^2 q(r); q is the Chebyshev interpolant, relative error below 2^-55 and 2^-26.
 template <>
 struct ExpConstants<double> {
-    static constexpr double log2_e = 0x1.71547652b82fep+0, ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
+    static constexpr double log2_e = 0x1.71547652b82fep+0, ln2_high = 0x1.62e42fee00000p-1,
+                            ln2_low = 0x1.a39ef35793c76p-33;
     static constexpr double magic = 0x1.8p52, lowest = -700.0;
     static constexpr int mantissa_bits = 52, degree = 9;
-    static constexpr double q[] = {0x1.0000000000001p-1, 0x1.5555555555556p-3, 0x1.5555555553d63p-5, 0x1.11111111109b3p-7, 0x1.6c16c1788bd90p-10, 0x1.a01a01a7c41d5p-13, 0x1.a019b90d2ae7ap-16, 0x1.71de0dae63bb3p-19, 0x1.289185613a3d6p-22, 0x1.af38a9b0ec855p-26};
+    static constexpr double q[] = {0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d63p-5,
+                                   0x1.11111111109b3p-7,  0x1.6c16c1788bd90p-10, 0x1.a01a01a7c41d5p-13,
+                                   0x1.a019b90d2ae7ap-16, 0x1.71de0dae63bb3p-19, 0x1.289185613a3d6p-22,
+                                   0x1.af38a9b0ec855p-26};
 };
 template <>
 struct ExpConstants<float> {
-    static constexpr float log2_e = 0x1.7154760000000p+0f, ln2_high = 0x1.62e0000000000p-1f, ln2_low = 0x1.0bfbe80000000p-15f;
+    static constexpr float log2_e = 0x1.7154760000000p+0f, ln2_high = 0x1.62e0000000000p-1f,
+                           ln2_low = 0x1.0bfbe80000000p-15f;
     static constexpr float magic = 0x1.8p23f, lowest = -86.0f;
     static constexpr int mantissa_bits = 23, degree = 4;
-    static constexpr float q[] = {0x1.0000000000000p-1f, 0x1.5554dc0000000p-3f, 0x1.55551a0000000p-5f, 0x1.120b6e0000000p-7f, 0x1.6d110a0000000p-10f};
+    static constexpr float q[] = {0x1.0000000000000p-1f, 0x1.5554dc0000000p-3f, 0x1.55551a0000000p-5f,
+                                  0x1.120b6e0000000p-7f, 0x1.6d110a0000000p-10f};
 };
 
 // exp(x) for `lowest` <= x <= 0, to one unit in the last place. NaN stays NaN; below `lowest` the result is arbitrary.

@@ -1,115 +1,78 @@
-"""Builds the compiled engine: one kernel source, compiled once per instruction set.
+"""Builds the compiled engine: the kernels, one static library per instruction set, and the wrapper around them.
 
-Environment: ``FASTGMM_NO_EXT=1`` leaves the extension out (a pure-Python wheel that runs on the Numba engine);
-``FASTGMM_NO_OPENMP=1`` builds it serial; ``FASTGMM_EMULATE_AVX512=1`` builds the AVX-512 kernels without AVX-512, to
-test their source on a processor that has none.
+docs/development.md says which environment variables change what is built.
 """
 
 import os
-import platform
-import subprocess
-import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from platform import machine
+from tempfile import TemporaryDirectory
+from zlib import crc32
 
+import numpy as np
 from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
 
-KERNELS = Path("fastgmm/kernels")
-X86 = platform.machine().lower() in ("x86_64", "amd64")
+NATIVE = "fastgmm/kernels/native"
+FILES = sorted(path.as_posix() for path in Path(NATIVE).iterdir())
+KERNELS = ["kernels_generic", "kernels_avx2", "kernels_avx512"]
+KERNELS = KERNELS if machine().lower() in ("x86_64", "amd64") else KERNELS[:1]
 
-# Flags of each kernels_<name>.cpp; the generic build keeps the compiler's baseline.
-INSTRUCTION_SETS = {"generic": []}
-if X86:
-    INSTRUCTION_SETS["avx2"] = ["-mavx2", "-mfma"]
-    INSTRUCTION_SETS["avx512"] = [
-        *("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512")
-    ]
-
-EMULATED = X86 and bool(os.environ.get("FASTGMM_EMULATE_AVX512"))
-if EMULATED:
-    INSTRUCTION_SETS["avx512"] = ["-O1"]
-
-# Contracting a * b + c is what the kernels count on. Errno and traps are not looked at; NaN and infinity are.
-FLAGS = ["-O3", "-std=c++17", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
-# What debuggers are told of the sources does not name the machine that built them.
-FLAGS += [f"-ffile-prefix-map={Path.cwd()}=."]
-# Vectors wider than the baseline never cross a function that another instruction set calls.
-# (GCC 12 warns about its own AVX-512 header's undefined vectors.)
-FLAGS += ["-Wall", "-Wno-psabi", "-Wno-unknown-pragmas", "-Wno-maybe-uninitialized", "-Wno-uninitialized"]
+# What a type of compiler is told: always, for OpenMP, and for the kernels of each instruction set.
+# Contracting a * b + c is what the kernels count on. Errno and traps are not looked at; NaN and infinity are. What
+# debuggers are told of the sources does not name the machine that built them. Vectors wider than the baseline never
+# cross a function that another instruction set calls (psabi); GCC 12 warns about its AVX-512 header's own vectors.
+UNIX = "-O3 -std=c++17 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wno-psabi -Wno-unknown-pragmas"
+UNIX = [*UNIX.split(), "-Wno-maybe-uninitialized", "-Wno-uninitialized", f"-ffile-prefix-map={Path.cwd()}=."]
+AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
+UNIX_KERNELS = {"kernels_generic": [], "kernels_avx2": ["-mavx2", "-mfma"], "kernels_avx512": AVX512}
+FLAGS = {"unix": {"always": UNIX, "openmp": ["-fopenmp"], **UNIX_KERNELS}}
+if os.environ.get("FASTGMM_EMULATE_AVX512"):
+    FLAGS["unix"] |= {"always": [*UNIX, "-DFASTGMM_EMULATE_AVX512"], "kernels_avx512": ["-O1"]}
 
 
-class BuildKernels(build_ext):
-    """Compiles every kernels_<name>.cpp with the flags of its instruction set."""
+class BuildKernels(build_clib):
+    def build_libraries(self, libraries):
+        flags = FLAGS[self.compiler.compiler_type]
+        self.openmp = [] if os.environ.get("FASTGMM_NO_OPENMP") else self.those_that_link(flags["openmp"])
+        self.always = flags["always"] + self.openmp
+        for name, library in libraries:
+            library["cflags"] = self.always + flags[name]
+        with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+            list(side_by_side.map(super().build_libraries, [[library] for library in libraries]))
 
-    def build_extension(self, ext):
-        if not self._compiles(["-fopenmp"]) or os.environ.get("FASTGMM_NO_OPENMP"):
-            rule = "=" * 78
-            self.announce(
-                f"{rule}\nfastgmm is built WITHOUT OpenMP: every pass runs on one core.\n"
-                f"Install OpenMP for {self.compiler.compiler_cxx[0]} (libgomp or libomp) and build again.\n{rule}",
-                level=4,
-            )
-        else:
-            ext.extra_compile_args.append("-fopenmp")
-            ext.extra_link_args.append("-fopenmp")
-        compile_one, compile_all = self.compiler._compile, self.compiler.compile
-
-        def compile_with_flags(obj, source, extension, cc_args, extra_args, pp_opts):
-            name = Path(source).stem.removeprefix("kernels_")
-            return compile_one(obj, source, extension, cc_args, extra_args + INSTRUCTION_SETS.get(name, []), pp_opts)
-
-        def compile_side_by_side(sources, **kwargs):
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                objects = pool.map(lambda source: compile_all([source], **kwargs), sources)
-                return [name for names in objects for name in names]
-
-        self.compiler._compile, self.compiler.compile = compile_with_flags, compile_side_by_side
-        try:
-            super().build_extension(ext)
-        finally:
-            self.compiler._compile, self.compiler.compile = compile_one, compile_all
-
-    def _compiles(self, flags):
-        """Return whether a program that uses OpenMP compiles and links with `flags`."""
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder, "probe.cpp")
-            source.write_text("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
-            command = [*self.compiler.compiler_cxx, *flags, str(source), "-o", str(Path(folder, "probe"))]
-            return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def extensions():
-    """Return the extension, or nothing when it was not asked for."""
-    if os.environ.get("FASTGMM_NO_EXT"):
+    def those_that_link(self, openmp):
+        with TemporaryDirectory() as folder, suppress(CompileError, LinkError):
+            Path(folder, "probe.cpp").write_text("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
+            objects = self.compiler.compile([f"{folder}/probe.cpp"], folder, extra_postargs=openmp)
+            self.compiler.link_executable(objects, "probe", folder, extra_postargs=openmp, target_lang="c++")
+            return openmp
+        self.warn(f"\n{'=' * 78}\nfastgmm is built WITHOUT OpenMP (libgomp, libomp): it runs on one core.\n{'=' * 78}")
         return []
-    import numpy as np
-    from Cython.Build import cythonize
-
-    names = list(INSTRUCTION_SETS)
-    native = KERNELS / "native"
-    extension = Extension(
-        "fastgmm.kernels._compiled",
-        sources=[
-            str(KERNELS / "_compiled.pyx"),
-            str(native / "dispatch.cpp"),
-            *(str(native / f"kernels_{name}.cpp") for name in names),
-        ],
-        depends=[str(path) for path in sorted(native.glob("*.inl")) + sorted(native.glob("*.hpp"))],
-        include_dirs=[str(KERNELS), np.get_include()],
-        define_macros=[
-            ("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"),
-            *([("FASTGMM_EMULATE_AVX512", None)] if EMULATED else []),
-            *((f"FASTGMM_HAVE_{name.upper()}", None) for name in names),
-        ],
-        extra_compile_args=list(FLAGS),
-        language="c++",
-    )
-    return cythonize([extension], language_level=3)
 
 
-if sys.platform != "linux":
-    sys.stderr.write("fastgmm is tested on Linux only; elsewhere the build may need changes\n")
+class BuildWrapper(build_ext):
+    def build_extensions(self):
+        self.run_command("build_clib")  # which an in-place build would leave out
+        kernels, (wrapper,) = self.get_finalized_command("build_clib"), self.extensions
+        wrapper.extra_compile_args, wrapper.extra_link_args = kernels.always, kernels.openmp
+        super().build_extensions()
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
+
+if os.environ.get("FASTGMM_NO_EXT"):
+    setup()
+else:
+    wrapper = Extension("fastgmm.kernels._compiled", ["fastgmm/kernels/_compiled.pyx", f"{NATIVE}/dispatch.cpp"])
+    wrapper.include_dirs, wrapper.language, wrapper.depends = ["fastgmm/kernels", np.get_include()], "c++", FILES
+    wrapper.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION")]
+    wrapper.define_macros += [(f"HAVE_{name.upper()}", None) for name in KERNELS]
+    # Objects of another kind (serial, emulated, sanitised) lie elsewhere, so that none is taken for another.
+    shaping = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "FASTGMM_NO_OPENMP", "FASTGMM_EMULATE_AVX512")
+    build = f"build/{crc32(repr([os.environ.get(name) for name in shaping]).encode()):08x}"
+    libraries = [(name, {"sources": [f"{NATIVE}/{name}.cpp"], "obj_deps": {"": FILES}}) for name in KERNELS]
+    commands, options = {"build_clib": BuildKernels, "build_ext": BuildWrapper}, {"build": {"build_base": build}}
+    setup(libraries=libraries, ext_modules=[wrapper], cmdclass=commands, options=options)

@@ -6,7 +6,7 @@ build_native() {  # folder, compiler, instruction sets, flags, link flags, sourc
     local folder=$1 compiler=$2 sets=$3 flags=$4 link=$5 isa defined=
     shift 5
     mkdir -p "$folder"
-    for isa in $sets; do defined="$defined -DFASTGMM_HAVE_${isa^^}"; done
+    for isa in $sets; do defined="$defined -DHAVE_KERNELS_${isa^^}"; done
     for isa in $sets; do
         local target=
         case $isa in

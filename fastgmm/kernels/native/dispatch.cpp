@@ -11,15 +11,15 @@
 namespace fastgmm {
 
 extern const KernelTable table_generic;
-#ifdef FASTGMM_HAVE_AVX2
+#ifdef HAVE_KERNELS_AVX2
 extern const KernelTable table_avx2;
 #endif
-#ifdef FASTGMM_HAVE_AVX512
+#ifdef HAVE_KERNELS_AVX512
 extern const KernelTable table_avx512;
 #endif
 
 const KernelTable* table_for(const char* isa) {
-#ifdef FASTGMM_HAVE_AVX512
+#ifdef HAVE_KERNELS_AVX512
 #ifdef FASTGMM_EMULATE_AVX512
     if (!std::strcmp(isa, "avx512")) return &table_avx512;
 #endif
@@ -30,7 +30,7 @@ const KernelTable* table_for(const char* isa) {
                    ? &table_avx512
                    : nullptr;
 #endif
-#ifdef FASTGMM_HAVE_AVX2
+#ifdef HAVE_KERNELS_AVX2
     if (!std::strcmp(isa, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &table_avx2 : nullptr;
 #endif

@@ -4,6 +4,9 @@
 // by row, then the triangle, so that no zero is stored or multiplied.
 INLINE int64_t packed_factor_size(int64_t d) { return d * (d + 1) / 2; }
 
+// Components in groups of COLUMNS, the last one filled up.
+INLINE int64_t groups_of(int64_t k) { return (k + COLUMNS - 1) / COLUMNS; }
+
 template <typename Real>
 void pack_factor(const double* factor, int64_t d, Real* packed) {
     for (int64_t j0 = 0; j0 < d; j0 += COLUMNS) {
@@ -25,10 +28,7 @@ INLINE const Real* factor_block(const Real* tile, int64_t stride, const Real* me
                                 int64_t j0, Sink sink) {
     constexpr int L = Simd<Real>::lanes;
     Vector<Real> y[C][R];
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c)
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) y[c][r] = Vector<Real>{};
+    clear<Real>(y);
     for (int64_t i = 0; i < j0; ++i, packed += C) {
         Vector<Real> x[R];
 #pragma GCC unroll 8
@@ -97,15 +97,15 @@ INLINE void distance_full(const Real* tile, int64_t stride, const Real* mean, Re
     });
 }
 
-// Diagonal factors of a group of COLUMNS components, packed feature by feature: COLUMNS scaled means, COLUMNS scales.
-// EXACT subtracts before it scales, one operation more, for scales so unequal that the product would lose digits.
-// Only the first C components are looked at.
+// Squared distances to a group of COLUMNS components of diagonal factors, packed feature by feature: COLUMNS scaled
+// means, COLUMNS scales. EXACT subtracts before it scales, one operation more, for scales so unequal that the product
+// would lose digits. Only the first C components are looked at.
 template <typename Real, int R, bool EXACT, int C = COLUMNS>
-INLINE void distance_diag(const Real* tile, int64_t stride, const Real* packed, int64_t first, int64_t last,
+INLINE void distance_diag(const Real* tile, int64_t stride, const Real* packed, int64_t d,
                           Vector<Real> (&distance)[C][R]) {
     constexpr int L = Simd<Real>::lanes;
-    packed += first * 2 * COLUMNS;
-    for (int64_t j = first; j < last; ++j, packed += 2 * COLUMNS) {
+    clear<Real>(distance);
+    for (int64_t j = 0; j < d; ++j, packed += 2 * COLUMNS) {
         Vector<Real> x[R];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) x[r] = load(tile + j * stride + r * L);

@@ -47,34 +47,15 @@ INLINE int threads_for_matrices(int n_threads, int64_t k, int64_t d) {
     return threads_for(n_threads, k, double(k) * double(d) * double(d) * double(d));
 }
 
-// Runs work(component, scratch) for all components; stops at nothing, so the outcome does not depend on the threads.
-template <typename Work>
-Status for_each_component(int64_t k, int64_t scratch_values, int n_threads, Work work) {
-    Block block;
-    if (!block.allocate(int64_t(sizeof(double)) * scratch_values * n_threads)) return OUT_OF_MEMORY;
-    double* scratch = reinterpret_cast<double*>(block.memory);
-#ifdef _OPENMP
-    if (n_threads > 1) {
-#pragma omp parallel for num_threads(n_threads) schedule(static)
-        for (int64_t c = 0; c < k; ++c) work(c, scratch + scratch_values * omp_get_thread_num());
-        return DONE;
-    }
-#endif
-    for (int64_t c = 0; c < k; ++c) work(c, scratch);
-    return DONE;
-}
-
 // Returns DONE and writes to `failed` the first matrix without a factor, or -1.
 int factorise_all(const double* covariances, int64_t k, int64_t d, double* factors, int n_threads, int64_t* failed) {
     int64_t first = k;
-    const Status status =
-        for_each_component(k, d * d, threads_for_matrices(n_threads, k, d), [&](int64_t c, double* r) {
-            if (factorise_inverse(covariances + c * d * d, d, r, factors + c * d * d)) return;
-            int64_t seen = __atomic_load_n(&first, __ATOMIC_RELAXED);
-            while (c < seen &&
-                   !__atomic_compare_exchange_n(&first, &seen, c, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            }
-        });
+    const Status status = for_each_item(k, d * d, threads_for_matrices(n_threads, k, d), [&](int64_t c, double* r) {
+        if (factorise_inverse(covariances + c * d * d, d, r, factors + c * d * d)) return;
+        int64_t seen = __atomic_load_n(&first, __ATOMIC_RELAXED);
+        while (c < seen && !__atomic_compare_exchange_n(&first, &seen, c, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        }
+    });
     *failed = first == k ? -1 : first;
     return status;
 }
@@ -120,7 +101,7 @@ int estimate(MixtureEstimate* e) {
     if (failed) {
         // An empty component: nothing to estimate.
     } else if (e->structure == FULL) {
-        status = for_each_component(k, d * d, threads_for_matrices(e->n_threads, k, d), [&](int64_t c, double* r) {
+        status = for_each_item(k, d * d, threads_for_matrices(e->n_threads, k, d), [&](int64_t c, double* r) {
             const double count = e->weights[c];
             const double* shift = e->means + c * d;
             const double* scatter = e->scatter + c * d * d;
@@ -141,7 +122,7 @@ int estimate(MixtureEstimate* e) {
                 for (int64_t j = i; j < d; ++j) e->covariances[i * d + j] -= moved * shift[j];
             }
         }
-        status = for_each_component(1, d * d, 1, [&](int64_t, double* r) {
+        status = for_each_item(1, d * d, 1, [&](int64_t, double* r) {
             if (!estimate_matrix(e, total, e->covariances, e->factor, r)) failed = 1;
         });
     } else {

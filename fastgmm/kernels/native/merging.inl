@@ -73,7 +73,7 @@ struct Merger {
         return together > -INFINITE ? together - costs[i] - costs[j] : INFINITE;
     }
 
-    void rescan(int64_t i) {
+    void rescan(int64_t i) const {
         least[i] = INFINITE;
         nearest[i] = -1;
         for (int64_t j = i + 1; j < m->n; ++j) {
@@ -89,35 +89,33 @@ struct Merger {
 // The greedy loop is serial; the first costs of all pairs are shared out among threads.
 int merge_groups(Merging* m) {
     const int64_t n = m->n, d = m->d;
-    Merger g{m,      m->structure == FULL ? d * d : m->structure == DIAG ? d : 1, nullptr, nullptr, nullptr, nullptr,
-             nullptr};
-    Block memory;
-    for (Arena arena{nullptr, 0};; arena = Arena{memory.memory, 0}) {
+    Merger g{};
+    g.m = m;
+    g.matrix = m->structure == FULL ? d * d : m->structure == DIAG ? d : 1;
+    const int64_t scratch_values = g.matrix + (m->structure == FULL ? d * d : 0);
+    double* scratch = nullptr;
+    Scratch memory;
+    const bool allocated = memory.allocate([&](Arena& arena) {
         g.gains = arena.take<double>(n * n);
         g.nearest = arena.take<int64_t>(n);
         g.least = arena.take<double>(n);
         g.costs = arena.take<double>(n);
         g.alive = arena.take<char>(n);
-        if (memory.memory) break;
-        if (!memory.allocate(arena.used)) return OUT_OF_MEMORY;
-    }
-    const int64_t scratch_values = g.matrix + (m->structure == FULL ? d * d : 0);
+        scratch = arena.take<double>(scratch_values);
+    });
+    if (!allocated) return OUT_OF_MEMORY;
     const double pair = double(scratch_values) * (m->structure == FULL ? double(d) : 1.0) + 50.0;
     const int n_threads = threads_for(m->n_threads, n, 0.5 * double(n) * double(n) * pair);
-    Status status = for_each_component(n, scratch_values, 1, [&](int64_t i, double* scratch) {
+    for (int64_t i = 0; i < n; ++i) {
         g.alive[i] = 1;
         g.costs[i] = g.cost(m->counts[i], g.matrix_of(i), scratch);
         m->labels[i] = i;
-    });
-    if (status != DONE) return status;
-    status = for_each_component(n, scratch_values, n_threads, [&](int64_t i, double* scratch) {
-        for (int64_t j = i + 1; j < n; ++j) g.gains[i * n + j] = g.gain(i, j, scratch);
+    }
+    const Status status = for_each_item(n, scratch_values, n_threads, [&](int64_t i, double* own) {
+        for (int64_t j = i + 1; j < n; ++j) g.gains[i * n + j] = g.gain(i, j, own);
         g.rescan(i);
     });
     if (status != DONE) return status;
-    Block block;
-    if (!block.allocate(int64_t(sizeof(double)) * scratch_values)) return OUT_OF_MEMORY;
-    double* scratch = reinterpret_cast<double*>(block.memory);
     for (int64_t left = n; left > m->n_groups; --left) {
         int64_t i = -1;
         for (int64_t r = 0; r < n; ++r)

@@ -4,36 +4,34 @@
 enum Collection {
     LANES_FULL,    // few features: lanes are rows, every moment a register
     LANES_DIAG,    // the same, without cross moments
-    QUEUE_FULL,    // rows that count are queued by component, their scatter added when the queue is full
-    QUEUE_SHARED,  // the same into one scatter for all components
+    QUEUES,        // rows that count are queued by component, their scatter added when the queue is full
     MOMENTS,       // first and second moments about the common centre, as matrix products
     TOTAL_SCATTER  // first moments per component, one scatter of all rows about the common centre
 };
 
-template <typename Real>
-struct PackedMixture {
-    int64_t n, d, k, width;  // width: d rounded up to whole vectors
-    Structure structure;
-    Collection collection;
-    bool by_factor;        // distances through a triangular factor, else through scales
-    bool exact;            // subtract before scaling, about the origin: see `SPREAD_LIMIT`
-    bool whiten;           // rows are multiplied by the shared factor once per tile
-    bool products;         // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
-    bool few;              // factors of few features: lanes are rows and everything stays in registers
-    int64_t moment_width;  // width, twice that where squares are summed too
-    Real* centre;          // (width) subtracted from every row
-    Real* means;           // (k, width) about the centre
-    Real* offset;          // (k)
-    Real* factors;         // packed factors (by_factor: one per component or one in all), else packed scales by groups
-    Real* constants;       // (k, in whole groups) products: density at the centre
-    Real* curvatures;      // (k, in whole groups) products without squares: -1/2 scale^2
-    Real* whitener;        // packed shared factor
-    int64_t factor_stride;
-    Real largest_offset;
-};
-
 // Up to this many features, lanes are rows in the collection of statistics too.
 constexpr int64_t LANE_FEATURES = 8;
+
+template <int N>
+struct Constant {
+    static constexpr int value = N;
+};
+
+// Calls work(Constant<d>) for so few features.
+template <typename Work>
+INLINE void with_few_features(int64_t d, Work work) {
+    switch (d) {
+        case 1: work(Constant<1>{}); break;
+        case 2: work(Constant<2>{}); break;
+        case 3: work(Constant<3>{}); break;
+        case 4: work(Constant<4>{}); break;
+        case 5: work(Constant<5>{}); break;
+        case 6: work(Constant<6>{}); break;
+        case 7: work(Constant<7>{}); break;
+        case 8: work(Constant<8>{}); break;
+        default: break;
+    }
+}
 
 // Means further than this from the common centre, in units of their component's standard deviation, would lose
 // digits in moments about that centre (its square times the rounding unit is lost) ...
@@ -89,131 +87,148 @@ inline double spread_about(const MixturePass& pass, const double* centre) {
 }
 
 template <typename Real>
-struct MixtureStore {
-    PackedMixture<Real> mixture;
-    Block block;
+struct PackedMixture {
+    int64_t n, d, k, width;  // width: d rounded up to whole vectors
+    Structure structure;
+    Collection collection;
+    bool by_factor;        // distances through a triangular factor, else through scales
+    bool exact;            // subtract before scaling, about the origin: see `SPREAD_LIMIT`
+    bool moments_allowed;  // sums about the common centre: see `MOMENT_LIMIT`
+    bool whiten;           // rows are multiplied by the shared factor once per tile
+    bool products;         // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
+    bool few;              // factors of few features: lanes are rows and everything stays in registers
+    int64_t moment_width;  // width, twice that where squares are summed too
+    double* middle;        // (d) the centre, in double
+    Real* centre;          // (width) subtracted from every row
+    Real* means;           // (k, width) about the centre
+    Real* offset;          // (k)
+    Real* factors;         // packed factors (by_factor: one per component or one in all), else packed scales by groups
+    Real* constants;       // (k, in whole groups) products: density at the centre
+    Real* curvatures;      // (k, in whole groups) products without squares: -1/2 scale^2
+    Real* whitener;        // packed shared factor
+    int64_t factor_stride;
+    Real largest_offset;
+    Scratch middle_memory, memory;
 
     bool pack(const MixturePass& pass) {
-        PackedMixture<Real>& p = mixture;
-        const int64_t d = p.d = pass.d, k = p.k = pass.k;
-        p.n = pass.n;
-        p.width = round_up(d, Simd<Real>::lanes);
-        p.structure = pass.structure;
+        n = pass.n;
+        d = pass.d;
+        k = pass.k;
+        width = round_up(d, Simd<Real>::lanes);
+        structure = pass.structure;
+        if (!middle_memory.allocate([&](Arena& arena) { middle = arena.take<double>(d); })) return false;
+        choose_centre(pass);
+        choose_evaluation();
+        choose_collection();
+        const bool has_factor = pass.factor != nullptr;  // given owners need none
+        const int64_t groups = groups_of(k), factor_size = packed_factor_size(d);
+        factor_stride = structure == FULL ? factor_size : 0;
+        const int64_t n_factors = structure == FULL ? k : 1;
+        const bool allocated = memory.allocate([&](Arena& arena) {
+            centre = arena.take<Real>(width);
+            means = arena.take<Real>(k * width);
+            offset = arena.take<Real>(k);
+            factors = arena.take<Real>(!has_factor ? 0
+                                       : by_factor ? n_factors * factor_size
+                                                   : groups * 2 * COLUMNS * d);
+            whitener = arena.take<Real>(whiten ? factor_size : 0);
+            constants = arena.take<Real>(groups * COLUMNS);
+            curvatures = arena.take<Real>(groups * COLUMNS);
+        });
+        if (!allocated) return false;
+        pack_means(pass);
+        if (!has_factor) return true;
+        if (whiten) pack_factor(pass.factor, d, whitener);
+        if (!by_factor) {
+            pack_scales(pass);
+            return true;
+        }
+        for (int64_t c = 0; c < n_factors; ++c) pack_factor(pass.factor + c * d * d, d, factors + c * factor_size);
+        return true;
+    }
 
-        Block middle_block;
-        if (!middle_block.allocate(d * int64_t(sizeof(double)))) return false;
-        double* middle = reinterpret_cast<double*>(middle_block.memory);
+  private:
+    void choose_centre(const MixturePass& pass) {
         // The centre is representable in the rows' type, so that subtracting it rounds once and means follow exactly.
         for (int64_t j = 0; j < d; ++j) {
             middle[j] = 0.0;
             for (int64_t c = 0; c < k; ++c) middle[j] += pass.means[c * d + j] / double(k);
             middle[j] = double(Real(middle[j]));
         }
-        const bool factored = pass.structure == FULL || pass.structure == TIED;
         // Factors subtract the component's own mean anyway: with double means nothing is gained by a centre.
-        const bool own_means = pass.structure == FULL && sizeof(Real) == 8;
+        const bool own_means = structure == FULL && sizeof(Real) == 8;
         const double spread = own_means ? 0.0 : spread_about(pass, middle);
-        p.exact = own_means || !(spread <= SPREAD_LIMIT<Real>);
-        const bool moments = spread <= MOMENT_LIMIT<Real>;
-        if (p.exact)
+        exact = own_means || !(spread <= SPREAD_LIMIT<Real>);
+        moments_allowed = spread <= MOMENT_LIMIT<Real> && !exact;
+        if (exact)
             for (int64_t j = 0; j < d; ++j) middle[j] = 0.0;
-        p.whiten = pass.structure == TIED && !p.exact && d > LANE_FEATURES;
-        p.by_factor = factored && !p.whiten;
-        p.few = p.by_factor && d <= LANE_FEATURES;
-        p.moment_width = pass.structure == DIAG ? 2 * p.width : p.width;
-        const bool has_factor = pass.factor != nullptr;  // given owners need none
-        if (pass.structure == FULL)
-            p.collection = d <= LANE_FEATURES ? LANES_FULL : QUEUE_FULL;
-        else if (pass.structure == TIED)
-            p.collection = d <= LANE_FEATURES ? LANES_FULL : moments && !p.exact ? TOTAL_SCATTER : QUEUE_SHARED;
-        else
-            p.collection = d <= LANE_FEATURES ? LANES_DIAG : MOMENTS;
-        // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
-        moments_allowed = moments && !p.exact;
+    }
 
-        const int64_t groups = (k + COLUMNS - 1) / COLUMNS;
-        const int64_t factor_size = packed_factor_size(d);
-        Arena arena{nullptr, 0};
-        for (int turn = 0; turn < 2; ++turn) {
-            arena.used = 0;
-            p.centre = arena.take<Real>(p.width);
-            p.means = arena.take<Real>(k * p.width);
-            p.offset = arena.take<Real>(k);
-            p.factor_stride = pass.structure == FULL ? factor_size : 0;
-            p.factors = arena.take<Real>(!has_factor   ? 0
-                                         : p.by_factor ? (pass.structure == FULL ? k : 1) * factor_size
-                                                       : groups * 2 * COLUMNS * d);
-            p.whitener = arena.take<Real>(p.whiten ? factor_size : 0);
-            p.constants = arena.take<Real>(groups * COLUMNS);
-            p.curvatures = arena.take<Real>(groups * COLUMNS);
-            if (turn == 0) {
-                if (!block.allocate(arena.used)) return false;
-                arena.block = block.memory;
-            }
-        }
+    void choose_evaluation() {
+        whiten = structure == TIED && !exact && d > LANE_FEATURES;
+        by_factor = (structure == FULL || structure == TIED) && !whiten;
+        few = by_factor && d <= LANE_FEATURES;
+        products = false;
+    }
 
-        for (int64_t j = 0; j < p.width; ++j) p.centre[j] = j < d ? Real(middle[j]) : Real(0);
-        p.largest_offset = -__builtin_inf();
+    void choose_collection() {
+        moment_width = structure == DIAG ? 2 * width : width;
+        if (structure == FULL)
+            collection = d <= LANE_FEATURES ? LANES_FULL : QUEUES;
+        else if (structure == TIED)
+            collection = d <= LANE_FEATURES ? LANES_FULL : moments_allowed ? TOTAL_SCATTER : QUEUES;
+        else  // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
+            collection = d <= LANE_FEATURES ? LANES_DIAG : MOMENTS;
+    }
+
+    void pack_means(const MixturePass& pass) {
+        for (int64_t j = 0; j < width; ++j) centre[j] = j < d ? Real(middle[j]) : Real(0);
+        largest_offset = Real(-INFINITE);
         for (int64_t c = 0; c < k; ++c) {
-            p.offset[c] = Real(pass.log_offset[c]);
-            if (p.offset[c] > p.largest_offset) p.largest_offset = p.offset[c];
-            for (int64_t j = 0; j < p.width; ++j)
-                p.means[c * p.width + j] = j < d ? Real(pass.means[c * d + j] - middle[j]) : Real(0);
+            offset[c] = Real(pass.log_offset[c]);
+            if (offset[c] > largest_offset) largest_offset = offset[c];
+            for (int64_t j = 0; j < width; ++j)
+                means[c * width + j] = j < d ? Real(pass.means[c * d + j] - middle[j]) : Real(0);
         }
-        if (!has_factor) return true;
-        if (p.by_factor) {
-            for (int64_t c = 0; c < (pass.structure == FULL ? k : 1); ++c)
-                pack_factor(pass.factor + c * d * d, d, p.factors + c * factor_size);
-            return true;
-        }
-        if (p.whiten) pack_factor(pass.factor, d, p.whitener);
-        pack_scales(pass, middle);
-        return true;
     }
 
     // Mean of component c about the centre, whitened where the rows are, and its scale, of feature j.
-    void mean_and_scale(const MixturePass& pass, const double* middle, int64_t c, int64_t j, double& mean,
-                        double& scale) const {
-        const int64_t d = pass.d;
+    void mean_and_scale(const MixturePass& pass, int64_t c, int64_t j, double& mean, double& scale) const {
         mean = pass.means[c * d + j] - middle[j];
         scale = 1.0;
-        if (mixture.whiten) {
+        if (whiten) {
             mean = 0.0;
             for (int64_t i = 0; i <= j; ++i) mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
         } else {
-            scale = pass.structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
+            scale = structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
         }
     }
 
-    void pack_scales(const MixturePass& pass, const double* middle) {
-        PackedMixture<Real>& p = mixture;
-        const int64_t d = p.d, k = p.k, groups = (k + COLUMNS - 1) / COLUMNS;
-        double mean, scale;
-        p.products = !p.exact;
-        for (int64_t c = 0; c < k && p.products; ++c) {
+    void pack_scales(const MixturePass& pass) {
+        double mean = 0.0, scale = 1.0;
+        products = !exact;
+        for (int64_t c = 0; c < k && products; ++c) {
             double norm = 0.0;
             for (int64_t j = 0; j < d; ++j) {
-                mean_and_scale(pass, middle, c, j, mean, scale);
+                mean_and_scale(pass, c, j, mean, scale);
                 norm += mean * scale * (mean * scale);
-                p.products = p.products && scale <= LARGEST_SCALE<Real> && scale >= 1.0 / LARGEST_SCALE<Real>;
+                products = products && scale <= LARGEST_SCALE<Real> && scale >= 1.0 / LARGEST_SCALE<Real>;
             }
-            p.products = p.products && norm <= PRODUCT_LIMIT<Real>;
+            products = products && norm <= PRODUCT_LIMIT<Real>;
         }
-        for (int64_t place = 0; place < groups * COLUMNS; ++place) {
+        const int64_t entries = products && structure != DIAG ? COLUMNS : 2 * COLUMNS;
+        for (int64_t place = 0; place < groups_of(k) * COLUMNS; ++place) {
             const int64_t c = place < k ? place : k - 1, lane = place % COLUMNS;
-            const int64_t entries = p.products && pass.structure != DIAG ? COLUMNS : 2 * COLUMNS;
-            Real* packed = p.factors + place / COLUMNS * entries * d;
+            Real* packed = factors + place / COLUMNS * entries * d;
             double norm = 0.0;
             for (int64_t j = 0; j < d; ++j, packed += entries) {
-                mean_and_scale(pass, middle, c, j, mean, scale);
+                mean_and_scale(pass, c, j, mean, scale);
                 norm += mean * scale * (mean * scale);
-                packed[lane] = Real(p.exact ? mean : p.products ? mean * scale * scale : mean * scale);
-                if (entries == 2 * COLUMNS) packed[COLUMNS + lane] = Real(p.products ? -0.5 * scale * scale : scale);
+                packed[lane] = Real(exact ? mean : products ? mean * scale * scale : mean * scale);
+                if (entries == 2 * COLUMNS) packed[COLUMNS + lane] = Real(products ? -0.5 * scale * scale : scale);
             }
-            p.constants[place] = Real(pass.log_offset[c] - 0.5 * norm);
-            p.curvatures[place] = Real(-0.5 * scale * scale);
+            constants[place] = Real(pass.log_offset[c] - 0.5 * norm);
+            curvatures[place] = Real(-0.5 * scale * scale);
         }
     }
-
-    bool moments_allowed = false;
 };

@@ -7,7 +7,7 @@ template <typename Real, bool KEEP>
 INLINE void exponentials_of_block(const PackedMixture<Real>& p, const TileMemory<Real>& t, int64_t n,
                                   Vector<Real> (&largest)[ROW_VECTORS], Vector<Real> (&total)[ROW_VECTORS]) {
     constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
-    const Real infinity = Real(__builtin_inf());
+    const Real infinity = Real(INFINITE);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
         largest[r] = broadcast(-infinity);
@@ -47,7 +47,7 @@ INLINE void exponentials_of_block(const PackedMixture<Real>& p, const TileMemory
 
 template <typename Real>
 INLINE Vector<Real> log_density_of(Vector<Real> largest, Vector<Real> total) {
-    const Real infinity = Real(__builtin_inf());
+    const Real infinity = Real(INFINITE);
     return largest > broadcast(-infinity) ? largest + logarithm<Real>(total) : broadcast(-infinity);
 }
 
@@ -59,8 +59,7 @@ template <typename Real>
 double weigh_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, const double* sample_weight, int64_t count) {
     constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS, rows = Simd<Real>::rows;
     const int64_t padded = round_up(count, rows);
-    for (int64_t n = 0; n < padded; ++n)
-        t.row_weight[n] = n >= count ? Real(0) : sample_weight ? Real(sample_weight[n]) : Real(1);
+    load_weights<Real>(sample_weight, count, padded, t.row_weight);
     const Vector<Real> none{};
     double log_likelihood = 0.0;
     for (int64_t n0 = 0; n0 < padded; n0 += LIKELIHOOD_ROWS) {
@@ -118,7 +117,7 @@ void write_responsibilities(const PackedMixture<Real>& p, const TileMemory<Real>
         for (int64_t m = 0; m < left; ++m) {
             Real* to = out + (n + m) * p.k;
             const Real* from = t.log_weighted + n + m;
-            const bool reached = scale[m] < Real(__builtin_inf());
+            const bool reached = scale[m] < Real(INFINITE);
             for (int64_t c = 0; c < p.k; ++c) to[c] = reached ? from[c * t.stride] * scale[m] : Real(1) / Real(p.k);
         }
     }
@@ -129,7 +128,7 @@ void write_assignments(const PackedMixture<Real>& p, const TileMemory<Real>& t, 
     constexpr int L = Simd<Real>::lanes;
     using Index = typename Bits<Real>::type;
     for (int64_t n = 0; n < count; n += L) {
-        Vector<Real> best = broadcast(Real(-__builtin_inf()));
+        Vector<Real> best = broadcast(Real(-INFINITE));
         Integer<Real> chosen{};
         for (int64_t c = 0; c < p.k; ++c) {
             const Vector<Real> value = load(t.log_weighted + c * t.stride + n);

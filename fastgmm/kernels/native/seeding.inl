@@ -1,4 +1,4 @@
-// k-means++: centres chosen one after another, each with a pass or two over the rows, and then exchanged.
+// k-means++: centres chosen one after another, each with a pass or two over the rows.
 
 // Weights of rows, summed in blocks, so that a row is drawn by looking at the blocks and at one of them.
 struct Urn {
@@ -48,287 +48,60 @@ struct Urn {
     }
 };
 
-// Of each row: the two nearest centres, and the squared distances to them.
-template <typename Real>
-struct Neighbours {
-    int32_t *nearest, *next;
-    Real *first, *second;
-};
-
-template <typename Real>
-int find_neighbours(const CentreChoice* choice, const Real* rows, int64_t n, const double* centres,
-                    Neighbours<Real> out) {
+// Squared distances of a tile to C candidates, none above those known: their weighted sums are added to `sums` (those
+// of the first `count`), and the first candidate's are written where `write`.
+template <typename Real, int C>
+INLINE void lower_tile(NearestMemory<Real>& m, int64_t stride, int64_t padded, const Real* factors, int64_t d,
+                       bool write, double* sums, int64_t count = C) {
     constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
-    using Index = typename Bits<Real>::type;
-    PackedCentres<Real> p;
-    const int64_t d = choice->d, k = choice->k;
-    if (!p.pack(centres, k, d)) return OUT_OF_MEMORY;
-    const int64_t tile_rows = nearest_tile_rows(n, d, Simd<Real>::rows);
-    const Strips strips = cut_strips(n, tile_rows);
-    const int threads = threads_for(choice->n_threads, strips.count, double(n) * double(k) * double(2 * d + 4));
-    NearestMemories<Real> memories;
-    if (!memories.allocate(threads, d, tile_rows, 0)) return OUT_OF_MEMORY;
-    auto work_on = [&](int thread, int64_t begin, int64_t end, Turnstile& turnstile, bool calling_thread) {
-        NearestMemory<Real>& m = memories.of[thread];
-        for (int64_t start = begin; start < end; start += tile_rows) {
-            if (!turnstile.keep_going(calling_thread)) return;
-            const int64_t count = end - start < tile_rows ? end - start : tile_rows;
-            load_tile<Real>(rows, start, count, d, p.centre, m.rows, tile_rows);
-            for (int64_t i = 0; i < count; i += R * L) {
-                Vector<Real> first[R], second[R];
-                Integer<Real> nearest[R], next[R];
-                for (int r = 0; r < R; ++r) {
-                    first[r] = second[r] = broadcast(Real(INFINITE));
-                    nearest[r] = next[r] = Integer<Real>{};
-                }
-                for (int64_t group = 0; group < k; group += COLUMNS) {
-                    Vector<Real> distance[COLUMNS][R];
+    Vector<Real> sum[C];
+    for (int c = 0; c < C; ++c) sum[c] = Vector<Real>{};
+    for (int64_t i = 0; i < padded; i += R * L) {
+        Vector<Real> distance[C][R];
+        distance_diag<Real, R, false, C>(m.rows + i, stride, factors, d, distance);
 #pragma GCC unroll 8
-                    for (int c = 0; c < COLUMNS; ++c)
+        for (int r = 0; r < R; ++r) {
+            const Vector<Real> before = load(m.lowest + i + r * L), w = load(m.weights + i + r * L);
 #pragma GCC unroll 8
-                        for (int r = 0; r < R; ++r) distance[c][r] = Vector<Real>{};
-                    distance_diag<Real, R, false>(m.rows + i, tile_rows, p.factors + group * 2 * d, 0, d, distance);
-                    for (int c = 0; c < COLUMNS && group + c < k; ++c)
-#pragma GCC unroll 8
-                        for (int r = 0; r < R; ++r) {
-                            const Vector<Real> x = distance[c][r];
-                            const auto closer = x < first[r], close = x < second[r];
-                            const Integer<Real> here = Integer<Real>{} + Index(group + c);
-                            second[r] = closer ? first[r] : close ? x : second[r];
-                            next[r] = closer ? nearest[r] : close ? here : next[r];
-                            nearest[r] = closer ? here : nearest[r];
-                            first[r] = closer ? x : first[r];
-                        }
-                }
-#pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) {
-                    store<Real>(m.lowest + i + r * L, first[r]);
-                    store<Real>(m.weights + i + r * L, second[r]);
-                    for (int lane = 0; lane < L && i + r * L + lane < count; ++lane) {
-                        out.nearest[start + i + r * L + lane] = int32_t(nearest[r][lane]);
-                        out.next[start + i + r * L + lane] = int32_t(next[r][lane]);
-                    }
-                }
+            for (int c = 0; c < C; ++c) {
+                distance[c][r] = distance[c][r] < before ? distance[c][r] : before;
+                sum[c] = w * distance[c][r] + sum[c];
             }
-            for (int64_t i = 0; i < count; ++i) {
-                out.first[start + i] = m.lowest[i];
-                out.second[start + i] = m.weights[i];
-            }
+            if (write) store<Real>(m.lowest + i + r * L, distance[0][r]);
         }
-    };
-    return run_strips(strips, threads, choice->poll, work_on, [](int) {});
+    }
+    for (int c = 0; c < C && c < count; ++c) sums[c] += sum_lanes(sum[c]);
 }
 
-// The place of centre `out` has been taken by another, `to_new` away from each row. What the two nearest were, or the
-// new one, tells nearly all rows' nearest; others are looked at again: two in K, where clusters are of one size.
 template <typename Real>
-struct Renewal {
-    const CentreChoice* choice;
-    Neighbours<Real> known;  // of all rows
-    const Real* to_new;
-    int64_t* again;          // (capacity) rows to be looked at
-    Real* gathered;          // (capacity, d)
-    Neighbours<Real> found;  // of those rows
-    int64_t capacity;
-
-    int run(const double* centres, int32_t out) const {
-        const int64_t n = choice->n, d = choice->d;
-        const Real* rows = static_cast<const Real*>(choice->rows);
-        int64_t count = 0;
-        for (int64_t i = 0; i < n; ++i) {
-            const Real x = to_new[i], first = known.first[i], second = known.second[i];
-            const bool was_nearest = known.nearest[i] == out, was_next = known.next[i] == out;
-            if ((was_nearest || was_next) && !(x <= second)) {
-                if (count == capacity) return find_neighbours<Real>(choice, rows, n, centres, known);
-                again[count++] = i;
-            } else if (was_nearest) {
-                known.first[i] = x;
-            } else if (x < first) {
-                known.second[i] = first;
-                known.next[i] = known.nearest[i];
-                known.first[i] = x;
-                known.nearest[i] = out;
-            } else if (x < second || was_next) {
-                known.second[i] = x;
-                known.next[i] = out;
-            }
-        }
-        if (count == 0) return DONE;
-        for (int64_t i = 0; i < count; ++i)
-            for (int64_t j = 0; j < d; ++j) gathered[i * d + j] = rows[again[i] * d + j];
-        const int status = find_neighbours<Real>(choice, gathered, count, centres, found);
-        for (int64_t i = 0; i < count; ++i) {
-            const int64_t to = again[i];
-            known.nearest[to] = found.nearest[i];
-            known.next[to] = found.next[i];
-            known.first[to] = found.first[i];
-            known.second[to] = found.second[i];
-        }
-        return status;
-    }
-};
-
-// What k-means would cost with one more centre, `candidate` (cost[k]), and what taking each centre out adds to that.
-// Writes the distances to the candidate.
-template <typename Real>
-int swap_costs(const CentreChoice* choice, const double* candidate, Neighbours<Real> known, double* cost,
-               Real* to_new) {
-    PackedCentres<Real> p;
-    const int64_t n = choice->n, d = choice->d, k = choice->k;
-    if (!p.pack(candidate, 1, d)) return OUT_OF_MEMORY;
-    const int64_t tile_rows = nearest_tile_rows(n, d, Simd<Real>::rows);
-    const Strips strips = cut_strips(n, tile_rows);
-    const int threads = threads_for(choice->n_threads, strips.count, double(n) * double(2 * d + 8));
-    NearestMemories<Real> memories;
-    if (!memories.allocate(threads, d, tile_rows, k + 1)) return OUT_OF_MEMORY;
-    for (int64_t c = 0; c <= k; ++c) cost[c] = 0.0;
-    const Real* rows = static_cast<const Real*>(choice->rows);
-    auto work_on = [&](int thread, int64_t begin, int64_t end, Turnstile& turnstile, bool calling_thread) {
-        NearestMemory<Real>& m = memories.of[thread];
-        for (int64_t start = begin; start < end; start += tile_rows) {
-            if (!turnstile.keep_going(calling_thread)) return;
-            const int64_t count = end - start < tile_rows ? end - start : tile_rows;
+int seeding_pass(SeedingPass* pass) {
+    const int64_t n = pass->n, d = pass->d, k = pass->k;
+    Real* distances = static_cast<Real*>(pass->distances);
+    CentrePass<Real> centre_pass;
+    const double work = double(n) * double(2 * d * k + 4);
+    if (!centre_pass.prepare(pass->candidates, n, d, k, pass->n_threads, work, k)) return OUT_OF_MEMORY;
+    const int64_t tile_rows = centre_pass.strips.tile_rows;
+    const bool write = !pass->potentials;
+    const Status status = centre_pass.run(
+        static_cast<const Real*>(pass->rows), pass->poll, [&](NearestMemory<Real>& m, int64_t first, int64_t count) {
             const int64_t padded = round_up(count, Simd<Real>::rows);
-            load_tile<Real>(rows, start, count, d, p.centre, m.rows, tile_rows);
-            for (int64_t i = 0; i < padded; ++i) {
-                m.lowest[i] = Real(INFINITE);
-                m.weights[i] = Real(0);
+            for (int64_t i = 0; i < padded; ++i) m.lowest[i] = i < count ? distances[first + i] : Real(0);
+            load_weights<Real>(pass->sample_weight ? pass->sample_weight + first : nullptr, count, padded, m.weights);
+            for (int64_t group = 0; group < k; group += COLUMNS) {
+                const Real* factors = centre_pass.centres.factors + group * 2 * d;
+                double* sums = m.sums + group;
+                switch (k - group) {
+                    case 1: lower_tile<Real, 1>(m, tile_rows, padded, factors, d, write, sums); break;
+                    case 2: lower_tile<Real, 2>(m, tile_rows, padded, factors, d, write, sums); break;
+                    case 3: lower_tile<Real, 3>(m, tile_rows, padded, factors, d, write, sums); break;
+                    case 4: lower_tile<Real, 4>(m, tile_rows, padded, factors, d, write, sums); break;
+                    default: lower_tile<Real, COLUMNS>(m, tile_rows, padded, factors, d, write, sums, k - group);
+                }
             }
-            double unused = 0.0;
-            lower_tile<Real, 1>(m, tile_rows, padded, p.factors, d, true, &unused);
-            double with = 0.0;
-            for (int64_t i = 0; i < count; ++i) {
-                const Real x = m.lowest[i], first = known.first[start + i], second = known.second[start + i];
-                to_new[start + i] = x;
-                const double w = choice->sample_weight ? choice->sample_weight[start + i] : 1.0;
-                const Real kept = x < first ? x : first;
-                with += w * double(kept);
-                m.sums[known.nearest[start + i]] += w * double((x < second ? x : second) - kept);
-            }
-            m.sums[k] += with;
-        }
-    };
-    auto hand_in = [&](int thread) {
-        double* sums = memories.of[thread].sums;
-        for (int64_t c = 0; c <= k; ++c) {
-            cost[c] += sums[c];
-            sums[c] = 0.0;
-        }
-    };
-    return run_strips(strips, threads, choice->poll, work_on, hand_in);
-}
-
-// Rows drawn as k-means++ draws them take the place of centres where that lowers the cost: a cluster that has two
-// centres gives one to two clusters that have one (Lattanzi and Sohler, 2019).
-template <typename Real>
-int swap_centres(CentreChoice* choice, Urn& urn, const double* positions) {
-    const int64_t n = choice->n, d = choice->d, k = choice->k;
-    const Real* rows = static_cast<const Real*>(choice->rows);
-    const double* weights = choice->sample_weight;
-    double *centres = nullptr, *cost = nullptr, *candidate = nullptr;
-    Real* to_new = nullptr;
-    Neighbours<Real> known{nullptr, nullptr, static_cast<Real*>(choice->distances), nullptr};
-    // Where more rows are to be looked at again, all are.
-    Renewal<Real> renewal{choice, known, nullptr, nullptr, nullptr, known, n / 4};
-    Block memory;
-    for (Arena arena{nullptr, 0};; arena = Arena{memory.memory, 0}) {
-        centres = arena.take<double>(k * d);
-        cost = arena.take<double>(k + 1);
-        candidate = arena.take<double>(d);
-        known.nearest = arena.take<int32_t>(n);
-        known.next = arena.take<int32_t>(n);
-        known.second = arena.take<Real>(n);
-        to_new = arena.take<Real>(n);
-        renewal.again = arena.take<int64_t>(renewal.capacity);
-        renewal.gathered = arena.take<Real>(renewal.capacity * d);
-        renewal.found.nearest = arena.take<int32_t>(renewal.capacity);
-        renewal.found.next = arena.take<int32_t>(renewal.capacity);
-        renewal.found.first = arena.take<Real>(renewal.capacity);
-        renewal.found.second = arena.take<Real>(renewal.capacity);
-        if (memory.memory) break;
-        if (!memory.allocate(arena.used)) return OUT_OF_MEMORY;
-    }
-    renewal.known = known;
-    renewal.to_new = to_new;
-    for (int64_t c = 0; c < k; ++c)
-        for (int64_t j = 0; j < d; ++j) centres[c * d + j] = double(rows[choice->chosen[c] * d + j]);
-    const Real* first = known.first;
-    auto distance_of = [=](int64_t i) INLINE_LAMBDA { return weights ? weights[i] * first[i] : double(first[i]); };
-    int status = find_neighbours<Real>(choice, rows, n, centres, known);
-    urn.fill(distance_of);
-    // A swap that gains less than a quarter of a cluster's share would not lead Lloyd's algorithm elsewhere.
-    const double enough = 1.0 - 0.25 / double(k);
-    for (int64_t swap = 0, failures = 0; swap < choice->n_swaps && failures < 8 + k; ++swap) {
-        if (status != DONE || !(urn.total > 0.0)) return status;
-        const int64_t drawn = urn.draw(positions[swap], distance_of);
-        for (int64_t j = 0; j < d; ++j) candidate[j] = double(rows[drawn * d + j]);
-        status = swap_costs<Real>(choice, candidate, known, cost, to_new);
-        if (status != DONE) return status;
-        int64_t out = 0;
-        for (int64_t c = 1; c < k; ++c)
-            if (cost[c] < cost[out]) out = c;
-        if (!(cost[k] + cost[out] < enough * urn.total)) {
-            ++failures;
-            continue;
-        }
-        failures = 0;
-        choice->chosen[out] = drawn;
-        for (int64_t j = 0; j < d; ++j) centres[out * d + j] = candidate[j];
-        status = renewal.run(centres, int32_t(out));
-        urn.fill(distance_of);
-    }
+            if (write)
+                for (int64_t i = 0; i < count; ++i) distances[first + i] = m.lowest[i];
+        });
+    if (status == DONE && pass->potentials)
+        for (int64_t i = 0; i < k; ++i) pass->potentials[i] = centre_pass.total[i];
     return status;
-}
-
-template <typename Real>
-int choose_centres(CentreChoice* choice) {
-    const int64_t n = choice->n, d = choice->d;
-    const Real* rows = static_cast<const Real*>(choice->rows);
-    Real* distances = static_cast<Real*>(choice->distances);
-    Urn urn{n, (n + Urn::BLOCK - 1) / Urn::BLOCK, nullptr, 0.0};
-    double *candidates = nullptr, *potentials = nullptr;
-    int64_t* drawn = nullptr;
-    const int64_t most = choice->n_candidates > 1 ? choice->n_candidates : 1;
-    Block memory;
-    for (Arena arena{nullptr, 0};; arena = Arena{memory.memory, 0}) {
-        urn.sums = arena.take<double>(urn.count);
-        candidates = arena.take<double>(most * d);
-        potentials = arena.take<double>(most);
-        drawn = arena.take<int64_t>(most);
-        if (memory.memory) break;
-        if (!memory.allocate(arena.used)) return OUT_OF_MEMORY;
-    }
-    const double* weights = choice->sample_weight;
-    auto weight_of = [=](int64_t i) INLINE_LAMBDA { return weights ? weights[i] : 1.0; };
-    auto distance_of = [=](int64_t i)
-                           INLINE_LAMBDA { return weights ? weights[i] * distances[i] : double(distances[i]); };
-    SeedingPass pass{rows, weights, n, d, 1, candidates, distances, nullptr, choice->n_threads, choice->poll};
-    const double* positions = choice->positions;
-    for (int64_t k = 0; k < choice->k; ++k) {
-        const int64_t count = k > 0 && k < choice->n_greedy ? choice->n_candidates : 1;
-        if (k > 0) urn.fill(distance_of);
-        // Every row sits on a centre already: any row will do.
-        const bool flat = k == 0 || !(urn.total > 0.0);
-        if (flat) urn.fill(weight_of);
-        for (int64_t i = 0; i < count; ++i) {
-            drawn[i] = flat ? urn.draw(*positions++, weight_of) : urn.draw(*positions++, distance_of);
-            for (int64_t j = 0; j < d; ++j) candidates[i * d + j] = double(rows[drawn[i] * d + j]);
-        }
-        int64_t best = 0;
-        if (count > 1) {
-            pass.k = count;
-            pass.potentials = potentials;
-            const int status = seeding_pass<Real>(&pass);
-            if (status != DONE) return status;
-            for (int64_t i = 1; i < count; ++i)
-                if (potentials[i] < potentials[best]) best = i;
-            for (int64_t j = 0; j < d; ++j) candidates[j] = candidates[best * d + j];
-        }
-        choice->chosen[k] = drawn[best];
-        pass.k = 1;
-        pass.potentials = nullptr;
-        const int status = seeding_pass<Real>(&pass);
-        if (status != DONE) return status;
-    }
-    return choice->k > 1 && choice->n_swaps > 0 ? swap_centres<Real>(choice, urn, positions) : int(DONE);
 }

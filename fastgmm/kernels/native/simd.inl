@@ -62,6 +62,15 @@ INLINE Vector<Real> broadcast(Real value) {
     return value - Vector<Real>{};
 }
 
+// Makes a register block zero.
+template <typename Real, int C, int R>
+INLINE void clear(Vector<Real> (&block)[C][R]) {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) block[c][r] = Vector<Real>{};
+}
+
 template <typename Real>
 INLINE Vector<Real> maximum(Vector<Real> a, Vector<Real> b) {
     return a > b ? a : b;

@@ -2,29 +2,43 @@
 // strip order, so every thread count gives the same bits.
 
 struct Strips {
-    int64_t n, rows, count;
+    int64_t n, tile_rows, rows, count;  // rows in all, of a tile, of a strip; strips
 };
 
 // A strip is long enough that handing in its sums is cheap, and there are at most 128 of them.
 INLINE Strips cut_strips(int64_t n, int64_t tile_rows) {
     int64_t rows = (n + 127) / 128;
     rows = round_up(rows < 1920 ? 1920 : rows, tile_rows);
-    return {n, rows, (n + rows - 1) / rows};
+    return {n, tile_rows, rows, (n + rows - 1) / rows};
 }
 
-INLINE int threads_for(int n_threads, int64_t n_strips, double work) {
-    if (n_threads > n_strips) n_threads = int(n_strips);
+INLINE int threads_for(int n_threads, int64_t n_pieces, double work) {
+    if (n_threads > n_pieces) n_threads = int(n_pieces);
     // Waking a thread costs some microseconds on an idle machine and a time slice on a busy one, where a fit of many
     // short passes then took thirty times as long: worth it from about a quarter of a millisecond of work.
     return work < 2e6 || n_threads < 2 ? 1 : threads_that_start(n_threads);
 }
 
+// Runs work(thread) on every thread of a team.
+template <typename Work>
+void run_threads(int n_threads, Work work) {
+#ifdef _OPENMP
+    if (n_threads > 1) {
+#pragma omp parallel num_threads(n_threads)
+        work(omp_get_thread_num());
+        return;
+    }
+#endif
+    (void)n_threads;
+    work(0);
+}
+
 // Shared by the threads of one pass.
 struct Turnstile {
+    int (*poll)();
     int64_t next = 0;    // strip to be taken
     int64_t merged = 0;  // strips handed in so far
     int stopped = 0;
-    int (*poll)();
     double last_poll = 0.0;
 
     // Called between tiles; only the calling thread may look at signals, and not more often than every 50 ms.
@@ -43,34 +57,63 @@ struct Turnstile {
     }
 };
 
-// Runs work(thread, first_row, last_row, turnstile, calling_thread) over all strips, then hand_in(thread) in strip
-// order.
-template <typename Work, typename HandIn>
-Status run_strips(const Strips& strips, int n_threads, int (*poll)(), Work work, HandIn hand_in) {
-    Turnstile turnstile;
-    turnstile.poll = poll;
-    auto thread_main = [&](int thread) {
-        for (;;) {
-            const int64_t strip = __atomic_fetch_add(&turnstile.next, 1, __ATOMIC_RELAXED);
-            if (strip >= strips.count) break;
-            const int64_t first = strip * strips.rows;
-            const int64_t last = first + strips.rows < strips.n ? first + strips.rows : strips.n;
-            work(thread, first, last, turnstile, thread == 0);
-            while (__atomic_load_n(&turnstile.merged, __ATOMIC_ACQUIRE) != strip) sched_yield();
-            hand_in(thread);
-            __atomic_store_n(&turnstile.merged, strip + 1, __ATOMIC_RELEASE);
+// The rows [first, last), in the hands of one thread.
+struct Strip {
+    int64_t first, last, tile_rows;
+    int thread;
+    Turnstile& turnstile;
+
+    // Calls work(first row, number of rows) tile by tile; false when the pass is to stop.
+    template <typename Work>
+    bool for_each_tile(Work work) const {
+        for (int64_t row = first; row < last; row += tile_rows) {
+            if (!turnstile.keep_going(thread == 0)) return false;
+            work(row, last - row < tile_rows ? last - row : tile_rows);
         }
-    };
-#ifdef _OPENMP
-    if (n_threads > 1) {
-#pragma omp parallel num_threads(n_threads)
-        thread_main(omp_get_thread_num());
-    } else {
-        thread_main(0);
+        return true;
     }
-#else
-    (void)n_threads;
-    thread_main(0);
-#endif
+};
+
+// Runs work(strip) over all strips. What a strip leaves in sums_of(thread), `size` numbers that are zero before it, is
+// added to `total` in strip order.
+template <typename SumsOf, typename Work>
+Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), double* total, int64_t size, SumsOf sums_of,
+                       Work work) {
+    Turnstile turnstile{poll};
+    run_threads(n_threads, [&](int thread) {
+        for (;;) {
+            const int64_t index = __atomic_fetch_add(&turnstile.next, 1, __ATOMIC_RELAXED);
+            if (index >= strips.count) break;
+            const int64_t first = index * strips.rows;
+            const int64_t last = first + strips.rows < strips.n ? first + strips.rows : strips.n;
+            work(Strip{first, last, strips.tile_rows, thread, turnstile});
+            while (__atomic_load_n(&turnstile.merged, __ATOMIC_ACQUIRE) != index) sched_yield();
+            double* sums = sums_of(thread);
+            for (int64_t i = 0; i < size; ++i) {
+                total[i] += sums[i];
+                sums[i] = 0.0;
+            }
+            __atomic_store_n(&turnstile.merged, index + 1, __ATOMIC_RELEASE);
+        }
+    });
     return turnstile.stopped ? INTERRUPTED : DONE;
+}
+
+// Runs work(item, scratch) for every item, with `scratch_values` numbers of each thread's own; stops at nothing, so the
+// outcome does not depend on the threads.
+template <typename Work>
+Status for_each_item(int64_t count, int64_t scratch_values, int n_threads, Work work) {
+    Scratch memory;
+    double* scratch = nullptr;
+    if (!memory.allocate([&](Arena& arena) { scratch = arena.take<double>(scratch_values * n_threads); }))
+        return OUT_OF_MEMORY;
+    int64_t next = 0;
+    run_threads(n_threads, [&](int thread) {
+        for (;;) {
+            const int64_t item = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
+            if (item >= count) break;
+            work(item, scratch + scratch_values * thread);
+        }
+    });
+    return DONE;
 }

@@ -48,3 +48,10 @@ INLINE void gather_rows(const Real* tile, int64_t stride, int64_t d, const int32
     for (int64_t j = 0; j < d; ++j)
         for (int64_t i = 0; i < block_rows; ++i) block[j * block_rows + i] = tile[j * stride + padded[i]];
 }
+
+// Weights of a tile's rows; those that fill up the last block weigh nothing.
+template <typename Real>
+INLINE void load_weights(const double* sample_weight, int64_t count, int64_t padded, Real* to) {
+    for (int64_t n = 0; n < padded; ++n)
+        to[n] = n >= count ? Real(0) : sample_weight ? Real(sample_weight[n]) : Real(1);
+}

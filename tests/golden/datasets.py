@@ -104,6 +104,8 @@ _MAKERS = {
     "overlap": lambda: _groups(2, (130, 110), 2, 0.9),
     "line": lambda: _groups(3, (80, 60), 1, 3.0),
     "wide": lambda: _groups(4, (110, 90), 9, 2.0),
+    "slow": lambda: _groups(22, (900, 700, 500), 3, 0.8),
+    "large": lambda: _groups(9, (9000, 8000, 6000, 4000, 3000), 5, 4.0),
     "many": lambda: _groups(8, (800, 700, 600, 500), 2, 4.0),
     "spoiled": _spoiled,
     "iris": _iris,

@@ -1,18 +1,22 @@
 """Records the golden states, and compares two records.
 
-python tests/golden/record.py OUT.npz                 record the fastgmm that is imported
+python tests/golden/record.py OUT.npz                   the states that the imported fastgmm comes to
 python tests/golden/record.py --compare OUT.npz REFERENCE.npz [TOLERANCE]
-python tests/golden/record.py --time                  print the slowest cases
+python tests/golden/record.py --messages OUT.json       what users are told
+python tests/golden/record.py --pickles FOLDER          pickled models, and what they answer
+python tests/golden/record.py --times                   the slowest cases
 
-The same checkout gives the same bytes on one machine. TOLERANCE is 0 unless given: bits.
+The same checkout writes the same states to the bit on one machine. TOLERANCE is 0 unless given: bits.
 """
 
+import json
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from golden import messages, pickles
 from golden.cases import CASES, run
 from golden.states import differences, read, write
 
@@ -46,18 +50,29 @@ def print_times():
     print(f"{sum(times.values()):8.3f} s  all {len(times)}")
 
 
+def write_json(path, values):
+    """Write a dict with an entry to a line."""
+    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
+    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 def main(arguments):
-    """Do what the command line asks for."""
-    if len(arguments) in (3, 4) and arguments[0] == "--compare":
-        tolerance = float(arguments[3]) if len(arguments) == 4 else 0.0
-        return 1 if compare(arguments[1], arguments[2], tolerance) else 0
-    if arguments == ["--time"]:
-        print_times()
-        return 0
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print(__doc__)
-        return 2
-    write(arguments[0], {name: run(case) for name, case in CASES.items()})
+    """Do what the command line asks for, and return the exit status."""
+    match arguments:
+        case ["--compare", found, recorded, *tolerance] if len(tolerance) < 2:
+            return 1 if compare(found, recorded, float(tolerance[0]) if tolerance else 0.0) else 0
+        case ["--messages", path]:
+            write_json(path, {name: messages.message_of(name) for name in messages.MESSAGES})
+        case ["--pickles", folder]:
+            Path(folder).mkdir(exist_ok=True)
+            write_json(Path(folder) / "answers.json", pickles.record(Path(folder)))
+        case ["--times"]:
+            print_times()
+        case [path] if not path.startswith("-"):
+            write(path, {name: run(case) for name, case in CASES.items()})
+        case _:
+            print(__doc__)
+            return 2
     return 0
 
 

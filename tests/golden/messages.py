@@ -127,7 +127,6 @@ PARAMETERS = {
     "noise mask of another length": mixture(noise=np.zeros(5, dtype=bool)),
     "noise that leaves no rows": mixture(noise=np.ones(N, dtype=bool)),
     "noise without volume": mixture(2, rows=FLAT, noise=0.1),
-    "noise with labels": mixture(noise=0.1, fit={"labels": LABELS}),
 }
 DATA = {
     "NaN": mixture(rows=changed(X, np.nan)),
@@ -144,8 +143,6 @@ DATA = {
     "labels of another length": mixture(fit={"labels": LABELS[:9]}),
     "labels too high": mixture(2, fit={"labels": Y}),
     "labels of halves": mixture(fit={"labels": Y + 0.5}),
-    "source with labels": mixture(rows=SOURCE, fit={"labels": LABELS}),
-    "source with noise": mixture(rows=SOURCE, noise=0.1),
     "source with weights": mixture(rows=SOURCE, fit={"sample_weight": np.ones(N)}),
     "source with a start of labels": mixture(rows=SOURCE, init_params=Y),
     "source with NaN": mixture(rows=batches(lambda: iter([X[:100], changed(X, np.nan)]))),

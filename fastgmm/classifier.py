@@ -19,6 +19,7 @@ from fastgmm.estimator.class_labels import check_class_priors, class_numbers, en
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class, with_rare_classes
 from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.problem import Problem, count_floor, warn_unconverged
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import SummaryMethod
@@ -26,6 +27,7 @@ from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import COVARIANCES, ClassMixtures, Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.starts.labelled import labelled_start
+from fastgmm.starts.units import relative_reg_covar
 
 __all__ = ["GaussianMixtureClassifier"]
 
@@ -57,8 +59,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         empty string where it holds strings; and None, NaN or pandas.NA in an array of objects beside them.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less, in nats per unit of weight.
-    reg_covar : float, default=1e-6
-        Added to every variance in every M-step, in squared units of the data.
+    reg_covar : float or 'auto', default='auto'
+        Added to every variance in every M-step, in squared units of the data. 'auto' is a millionth of each feature's
+        variance over all rows: the classes predicted do not depend on the units of the columns.
     shrinkage : float, default=0.0
         Rows of the covariance within components, pooled over all classes, that each component's covariance is given
         besides its own. A few times n_features helps where labels are few and covariances are not tied. The
@@ -125,7 +128,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "unlabelled_weight": [Interval(Real, 0.0, None, closed="left")],
         "unlabelled_label": "no_validation",
         "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "shrinkage": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "max_components": [Interval(Integral, 1, None, closed="left")],
@@ -144,7 +147,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         unlabelled_weight: float = 1.0,
         unlabelled_label: Any = None,
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: Any = "auto",
         shrinkage: float = 0.0,
         max_iter: int = 100,
         max_components: Any = 5,
@@ -206,9 +209,16 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
         if not names:
             raise ValueError("covariance_type is an empty list; expected at least one name")
+        if len(names) > 1:
+            check_weight_counts_rows(sample)
         passes = Labelled(blocks, float(self.unlabelled_weight)).prepare(rows)
         reporter = Reporter.of(self.verbose, self.verbose_interval, len(names))
         watch = self._watch(len(names), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
+        reg_covar = self.reg_covar
+        if isinstance(reg_covar, str):
+            # Rows that are ignored say nothing of the units either.
+            counted = sample if self.unlabelled_weight > 0 else sample.where(sample.along[LABELS] >= 0)
+            reg_covar = relative_reg_covar(counted)
         best, failure = None, None
         for number, name in enumerate(names):
             if watch is not None and watch.over:
@@ -216,7 +226,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
                 break
             covariance = get_covariance(name)
             covariance.check_n_features(sample.n_features)
-            gaussian = Gaussian(covariance, self.reg_covar, count_floor(sample))
+            gaussian = Gaussian(covariance, reg_covar, count_floor(sample))
             family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage))
             own = np.random.RandomState(random_state.randint(2**31 - 1))
             begin = partial(_begin, sample, family, own)

@@ -1,6 +1,6 @@
 """Exceptions and warnings raised by fastgmm beside the built-in ones."""
 
-__all__ = ["ComponentCollapseError", "EngineError"]
+__all__ = ["ComponentCollapseError", "EngineError", "RegularisationWarning"]
 
 
 class ComponentCollapseError(ValueError):
@@ -21,6 +21,10 @@ class ComponentCollapseError(ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, int, str]]:
         return type(self), (self.args[0], self.component, self.reason)
+
+
+class RegularisationWarning(UserWarning):
+    """What `reg_covar` adds to variances is not small beside them."""
 
 
 class EngineError(RuntimeError):

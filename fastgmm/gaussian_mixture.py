@@ -27,6 +27,7 @@ from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
 from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.seeding import seeded
+from fastgmm.starts.units import relative_reg_covar
 
 __all__ = ["GaussianMixture"]
 
@@ -46,8 +47,10 @@ class GaussianMixture(CriterionMethods, ConversionMethods, BaseMixture):
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less, in nats per sample, or for 20 iterations by no more
         than its rounding. 0 makes `max_iter` iterations.
-    reg_covar : float, default=1e-6
-        Added to every variance in every M-step, in squared units of the data.
+    reg_covar : float or 'auto', default=1e-6
+        Added to every variance in every M-step, in squared units of the data: data in small units need a smaller one,
+        and a fit warns where it makes up more than a hundredth of a variance within components. 'auto' is a millionth
+        of each feature's variance over all rows, whatever the units.
     max_iter : int, default=100
         0 returns the start.
     n_init : int, default=1
@@ -112,6 +115,8 @@ default='kmeans'
         With `noise`: where the background lies.
     n_samples_seen_ : float
         Weight of the rows of `fit`, or of all batches of `partial_fit`.
+    reg_covar_ : ndarray of shape (n_features,)
+        With ``reg_covar='auto'``: what is added to the variance of each feature.
     statistics_ : SufficientStatistics
         After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
     stopped_ : bool
@@ -138,6 +143,7 @@ default='kmeans'
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMixture._parameter_constraints,
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
@@ -153,7 +159,7 @@ default='kmeans'
         *,
         covariance_type: Any = "full",
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: Any = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: Any = "kmeans",
@@ -217,21 +223,29 @@ default='kmeans'
         self._refuse_array_api_dispatch()
         prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
         noise = check_noise(self.noise, rows, sample, self.n_components)
-        gaussian = Gaussian(covariance, self.reg_covar, count_floor(sample), prior)
+        reg_covar = self.reg_covar
+        if isinstance(reg_covar, str):
+            reg_covar = self.reg_covar_ = relative_reg_covar(sample)
+        gaussian = Gaussian(covariance, reg_covar, count_floor(sample), prior)
         family: Family = gaussian if noise is None else WithBackground(gaussian, noise.box, noise.share)
         # scikit-learn's starts are compared as scikit-learn does.
         searches = isinstance(self.init_params, str) and self.init_params == "multistart"
         return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
 
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
+        reg_covar = self.reg_covar
+        if isinstance(reg_covar, str):
+            reg_covar = getattr(self, "reg_covar_", 0.0)
+            if memory is None:
+                return beside_background(Gaussian(self._covariance, reg_covar), vars(self))
         if memory is None:
-            return beside_background(_gaussian(self.covariance_type, self.reg_covar), vars(self))
+            return beside_background(_gaussian(self.covariance_type, reg_covar), vars(self))
         covariance, floor = self._covariance, 10.0 * float(np.finfo(self.means_.dtype).eps)
         if self.prior is None:
-            return Gaussian(covariance, self.reg_covar, floor)
+            return Gaussian(covariance, reg_covar, floor)
         given = {} if isinstance(self.prior, str) else dict(self.prior)
         prior = default_prior(*pooled_moments(memory), self.n_components, covariance.shape, given)
-        return Gaussian(covariance, self.reg_covar, floor, prior)
+        return Gaussian(covariance, reg_covar, floor, prior)
 
     def _refuse_array_api_dispatch(self) -> None:
         # An array of memberships is a start that is drawn by nothing.
@@ -261,18 +275,19 @@ def _begin(
     listener: Any,
 ) -> Any:
     """Return the state of a first guess at memberships, which keeps known labels and leaves out rows of noise."""
-    if callable(start.init_params):
-        start = replace(start, init_params=called_start(start.init_params, sample, n_components, random_state))
-    if LABELS in sample.columns:
-        memberships = seeded(sample, start.init_params, n_components, random_state)
-        start = replace(start, init_params=memberships)
+    memberships = start.init_params
     if noise is not None:
         kept = ~noise.mask
         if LABELS in sample.columns:
             # A row of known component is no noise.
             kept |= sample.along[LABELS] >= 0
-        if not isinstance(start.init_params, str):
-            start = replace(start, init_params=start.init_params[kept])
+        if isinstance(memberships, np.ndarray):
+            memberships = memberships[kept]
         sample = sample.where(kept)
+    if callable(memberships):
+        memberships = called_start(memberships, sample, n_components, random_state)
+    if LABELS in sample.columns:
+        memberships = seeded(sample, memberships, n_components, random_state)
+    start = replace(start, init_params=memberships)
     found = initial_parameters(sample, n_components, gaussian, start, random_state, listener)
     return family.beside(found, family.share) if isinstance(family, WithBackground) else found

@@ -20,8 +20,14 @@ from fastgmm.callbacks import CallbackSupport, Task, unchanged_on_failure
 from fastgmm.data import Block, Rows
 from fastgmm.data.e_steps import Trimmed
 from fastgmm.estimator.fit_context import fit_context
-from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, lowest_bic, unconverged_too
-from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.estimator.inner_mixture import (
+    INNER_CONSTRAINTS,
+    inner_options,
+    lowest_bic,
+    sensible_sizes,
+    unconverged_too,
+)
+from fastgmm.estimator.input_validation import DTYPES, check_weight_counts_rows
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes
 from fastgmm.estimator.reading import Reading, read_rows
@@ -30,8 +36,10 @@ from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
+from fastgmm.inference.sampling import draw_by_factors
 from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.quantiles import weighted_quantile
+from fastgmm.starts.units import StartInUnits, memberships_in_units, relative_reg_covar
 
 __all__ = ["GaussianMixtureOutlierDetector"]
 
@@ -64,8 +72,10 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         For ``n_components='bic'``.
     n_simulations : int, default=10000
         Rows drawn from the model for p-values, where it has more than one component.
-    tol, reg_covar, max_iter, n_init, init_params
-        As in `GaussianMixture`.
+    tol, max_iter, n_init, init_params
+        As in `GaussianMixture`; starts measure distances in standard deviations of the columns.
+    reg_covar : float or 'auto', default='auto'
+        As in `GaussianMixture`: the anomalies found do not depend on the units of the columns.
     random_state : int, RandomState or None
 
     Attributes
@@ -122,7 +132,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         max_components: Any = 9,
         n_simulations: int = 10_000,
         tol: float = 1e-3,
-        reg_covar: float = 1e-6,
+        reg_covar: Any = "auto",
         max_iter: int = 100,
         n_init: int = 1,
         init_params: Any = "kmeans",
@@ -174,16 +184,19 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state)
         get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
+        check_weight_counts_rows(read.sample)
         sizes = [self.n_components]
         if isinstance(self.n_components, str):
-            sizes = list(range(1, min(self.max_components, read.sample.n_samples) + 1))
+            family = Gaussian(get_covariance(self.covariance_type))
+            most = min(self.max_components, read.sample.n_samples)
+            sizes = sensible_sizes(family, most, read.sample.n_features, read.rows.total_weight)
         watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=read.sample.sample_weight)
         fit_size = partial(self._fit_size, read, random_state)
         self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         simulated = None
         if self.n_components_ > 1:
-            drawn = self.mixture_.sample(self.n_simulations, random_state=random_state)[0]
+            drawn = draw_by_factors(self.n_simulations, self.mixture_._fitted_state(), random_state)
             simulated = np.sort(self.mixture_.score_samples(drawn))
         self._simulated_scores = simulated
         self.offset_ = self._threshold(read.rows)
@@ -202,7 +215,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         if self.robust == "trimming":
             return self._trimmed(read, size, random_state)
         noise = self._share() if self.robust == "noise" else None
-        model = GaussianMixture(size, random_state=random_state, noise=noise, **inner_options(self))
+        options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
+        model = GaussianMixture(size, random_state=random_state, noise=noise, **options)
         X, weight = read.given, read.sample.sample_weight
         if read.rows is not read.sample:
             X, weight = read.given.with_sample(read.sample), None
@@ -225,10 +239,12 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
                 f"n_components is {size} and trimming leaves {n_samples * (1 - self._share()):g} "
                 "rows; reduce n_components or robust_share, or use robust=None"
             )
-        family = Gaussian(get_covariance(self.covariance_type), self.reg_covar, count_floor(sample))
+        reg_covar = relative_reg_covar(sample) if isinstance(self.reg_covar, str) else self.reg_covar
+        family = Gaussian(get_covariance(self.covariance_type), reg_covar, count_floor(sample))
 
         def begin(listener: Any) -> Any:
-            return initial_parameters(sample, size, family, Start(self.init_params), random_state, listener)
+            start = Start(memberships_in_units(sample, self.init_params, size, random_state))
+            return initial_parameters(sample, size, family, start, random_state, listener)
 
         problem = Problem(Trimmed(self._share()).prepare(rows), family, begin, sample.dtype, self.tol, self.max_iter)
         run = problem.best_of(self.n_init)

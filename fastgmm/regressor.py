@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from itertools import takewhile
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from fastgmm.estimator.inner_mixture import (
     INNER_CONSTRAINTS,
     inner_options,
     lowest_bic,
-    too_many_parameters,
+    sensible_sizes,
     unconverged_too,
 )
 from fastgmm.estimator.input_validation import check_sample_weight
@@ -148,7 +147,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
             given, weight = self._standardised_source(source, y, np.random.RandomState(seed)), None
             total = given.total_weight
         fixed = not isinstance(self.n_components, str)
-        sizes = [self.n_components] if fixed else self._sizes(len(self.scale_), total)
+        family = Gaussian(get_covariance(self.covariance_type))
+        candidates = sensible_sizes(family, self.max_components, len(self.scale_), total)
+        sizes = [self.n_components] if fixed else candidates
         watch = self._watch(len(sizes), X=X, y=y, sample_weight=weight)
         self.mixture_ = self._fit_mixture(given, weight, sizes, seed, watch)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
@@ -187,15 +188,6 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         drawn = ArrayRows(standardised_rows(self.centre_, self.scale_, rows), sample.sample_weight)
         standard.n_samples, standard.total_weight = source.n_samples, source.total_weight
         return standard.with_sample(drawn)
-
-    def _sizes(self, n_columns: int, total: float) -> list[int]:
-        """Return the numbers of components to choose from."""
-        family = Gaussian(get_covariance(self.covariance_type))
-
-        def is_sensible(size: int) -> bool:
-            return size == 1 or not too_many_parameters(family.n_parameters(size, n_columns), total * n_columns)
-
-        return list(takewhile(is_sensible, range(1, self.max_components + 1)))
 
     def _fit_mixture(
         self, given: Any, weight: Any, sizes: list[int], seed: int, watch: Watch | None

@@ -134,7 +134,7 @@ def test_classes_apart_are_mixtures_of_their_own_rows(covariance_type):
     component = rng.integers(4, size=400)
     X = centres[component] + rng.normal(size=(400, 2)) @ np.array([[1.0, 0.4], [0.0, 0.7]])
     y = component % 2
-    options = {"covariance_type": covariance_type, "tol": 1e-10, "max_iter": 200}
+    options = {"covariance_type": covariance_type, "tol": 1e-10, "max_iter": 200, "reg_covar": 1e-6}
     model = GaussianMixtureClassifier(2, shared_covariance=False, random_state=0, **options).fit(X, y)
     for c in range(2):
         own = GaussianMixture(2, random_state=0, **options).fit(X[y == c])

@@ -184,6 +184,11 @@ class DistributedRows(Rows):
         return f"<rows of {self.description}>"
 
     @property
+    def weighted(self) -> bool:  # type: ignore[override]
+        """Whether rows have weights."""
+        return self.of_engine.weighted
+
+    @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
         """What rides along."""
         return self.of_engine.columns

@@ -82,6 +82,8 @@ class Rows(ABC):
         Of the features.
     columns : tuple of str
         What rides along.
+    weighted : bool or None
+        Whether rows have weights; None until it is known.
     total_weight : float
         Sum of the weights: what "the number of samples" means in a mean or a criterion. NaN until it is known.
     description : str
@@ -94,6 +96,7 @@ class Rows(ABC):
     names: list[str] | None = None
     columns: tuple[str, ...] = ()
     total_weight: float
+    weighted: bool | None
     description: str = "array"
 
     @abstractmethod
@@ -160,6 +163,7 @@ class ArrayRows(Rows):
         self.dtype = X.dtype
         self.along = dict(columns or {})
         self.columns = tuple(self.along)
+        self.weighted = sample_weight is not None
         self.total_weight = float(self.n_samples if sample_weight is None else sample_weight.sum())
         self._whole: Block | None = None
 

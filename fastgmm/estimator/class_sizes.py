@@ -12,6 +12,7 @@ from fastgmm.data.e_steps import LABELS
 from fastgmm.estimator.inner_mixture import too_many_parameters, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.families import Gaussian, get_covariance
+from fastgmm.starts.units import StartInUnits
 
 __all__ = ["components_per_class", "with_rare_classes"]
 
@@ -54,8 +55,7 @@ def components_per_class(
         empty = names[int(np.argmin(n_rows > 0))]
         raise ValueError(f"class {empty!r} has no labelled row of positive sample_weight; label one or drop it")
     if isinstance(given, str):
-        if rows.sample_weight is not None:
-            check_weight_counts_rows(rows.total_weight)
+        check_weight_counts_rows(rows)
         return np.array(
             [_size_by_bic(estimator, mixture_class, rows, labels == c, random_state) for c in range(len(classes))]
         )
@@ -86,7 +86,11 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
     best = (np.inf, 1)
     for size in range(1, estimator.max_components + 1):
         candidate = mixture_class(
-            size, covariance_type=covariance_type, reg_covar=estimator.reg_covar, random_state=random_state
+            size,
+            covariance_type=covariance_type,
+            reg_covar=estimator.reg_covar,
+            init_params=StartInUnits("kmeans"),
+            random_state=random_state,
         )
         n_parameters = Gaussian(get_covariance(covariance_type)).n_parameters(size, X.shape[1])
         too_many = size > 1 and too_many_parameters(n_parameters, total * X.shape[1])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm import inference
-from fastgmm.data import source_of
+from fastgmm.data import ArrayRows, source_of
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
 from fastgmm.estimator.prediction_methods import PredictionMethods
 
@@ -33,9 +33,13 @@ class CriterionMethods(PredictionMethods):
         source = source_of(X, sample_weight)
         if source is not None:
             total, weight = self._sum_over_blocks(source, self._total_log_density)
+            source.total_weight = float(weight)
+            check_weight_counts_rows(source)
             return float(total), float(weight)
         X = self._check_rows(X)
         weight = check_sample_weight(sample_weight, X.shape[0])
+        if weight is not None:
+            check_weight_counts_rows(ArrayRows(X, weight))
         total = float(X.shape[0] if weight is None else weight.sum())
         return total * inference.mean_log_density(X, self._density(), self._result_dtype(X), weight), total
 
@@ -46,7 +50,7 @@ class CriterionMethods(PredictionMethods):
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
         sample_weight : array-like of shape (n_samples,), optional
-            The number of samples is the sum of the weights.
+            The number of samples is the sum of the weights, which must be more than one.
 
         Returns
         -------
@@ -71,8 +75,6 @@ class CriterionMethods(PredictionMethods):
             ``-2 log-likelihood + n_parameters log(n_samples)``, in nats.
         """
         log_likelihood, total = self._log_likelihood(X, sample_weight)
-        if sample_weight is not None:
-            check_weight_counts_rows(total)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,10 +13,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.callbacks import Task, Watch, each_candidate
-from fastgmm.families import COVARIANCES
+from fastgmm.families import COVARIANCES, Family
 from fastgmm.starts import INIT_PARAMS
 
-__all__ = ["INNER_CONSTRAINTS", "inner_options", "lowest_bic", "too_many_parameters", "unconverged_too"]
+__all__ = [
+    "INNER_CONSTRAINTS",
+    "inner_options",
+    "lowest_bic",
+    "sensible_sizes",
+    "too_many_parameters",
+    "unconverged_too",
+]
 
 #: What the constructor of such an estimator takes for its mixture, in scikit-learn's terms.
 INNER_CONSTRAINTS: dict = {
@@ -23,7 +31,7 @@ INNER_CONSTRAINTS: dict = {
     "covariance_type": [StrOptions(set(COVARIANCES))],
     "max_components": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0.0, None, closed="left")],
-    "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+    "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_init": [Interval(Integral, 1, None, closed="left")],
     "init_params": [StrOptions(set(INIT_PARAMS))],
@@ -84,6 +92,15 @@ def too_many_parameters(n_parameters: int, n_values: float) -> bool:
     The BIC is a criterion for large samples; of such a mixture it says nothing.
     """
     return n_parameters > n_values / 2
+
+
+def sensible_sizes(family: Family, max_components: int, n_features: int, n_rows: float) -> list[int]:
+    """Return the numbers of components to choose from by BIC: one, and those that the rows suffice for."""
+
+    def suffices(size: int) -> bool:
+        return size == 1 or not too_many_parameters(family.n_parameters(size, n_features), n_rows * n_features)
+
+    return list(takewhile(suffices, range(1, max_components + 1)))
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from numbers import Real
 
 import numpy as np
 
+from fastgmm.data import Rows
+from fastgmm.starts.units import StartInUnits
+
 __all__ = [
     "DTYPES",
     "called_start",
@@ -56,18 +59,24 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
     return weight
 
 
-def check_weight_counts_rows(total: float) -> None:
-    """Check that weights can stand for numbers of rows: the log of their total is the penalty of a criterion.
+def check_weight_counts_rows(rows: Rows) -> None:
+    """Check that weights can stand for numbers of rows, wherever a number of rows is part of the answer.
+
+    Criteria weigh a total log-likelihood against a number of parameters: with weights that sum to one, every likelihood
+    is that of one row. How many rows they were made of is not known any more, so such weights are refused rather than
+    rescaled.
 
     Raises
     ------
     ValueError
         If the total is one or less, up to rounding: that of weights made to sum to one.
     """
-    if total <= 1.0 + 1e-9:
+    total = rows.total_weight
+    if rows.weighted and total <= 1.0 + 1e-9:
         raise ValueError(
-            f"sample_weight sums to {total:g}; expected the number of rows that the weights stand for, since its log "
-            "is the penalty of the BIC. Scale sample_weight to sum to that number, for example to n_samples"
+            f"sample_weight sums to {total:g}; expected the number of rows that the weights stand for, since criteria "
+            "such as the BIC compare a log-likelihood over all rows with the number of parameters. Scale sample_weight "
+            "to sum to that number, for example to n_samples"
         )
 
 
@@ -104,8 +113,9 @@ def _is_itself(value) -> bool:
 
 def called_start(start, rows, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
     """Return the memberships that a callable ``init_params`` makes for a run, checked."""
-    given = start(rows.X, n_components, random_state)
-    return check_memberships(given, rows.n_samples, n_components)
+    if isinstance(start, StartInUnits):
+        return start(rows, n_components, random_state)
+    return check_memberships(start(rows.X, n_components, random_state), rows.n_samples, n_components)
 
 
 def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:

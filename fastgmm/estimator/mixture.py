@@ -22,13 +22,13 @@ from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
 from fastgmm.estimator.prediction_methods import PredictionMethods
-from fastgmm.estimator.problem import Problem, run_attributes, warn_unconverged
+from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised, warn_unconverged
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.estimator.stream_methods import StreamMethods
 from fastgmm.families import COVARIANCES, CovarianceFamily, Family, get_covariance
 from fastgmm.families.background import BACKGROUND_ATTRIBUTES
-from fastgmm.model import SufficientStatistics
+from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.shapes import shape_of
 from fastgmm.starts import INIT_PARAMS
 
@@ -120,8 +120,8 @@ class BaseMixture(
         if unheard:
             raise TypeError(
                 f"{cls.__name__} overrides {', '.join(unheard)}, private to scikit-learn's mixtures; the compiled "
-                "passes of fastgmm never call it. Ask component_log_density(X) for weighted densities of components and "
-                "predict_proba(X) for responsibilities; derive from fastgmm.families.Family for another M-step, or "
+                "passes of fastgmm never call it. Ask component_log_density(X) for weighted densities of components "
+                "and predict_proba(X) for responsibilities; derive from fastgmm.families.Family for another M-step, or "
                 "from sklearn.mixture for these hooks"
             )
 
@@ -258,10 +258,15 @@ class BaseMixture(
                 stacklevel=4,
             )
         describe(self, run)
+        mixture = getattr(run.state, "mixture", run.state)
+        if not isinstance(self.reg_covar, str) and self.reg_covar and isinstance(mixture, MixtureParameters):
+            warn_regularised(mixture, float(self.reg_covar), stacklevel=4)
         return read.given
 
     def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype) -> None:
         self._set_state(problem.family, run.state, dtype)
+        if not isinstance(self.reg_covar, str):
+            self.__dict__.pop("reg_covar_", None)
         vars(self).update(run_attributes(run, problem.passes.n_made, dtype))
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
         for name in ("statistics_", "_latest_statistics"):

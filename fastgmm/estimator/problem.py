@@ -15,9 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.callbacks import Watch, fitted_attributes
 from fastgmm.data.e_steps import Passes
 from fastgmm.em import QuasiNewton, Run, best_run, proposal_cost, run_em
+from fastgmm.exceptions import RegularisationWarning
 from fastgmm.families import Family
+from fastgmm.model import MixtureParameters
 
-__all__ = ["RUN_ATTRIBUTES", "Problem", "count_floor", "run_attributes", "warn_unconverged"]
+__all__ = ["RUN_ATTRIBUTES", "Problem", "count_floor", "run_attributes", "warn_regularised", "warn_unconverged"]
 
 
 def count_floor(rows: Any) -> float:
@@ -135,3 +137,28 @@ def warn_unconverged(run: Run, max_iter: int, message: str, stacklevel: int) -> 
     """Warn of a run that was neither ended by its rule nor by a callback."""
     if not run.converged and max_iter > 0 and not run.stopped:
         warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+
+
+#: Share of a variance within components beyond which `reg_covar` is worth a warning.
+LARGE_SHARE = 0.01
+
+
+def warn_regularised(mixture: MixtureParameters, reg_covar: float, stacklevel: int) -> None:
+    """Warn once where `reg_covar` makes up much of a feature's variance within the components.
+
+    Components that shrank onto equal rows are left out: there it is all there is, and what it is for.
+    """
+    variances = mixture.shape.diagonals(mixture.covariances, *mixture.means.shape) - reg_covar
+    weights = mixture.weights / mixture.weights.sum()
+    within = weights @ variances
+    total = within + weights @ (mixture.means - weights @ mixture.means) ** 2
+    large = np.flatnonzero((within > 1e-6 * total) & (total > 0) & (reg_covar > LARGE_SHARE * within))
+    if len(large):
+        j = int(large[np.argmin(within[large])])
+        warnings.warn(
+            f"reg_covar is {reg_covar:g} and the variance of feature {j} within components {within[j]:.3g}: a share of "
+            f"{reg_covar / (reg_covar + within[j]):.1%} of it is regularisation. Use reg_covar='auto', which is "
+            "relative to the data, a smaller reg_covar, or larger units",
+            RegularisationWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Gaussian(Family):
     Attributes
     ----------
     covariance : CovarianceFamily
-    reg_covar : float
+    reg_covar : float or ndarray of shape (n_features,)
         Added to every variance of the scatter matrices, per sample, before the family is imposed: scikit-learn's
         regularisation where it imposes nothing, and covariances that stay in it where it does.
     count_floor : float
@@ -38,7 +38,7 @@ class Gaussian(Family):
     """
 
     covariance: CovarianceFamily
-    reg_covar: float = 0.0
+    reg_covar: Any = 0.0
     count_floor: float = 0.0
     prior: ConjugatePrior | None = None
 
@@ -85,8 +85,8 @@ class Gaussian(Family):
         if not math.isfinite(scatter.sum()) and not np.isfinite(scatter).all():
             where = 0 if shape.is_shared else int(np.argwhere(~np.isfinite(scatter))[0, 0])
             raise collapse_error(where, statistics.counts, None, "its scatter is not finite; the data are out of range")
-        if self.reg_covar:
-            shape.add_to_diagonal(scatter, self.reg_covar * shape.totals(counts))
+        if np.any(self.reg_covar):
+            shape.add_to_diagonal(scatter, self._added(counts))
         weights, means = counts / counts.sum(), statistics.centres + shift
         if self.prior is not None:
             scatter, amended = self.prior.amend(shape, self.covariance.is_shared, scatter, counts, means)
@@ -95,13 +95,26 @@ class Gaussian(Family):
         factor = shape.factorise(covariances, statistics.counts)
         return MixtureParameters(shape.name, weights, means, covariances, factor)
 
+    def _added(self, counts: np.ndarray) -> Any:
+        """Return what is added to the scatter of each stored matrix."""
+        totals = self.shape.totals(counts)
+        if np.ndim(self.reg_covar) == 0:
+            return self.reg_covar * totals
+        return np.multiply.outer(np.atleast_1d(totals), self.reg_covar)
+
     def _estimate(self, statistics: SufficientStatistics) -> MixtureParameters | None:
         """Return the parameters where every covariance is free, or None if there are none."""
         centres, scatter = statistics.centres, statistics.scatter
         weights, means = np.empty(len(centres)), np.empty(centres.shape)
         covariances, factor, log_offset = np.empty(scatter.shape), np.empty(scatter.shape), np.empty(len(centres))
         written = (weights, means, covariances, factor, log_offset)
-        if not kernels.estimate(statistics, self.reg_covar, self.count_floor, *written):
+        reg_covar = self.reg_covar
+        if np.ndim(reg_covar) == 1:
+            # The kernel adds one number to all features; these are added beforehand.
+            merged, scatter = self.shape.features_per_variance(centres.shape[1]), scatter.copy()
+            self.shape.add_to_diagonal(scatter, merged * self._added(statistics.counts + self.count_floor))
+            statistics, reg_covar = replace(statistics, scatter=scatter), 0.0
+        if not kernels.estimate(statistics, reg_covar, self.count_floor, *written):
             return None
         return MixtureParameters.with_log_offset(statistics.structure, *written)
 
@@ -135,7 +148,7 @@ class Gaussian(Family):
         shape, statistics = self.shape, SufficientStatistics.zeros(state.structure, state.means)
         statistics.counts += weight * state.weights
         covariances = state.covariances.copy()
-        shape.add_to_diagonal(covariances, -self.reg_covar)
+        shape.add_to_diagonal(covariances, -self._added(np.ones(1)))
         counts = shape.each(shape.totals(statistics.counts))
         statistics.scatter += shape.features_per_variance(state.n_features) * counts * covariances
         return statistics

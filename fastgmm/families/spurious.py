@@ -21,6 +21,8 @@ Statistics 13. McLachlan and Peel (2000), Finite Mixture Models, section 3.10 (s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastgmm.model import MixtureParameters, Shape
@@ -39,7 +41,7 @@ def least_count(shape: Shape, n_features: int) -> float:
     return n_features + 2.0 if shape.is_matrix and not shape.is_shared else 3.0
 
 
-def is_spurious(parameters: MixtureParameters, total_weight: float, reg_covar: float = 0.0) -> bool:
+def is_spurious(parameters: MixtureParameters, total_weight: float, reg_covar: Any = 0.0) -> bool:
     """Return whether a component of the mixture is a singularity rather than an estimate.
 
     Parameters
@@ -47,7 +49,7 @@ def is_spurious(parameters: MixtureParameters, total_weight: float, reg_covar: f
     parameters : MixtureParameters
     total_weight : float
         Of the rows they were estimated from.
-    reg_covar : float
+    reg_covar : float or ndarray of shape (n_features,)
         What was added to every variance.
     """
     if parameters.shape.is_shared:
@@ -64,10 +66,11 @@ def _smallest_shares(parameters, reg_covar):
     covariances = parameters.covariances
     weights = parameters.weights
     if not parameters.shape.is_matrix:
-        variances = np.maximum(covariances - reg_covar, 0.0).reshape(len(weights), -1)
+        added = reg_covar if covariances.ndim == 2 else np.mean(reg_covar)
+        variances = np.maximum(covariances - added, 0.0).reshape(len(weights), -1)
         pooled = weights @ variances
         return np.divide(variances, pooled, out=np.ones_like(variances), where=pooled > 0).min(axis=1)
-    unregularised = covariances - reg_covar * np.eye(parameters.n_features)
+    unregularised = covariances - reg_covar * np.eye(parameters.n_features)  # one number, or one for each column
     pooled = np.einsum("k,kij->ij", weights, unregularised)
     # In units of each feature first: they may differ by more digits than there are.
     unit = np.sqrt(np.maximum(np.diagonal(pooled), np.finfo(np.float64).tiny))

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgmm.model import MixtureParameters
 
-__all__ = ["draw", "sample"]
+__all__ = ["draw", "draw_by_factors", "sample"]
 
 
 def sample(
@@ -71,3 +71,19 @@ def draw(n_samples: int, density: Any, random_state: np.random.RandomState) -> t
         for k, count in enumerate(counts)
     ]
     return np.concatenate(rows), np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+def draw_by_factors(n_samples: int, parameters: MixtureParameters, random_state: np.random.RandomState) -> np.ndarray:
+    """Draw rows by the precision factors of the components, shape (n_samples, n_features), float64.
+
+    Unlike `draw`, whose rows follow the axes of each covariance, the same draws come out in any units of the columns.
+    """
+    counts = random_state.multinomial(n_samples, parameters.weights / parameters.weights.sum())
+    factors = parameters.shape.untie(parameters.precisions_cholesky, parameters.n_components)
+    parts = []
+    for k, count in enumerate(counts):
+        noise = random_state.standard_normal((int(count), parameters.n_features))
+        factor = factors[k]
+        away = np.linalg.solve(factor.T, noise.T).T if parameters.shape.is_matrix else noise / factor
+        parts.append(parameters.means[k] + away)
+    return np.concatenate(parts)

@@ -56,9 +56,16 @@ def variances(rows: ArrayRows) -> np.ndarray:
 
 
 def default_tol(rows: ArrayRows) -> float:
-    """Return the change of the mean log-likelihood that ends EM, in nats: a share of that of one Gaussian."""
+    """Return the change of the mean log-likelihood that ends EM, in nats: a share of that of one Gaussian.
+
+    Columns are taken in their standard deviations, so that units do not matter.
+    """
     covariance = mean_and_covariance(rows)[1]
-    sign, log_det = np.linalg.slogdet(covariance)
+    sd = np.sqrt(np.diagonal(covariance))
+    if not (sd > 0).all():
+        return LEAST_TOL
+    # In standard deviations of the columns, so that their units do not matter.
+    sign, log_det = np.linalg.slogdet(covariance / sd[:, None] / sd)
     if not sign > 0:
         return LEAST_TOL
     log_likelihood = -0.5 * (log_det + rows.n_features * (1.0 + np.log(2.0 * np.pi)))

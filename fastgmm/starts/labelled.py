@@ -8,7 +8,7 @@ from fastgmm.data import ArrayRows
 from fastgmm.data.e_steps import statistics_of_labels
 from fastgmm.families import ClassMixtures
 from fastgmm.model import MixtureParameters
-from fastgmm.starts.kmeans import kmeans
+from fastgmm.starts.units import memberships_in_units
 
 __all__ = ["labelled_start"]
 
@@ -42,7 +42,7 @@ def labelled_start(
         size = block.stop - block.start
         chosen[members] = block.start
         if size > 1:
-            chosen[members] += kmeans(rows.where(members), size, random_state)[1]
+            chosen[members] += memberships_in_units(rows.where(members), "kmeans", size, random_state)
     shape = family.shape
     known = statistics_of_labels(rows, chosen, shape.name, family.n_components)
     everything = statistics_of_labels(rows, np.zeros(rows.n_samples, dtype=np.int64), shape.name, 1)

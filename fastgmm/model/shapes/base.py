@@ -136,7 +136,7 @@ class Shape(ABC):
 
     @abstractmethod
     def add_to_diagonal(self, matrices: np.ndarray, amount: Any) -> None:
-        """Add `amount`, a number or one for each stored matrix, to every variance, in place."""
+        """Add `amount` to variances, in place: a number, one for each stored matrix, or for each and each feature."""
 
     @abstractmethod
     def of_matrix(self, matrix: np.ndarray) -> Any:

@@ -70,7 +70,7 @@ class Diagonal(Variances):
         return np.diag(scatter.sum(axis=0))
 
     def add_to_diagonal(self, matrices: np.ndarray, amount: Any) -> None:
-        matrices += np.reshape(amount, (-1, 1))
+        matrices += amount if np.ndim(amount) == 2 else np.reshape(amount, (-1, 1))
 
     def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         return np.log(factor).sum(axis=1)

@@ -56,7 +56,7 @@ class Full(Shape):
     def add_to_diagonal(self, matrices: np.ndarray, amount: Any) -> None:
         n_features = matrices.shape[-1]
         diagonals = matrices.reshape(-1, n_features * n_features)[:, :: n_features + 1]
-        diagonals += np.reshape(amount, (-1, 1))
+        diagonals += amount if np.ndim(amount) == 2 else np.reshape(amount, (-1, 1))
 
     def factorise(self, covariances: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
         n_features = covariances.shape[-1]

@@ -51,7 +51,7 @@ class Spherical(Variances):
         return np.eye(n_features) * (scatter.sum() / n_features)
 
     def add_to_diagonal(self, matrices: np.ndarray, amount: Any) -> None:
-        matrices += amount
+        matrices += np.mean(amount, axis=1) if np.ndim(amount) == 2 else amount
 
     def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         return n_features * np.log(factor)

@@ -146,3 +146,27 @@ def test_the_density_is_that_of_the_factor_not_of_the_covariances(X):
     ours.weights_, ours.means_, ours.covariances_ = np.ones(1), np.zeros((1, 3)), np.eye(3)[None]
     ours.precisions_cholesky_ = 2.0 * np.eye(3)[None]
     assert_allclose(ours.score_samples(X), multivariate_normal(np.zeros(3), np.eye(3) / 4).logpdf(X), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_nan_stays_nan_where_nobody_checks(name, structure, X):
+    _, ours = pair(name, structure, X)
+    rows = X.copy()
+    rows[3, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        ours.predict_proba(rows)
+    with sklearn.config_context(assume_finite=True):
+        assert_array_equal(np.isnan(ours.predict_proba(rows)).any(axis=1), np.arange(400) == 3)
+        assert_array_equal(np.isnan(ours.score_samples(rows)), np.arange(400) == 3)
+        assert_array_equal(np.isnan(ours.component_log_density(rows)).any(axis=1), np.arange(400) == 3)
+        assert np.isnan(ours.score(rows))
+        if name == CLASSES[0]:
+            assert np.isnan(ours.bic(rows))
+
+
+def test_a_mean_that_is_no_number_is_named(X):
+    _, ours = pair("GaussianMixture", "full", X)
+    ours.means_ = ours.means_.copy()
+    ours.means_[1, 0] = np.nan
+    with pytest.raises(ValueError, match="means_ holds NaN or infinity"):
+        ours.predict(X)

@@ -10,6 +10,7 @@ import numpy as np
 from fastgmm import inference
 from fastgmm.data import ArrayRows, source_of
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
+from fastgmm.estimator.per_row import Unchecked
 from fastgmm.estimator.prediction_methods import PredictionMethods
 
 __all__ = ["CriterionMethods"]
@@ -41,6 +42,8 @@ class CriterionMethods(PredictionMethods):
         if weight is not None:
             check_weight_counts_rows(ArrayRows(X, weight))
         total = float(X.shape[0] if weight is None else weight.sum())
+        if type(X) is Unchecked and np.isnan(X).any():
+            return np.nan, total
         return total * inference.mean_log_density(X, self._density(), self._result_dtype(X), weight), total
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:

@@ -18,6 +18,7 @@ __all__ = [
     "check_weight_counts_rows",
     "is_finite",
     "numbers_of",
+    "tame_weights",
 ]
 
 #: Of rows that are computed in their own precision; the first is what anything else becomes.
@@ -57,6 +58,19 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
     if not weight.any():
         raise ValueError("sample_weight is zero for every row; expected at least one positive weight")
     return weight
+
+
+def tame_weights(weight: np.ndarray | None) -> tuple[np.ndarray | None, float]:
+    """Return weights whose sums and products stay within the range of numbers, and what they are to be multiplied by.
+
+    Only where the mean weight is beyond 2^100 or below its inverse; by a power of two, which costs no digit.
+    """
+    if weight is None:
+        return None, 1.0
+    exponent = int(np.frexp(weight.max())[1])
+    if abs(exponent) <= 100:
+        return weight, 1.0
+    return np.ldexp(weight, -exponent), float(np.ldexp(1.0, exponent))
 
 
 def check_weight_counts_rows(rows: Rows) -> None:

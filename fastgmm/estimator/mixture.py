@@ -244,7 +244,8 @@ class BaseMixture(
         n_runs = 1 if continued else self.n_init
         reporter = Reporter.of(self.verbose, self.verbose_interval, n_runs)
         watch = self._watch(n_runs, reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
-        describe = partial(type(self)._set_fitted, problem=problem, dtype=self._fitted_dtype(sample.X))
+        dtype = self._fitted_dtype(sample.X)
+        describe = partial(type(self)._set_fitted, problem=problem, dtype=dtype, unit=read.unit)
         run = problem.best_of(n_runs, watch, (self, describe))
         if watch is not None:
             watch.finish(run)
@@ -263,7 +264,7 @@ class BaseMixture(
             warn_regularised(mixture, float(self.reg_covar), stacklevel=4)
         return read.given
 
-    def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype) -> None:
+    def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype, unit: float) -> None:
         self._set_state(problem.family, run.state, dtype)
         if not isinstance(self.reg_covar, str):
             self.__dict__.pop("reg_covar_", None)
@@ -271,7 +272,7 @@ class BaseMixture(
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
         for name in ("statistics_", "_latest_statistics"):
             self.__dict__.pop(name, None)
-        self.n_samples_seen_ = problem.passes.total_weight
+        self.n_samples_seen_ = problem.passes.total_weight * unit
 
     def _set_state(self, family: Family, state: Any, dtype: np.dtype) -> None:
         """Set the fitted attributes that describe a state."""

@@ -15,7 +15,7 @@ from fastgmm.data.distributed import frozen
 from fastgmm.data.rows import BLOCK_VALUES
 from fastgmm.estimator.reading import check_columns
 
-__all__ = ["PerRow"]
+__all__ = ["PerRow", "Unchecked"]
 
 
 class PerRow:
@@ -40,7 +40,8 @@ class PerRow:
         """Return what `action` makes of the rows of an array, checked, or of a source; lazily for a distributed one."""
         source = source_of(X)
         if source is None:
-            return action(self._check_rows(X))  # type: ignore[attr-defined]
+            rows = self._check_rows(X)  # type: ignore[attr-defined]
+            return action(rows) if type(rows) is np.ndarray else _with_nan(action, rows.view(np.ndarray))
         check_is_fitted(self)
         if isinstance(source, DistributedRows):
             check_columns(self, source, source.n_features)
@@ -61,6 +62,17 @@ class PerRow:
             _add_numbers(action, block, total)
 
         return source.fold(partial(np.zeros, 2), add)
+
+
+class Unchecked(np.ndarray):
+    """Rows that hold NaN or infinity, which a setting of scikit-learn lets pass; answers to them are NaN."""
+
+
+def _with_nan(action: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    found = action(rows)
+    if found.dtype.kind == "f":
+        found[np.isnan(rows).any(axis=1)] = np.nan
+    return found
 
 
 def _add_numbers(action: Callable[..., tuple[float, ...]], block: Block, total: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgmm import inference
 from fastgmm.data import source_of
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
-from fastgmm.estimator.per_row import PerRow
+from fastgmm.estimator.per_row import PerRow, Unchecked
 from fastgmm.model import MixtureParameters
 
 __all__ = ["PredictionMethods"]
@@ -60,7 +60,7 @@ class PredictionMethods(PerRow):
         if X.shape[1] != n_features:
             # Of a model whose attributes were set by hand, scikit-learn knows no number of features.
             raise ValueError(f"X has {X.shape[1]} features; expected {n_features}, as means_ has columns")
-        return X
+        return X if is_finite(X) else X.view(Unchecked)
 
     # The same of checked rows, for subclasses that predict otherwise.
 
@@ -169,6 +169,8 @@ class PredictionMethods(PerRow):
             total, weight = self._sum_over_blocks(source, self._total_log_density)
             return float(total / weight)
         X = self._check_rows(X)
+        if type(X) is Unchecked and np.isnan(X).any():
+            return np.nan
         return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:

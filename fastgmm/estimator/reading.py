@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from fastgmm.data import ArrayRows, Rows, RowSource, source_of
-from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
+from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, tame_weights
 
 __all__ = ["Reading", "check_columns", "learn_columns", "read_rows"]
 
@@ -27,11 +27,14 @@ class Reading:
         if there are no more.
     given : Any
         X as callbacks and predictions take it: the array that was read, or the source.
+    unit : float
+        What the weights of the rows are to be multiplied by to be those given.
     """
 
     rows: Rows
     sample: ArrayRows
     given: Any
+    unit: float = 1.0
 
 
 def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.random.RandomState, **along: Any) -> Reading:
@@ -56,8 +59,9 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
     source = source_of(X, sample_weight)
     if source is None:
         X = validate_data(estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-        rows = ArrayRows(X, check_sample_weight(sample_weight, X.shape[0]))
-        return Reading(rows, rows, X)
+        weight, unit = tame_weights(check_sample_weight(sample_weight, X.shape[0]))
+        rows = ArrayRows(X, weight)
+        return Reading(rows, rows, X, unit)
     given = {name: column for name, column in along.items() if column is not None}
     if given:
         source = source.with_columns(**given)

@@ -181,6 +181,8 @@ def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> list[np.ndarray
             f"{', '.join(str(part.shape) for part in given)}; expected (n_components,), (n_components, n_features) and "
             f"twice {shape.described}"
         )
+    if not math.isfinite(means.sum()):
+        raise ValueError("means_ holds NaN or infinity; expected finite numbers. Fit the model, or set means_ anew")
     given[3] = shape.upper(factor)
     return [np.ascontiguousarray(part, dtype=np.float64) for part in given]
 

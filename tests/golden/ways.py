@@ -58,9 +58,9 @@ class Case:
         """How far a state may be from one recorded on another processor; see `golden.states.differences`.
 
         Measured over the instruction sets (AVX-512, AVX2, none), Numba, OpenBLAS as for Haswell and for Nehalem, and
-        NumPy without AVX-512 and without AVX2: float64 differs by up to 4e-11, where acceleration has amplified
-        rounding for forty iterations, and by 7e-13 elsewhere; float32 by up to 4e-5, and by 5e-4 after a multistart,
-        whose short runs are ended by tolerances near the rounding of float32.
+        NumPy without AVX-512 and without AVX2: float64 differs by up to 4e-11, where acceleration over forty
+        iterations or a nearly singular component has amplified rounding, and by 1e-12 elsewhere; float32 by up to
+        4e-5, and by 5e-4 after a multistart, whose short runs are ended by tolerances near the rounding of float32.
         """
         if not any("float32" in part for part in self.data):
             return 1e-9
@@ -104,15 +104,15 @@ def made_with(fit=None, **names):
     return partial(with_parameters, fit=fit, **names)
 
 
-def stream(model, given, weighted=False, after_fit=False, start="hc"):
-    """Learn from four batches, or from three after a fit to the first.
+def stream(model, given, weighted=False, after_fit=False, start="hc", n_batches=4):
+    """Learn from batches, all or those after a fit to the first. Of few, each replaces a half of what is known.
 
     The first batch is fitted from ten starts. Those by k-means come to one optimum in another order of components, and
     rounding says which is best; by 'hc' all are the same, and from random rows none is.
     """
     model.set_params(init_params=start)
     X, weight = given.X, given.weight if weighted else None
-    parts = np.array_split(np.arange(len(X)), 4)
+    parts = np.array_split(np.arange(len(X)), n_batches)
     if after_fit:
         model.fit(X[parts[0]])
     for part in parts[1:] if after_fit else parts:

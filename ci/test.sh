@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 .venv-test/bin/python -m pip install --quiet ".[test]"
 # pytest itself, not python -m pytest: the installed package is tested, not the folder.
 .venv-test/bin/pytest -q "$@"
-.venv-test/bin/pytest -q --doctest-modules --pyargs fastgmm --ignore-glob='*_numba*'
+.venv-test/bin/pytest -q --doctest-modules --pyargs fastgmm --ignore-glob='*kernels/numba*'

@@ -13,7 +13,7 @@ from fastgmm.exceptions import EngineError
 
 __all__ = ["config_context", "get_config", "set_config"]
 
-_ENGINES = {"compiled": "fastgmm.kernels._compiled", "numba": "fastgmm.kernels._numba_engine"}
+_ENGINES = {"compiled": "fastgmm.kernels._compiled", "numba": "fastgmm.kernels.numba.engine"}
 _KEYS = ("engine", "n_threads")
 
 _defaults: dict[str, Any] = {"engine": "auto", "n_threads": None}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgmm.kernels._numba_evaluate import contribution_floor
-from fastgmm.kernels._numba_exponential import exponential, logarithm
-from fastgmm.kernels._numba_lanes import add_to, bits, fill, inlined, kernel, lanes_of, larger, load, select, store
+from fastgmm.kernels.numba.evaluate import contribution_floor
+from fastgmm.kernels.numba.exponential import exponential, logarithm
+from fastgmm.kernels.numba.lanes import add_to, bits, fill, inlined, kernel, lanes_of, larger, load, select, store
 
 __all__ = ["weigh", "write_assignments", "write_log_density", "write_responsibilities"]
 

@@ -7,10 +7,10 @@ import types
 
 import numpy as np
 
-from fastgmm.kernels import _numba_passes as passes
-from fastgmm.kernels._numba_collect import LaneMoments
-from fastgmm.kernels._numba_evaluate import FactorForm
-from fastgmm.kernels._numba_layout import (
+from fastgmm.kernels.numba import passes
+from fastgmm.kernels.numba.collect import LaneMoments
+from fastgmm.kernels.numba.evaluate import FactorForm
+from fastgmm.kernels.numba.layout import (
     LANE_FEATURES,
     SAMPLE,
     Arena,
@@ -23,9 +23,9 @@ from fastgmm.kernels._numba_layout import (
     tile_rows_for,
     weights_for,
 )
-from fastgmm.kernels._numba_moments import PER_FEATURE, PER_ROW, TOTAL_SCATTER, Moments
-from fastgmm.kernels._numba_queues import SCATTER_ROWS, Queues
-from fastgmm.kernels._numba_strips import run_strips, strip_rows_for
+from fastgmm.kernels.numba.moments import PER_FEATURE, PER_ROW, TOTAL_SCATTER, Moments
+from fastgmm.kernels.numba.queues import SCATTER_ROWS, Queues
+from fastgmm.kernels.numba.strips import run_strips, strip_rows_for
 
 __all__ = ["accumulate", "accumulate_labels", "per_row"]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.kernels._numba_blocks import multiply_add
-from fastgmm.kernels._numba_lanes import (
+from fastgmm.kernels.numba.blocks import multiply_add
+from fastgmm.kernels.numba.lanes import (
     add_to,
     bits,
     fill,
@@ -21,7 +21,7 @@ from fastgmm.kernels._numba_lanes import (
     store,
     total,
 )
-from fastgmm.kernels._numba_queues import SCATTER_ROWS, add_scatter
+from fastgmm.kernels.numba.queues import SCATTER_ROWS, add_scatter
 
 __all__ = ["PER_FEATURE", "PER_ROW", "TOTAL_SCATTER", "Moments", "collect_moments"]
 

@@ -6,8 +6,8 @@ import functools
 
 import numpy as np
 
-from fastgmm.kernels._numba_evaluate import COLUMNS, LEAST_BOUND, FactorForm, ScaleForm, Tile
-from fastgmm.kernels._numba_lanes import VECTOR_BYTES
+from fastgmm.kernels.numba.evaluate import COLUMNS, LEAST_BOUND, FactorForm, ScaleForm, Tile
+from fastgmm.kernels.numba.lanes import VECTOR_BYTES
 
 __all__ = [
     "LANE_FEATURES",

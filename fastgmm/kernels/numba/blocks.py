@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.extending import intrinsic
 
-from fastgmm.kernels._numba_lanes import LanesType, emit_add_to, emit_fma, emit_load, emit_spread, emit_store
+from fastgmm.kernels.numba.lanes import LanesType, emit_add_to, emit_fma, emit_load, emit_spread, emit_store
 
 __all__ = [
     "add_to_block",

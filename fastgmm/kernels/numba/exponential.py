@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.extending import intrinsic
 
-from fastgmm.kernels._numba_lanes import emit_fma
+from fastgmm.kernels.numba.lanes import emit_fma
 
 __all__ = ["exponential", "log_of_power_above", "logarithm", "lowest_exponent"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.core.extending import overload
 
-from fastgmm.kernels._numba_blocks import (
+from fastgmm.kernels.numba.blocks import (
     centre_and_multiply,
     multiply_add,
     scaled_squares,
@@ -18,8 +18,8 @@ from fastgmm.kernels._numba_blocks import (
     store_block,
     sum_of_squares,
 )
-from fastgmm.kernels._numba_exponential import log_of_power_above, lowest_exponent
-from fastgmm.kernels._numba_lanes import (
+from fastgmm.kernels.numba.exponential import log_of_power_above, lowest_exponent
+from fastgmm.kernels.numba.lanes import (
     bits,
     fill,
     fma,

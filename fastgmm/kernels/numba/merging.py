@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastgmm.kernels._numba_cache import SOURCES, entry
+from fastgmm.kernels.numba.cache import SOURCES, entry
 
 __all__ = ["merge"]
 

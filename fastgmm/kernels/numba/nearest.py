@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.kernels._numba_blocks import shifted_squares
-from fastgmm.kernels._numba_cache import SOURCES, entry
-from fastgmm.kernels._numba_evaluate import load_tile
-from fastgmm.kernels._numba_lanes import bare, fill, fma, inlined, lanes_of, load, select, smaller, store, total
-from fastgmm.kernels._numba_layout import Arena, weights_for
-from fastgmm.kernels._numba_strips import run_strips, strip_rows_for
+from fastgmm.kernels.numba.blocks import shifted_squares
+from fastgmm.kernels.numba.cache import SOURCES, entry
+from fastgmm.kernels.numba.evaluate import load_tile
+from fastgmm.kernels.numba.lanes import bare, fill, fma, inlined, lanes_of, load, select, smaller, store, total
+from fastgmm.kernels.numba.layout import Arena, weights_for
+from fastgmm.kernels.numba.strips import run_strips, strip_rows_for
 
 __all__ = ["assign_nearest", "candidate_potentials", "update_distances"]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.kernels._numba_blocks import add_to_block, multiply_add
-from fastgmm.kernels._numba_lanes import (
+from fastgmm.kernels.numba.blocks import add_to_block, multiply_add
+from fastgmm.kernels.numba.lanes import (
     add_to,
     bits,
     fill,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from fastgmm.kernels._numba_cache import SOURCES, entry
+from fastgmm.kernels.numba.cache import SOURCES, entry
 
 __all__ = ["estimate", "factorise"]
 

@@ -5,12 +5,12 @@ They release the GIL, allocate nothing and take flat arrays; `first` and `last` 
 
 from __future__ import annotations
 
-from fastgmm.kernels._numba_cache import SOURCES, entry
-from fastgmm.kernels._numba_collect import close_strip, collect
-from fastgmm.kernels._numba_evaluate import evaluate, load_tile, sampled_survivors
-from fastgmm.kernels._numba_lanes import bare, inlined
-from fastgmm.kernels._numba_posterior import weigh, write_assignments, write_log_density, write_responsibilities
-from fastgmm.kernels._numba_queues import collect_labels
+from fastgmm.kernels.numba.cache import SOURCES, entry
+from fastgmm.kernels.numba.collect import close_strip, collect
+from fastgmm.kernels.numba.evaluate import evaluate, load_tile, sampled_survivors
+from fastgmm.kernels.numba.lanes import bare, inlined
+from fastgmm.kernels.numba.posterior import weigh, write_assignments, write_log_density, write_responsibilities
+from fastgmm.kernels.numba.queues import collect_labels
 
 __all__ = [
     "accumulate_label_rows",

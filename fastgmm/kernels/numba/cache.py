@@ -14,7 +14,7 @@ _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 def _digest() -> int:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("_numba_*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return int.from_bytes(digest.digest()[:7], "little")
 

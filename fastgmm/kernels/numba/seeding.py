@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.kernels import _numba_nearest as nearest
+from fastgmm.kernels.numba import nearest
 
 __all__ = ["choose_centres"]
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numba.core.extending import overload
 
-from fastgmm.kernels._numba_blocks import multiply_add_rows
-from fastgmm.kernels._numba_lanes import (
+from fastgmm.kernels.numba.blocks import multiply_add_rows
+from fastgmm.kernels.numba.lanes import (
     bits,
     fill,
     fma,
@@ -23,8 +23,8 @@ from fastgmm.kernels._numba_lanes import (
     store,
     total,
 )
-from fastgmm.kernels._numba_moments import collect_moments
-from fastgmm.kernels._numba_queues import Queues, collect_by_queue, flush_all
+from fastgmm.kernels.numba.moments import collect_moments
+from fastgmm.kernels.numba.queues import Queues, collect_by_queue, flush_all
 
 __all__ = ["LaneMoments", "close_strip", "collect"]
 

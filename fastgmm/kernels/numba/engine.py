@@ -1,7 +1,7 @@
 """The Numba engine: the compiled engine's interface on functions compiled at first use and kept on disk.
 
 An independent twin: the same contract, and the same results to rounding. Arguments are checked here, for compiled code
-checks nothing; `_numba_mixture` and `_numba_nearest` run the passes.
+checks nothing; `mixture` and `nearest` run the passes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import operator
 import llvmlite.binding
 import numpy as np
 
-from fastgmm.kernels import _numba_mixture as mixture
-from fastgmm.kernels import _numba_nearest as nearest
-from fastgmm.kernels import _numba_seeding as seeding
-from fastgmm.kernels._numba_estimate import estimate, factorise
-from fastgmm.kernels._numba_merging import merge
+from fastgmm.kernels.numba import mixture, nearest, seeding
+from fastgmm.kernels.numba.estimate import estimate, factorise
+from fastgmm.kernels.numba.merging import merge
 
 
 def available_isas() -> list[str]:

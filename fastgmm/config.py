@@ -9,11 +9,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from fastgmm.exceptions import EngineError
-
 __all__ = ["config_context", "get_config", "set_config"]
 
-_ENGINES = {"compiled": "fastgmm.kernels._compiled", "numba": "fastgmm.kernels.numba.engine"}
+_ENGINES = ("auto", "compiled", "numba")
 _KEYS = ("engine", "n_threads")
 
 _defaults: dict[str, Any] = {"engine": "auto", "n_threads": None}
@@ -24,10 +22,11 @@ _overrides: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextV
 def _validated(settings: dict[str, Any]) -> dict[str, Any]:
     for key, value in settings.items():
         if key == "engine":
-            if value not in ("auto", *_ENGINES):
-                raise ValueError(f"engine is {value!r}; expected one of 'auto', 'compiled', 'numba'")
+            if value not in _ENGINES:
+                raise ValueError(f"engine is {value!r}; expected one of {', '.join(map(repr, _ENGINES))}")
             if value != "auto":
-                _load(value)
+                # By its name: a setting stands below what it sets, and is refused at once all the same.
+                importlib.import_module("fastgmm.kernels.engines").load(value)
         elif key == "n_threads":
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"n_threads is {value!r}; expected a positive int, or None for all allowed cores")
@@ -82,45 +81,10 @@ def config_context(**settings: Any) -> Iterator[None]:
         _overrides.reset(token)
 
 
-_modules: dict[str, Any] = {}
-_REMEDIES = {
-    "compiled": "reinstall fastgmm with a C++ compiler and without FASTGMM_NO_EXT",
-    "numba": "pip install 'fastgmm[numba]'",
-}
-
-
-def _import(name: str) -> Any:
-    if name not in _modules:
-        _modules[name] = importlib.import_module(_ENGINES[name])
-    return _modules[name]
-
-
-def _load(name: str) -> Any:
-    try:
-        return _import(name)
-    except ImportError as error:
-        raise EngineError(f"engine {name!r} is not available ({error}); {_REMEDIES[name]}") from error
-
-
-def engine_module() -> Any:
-    """Return the kernel module of the engine in force."""
+def engine() -> str:
+    """Return the setting of the engine: 'auto', or a name."""
     override = _overrides.get()
-    name = _defaults["engine"] if override is None else override.get("engine", _defaults["engine"])
-    if name != "auto":
-        return _load(name)
-    if "compiled" in _modules:
-        return _modules["compiled"]
-    # Only an engine that was not built is passed over; one that refuses its settings says so.
-    try:
-        return _import("compiled")
-    except ImportError as compiled_missing:
-        try:
-            return _import("numba")
-        except ImportError as numba_missing:
-            raise EngineError(
-                f"no engine is available: the compiled one is missing ({compiled_missing}; {_REMEDIES['compiled']}) "
-                f"and so is Numba ({numba_missing}; {_REMEDIES['numba']})"
-            ) from numba_missing
+    return _defaults["engine"] if override is None else override.get("engine", _defaults["engine"])
 
 
 _cached_default: tuple[int, int] | None = None

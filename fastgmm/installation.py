@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from fastgmm import config
+from fastgmm import config, kernels
 
 __all__ = ["show_config"]
 
@@ -22,13 +22,16 @@ def show_config(mode: str = "stdout") -> dict | None:
     Returns
     -------
     dict or None
-        With ``mode='dict'``: engine, instruction set, those available, OpenMP, threads per pass, versions.
+        With ``mode='dict'``: engine, instruction set, those available, OpenMP, threads per pass, versions; and under
+        ``kernels`` the engine of every action by shape of the covariances, 'any' where there are none.
 
     Examples
     --------
     >>> import fastgmm
     >>> fastgmm.show_config(mode="dict")["engine"] in ("compiled", "numba")
     True
+    >>> fastgmm.show_config(mode="dict")["kernels"]["log_density"].keys()
+    dict_keys(['full', 'tied', 'diag', 'spherical'])
     """
     if mode not in ("stdout", "dict"):
         raise ValueError(f"mode is {mode!r}; expected 'stdout' or 'dict'")
@@ -36,15 +39,24 @@ def show_config(mode: str = "stdout") -> dict | None:
 
     facts = {
         "fastgmm": fastgmm.__version__,
-        **config.engine_module().describe(),
+        **kernels.engine().describe(),
         "n_threads": config.n_threads(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
     }
+    engines = {
+        action: {shape or "any": kernels.engine_for(action, shape).describe()["engine"] for shape in shapes}
+        for action, shapes in kernels.ACTIONS.items()
+    }
     if mode == "dict":
-        return facts
+        return {**facts, "kernels": engines}
     for name, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else value
         sys.stdout.write(f"{name:16} {text}\n")
+    sys.stdout.write("\nkernels\n")
+    for action, by_shape in engines.items():
+        names = sorted(set(by_shape.values()))
+        text = names[0] if len(names) == 1 else ", ".join(f"{shape} {name}" for shape, name in by_shape.items())
+        sys.stdout.write(f"  {action:22} {text}\n")
     return None

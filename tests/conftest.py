@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from fastgmm import config
+from fastgmm import config, kernels
 
 # Time is no part of a law, and a drawn array is large.
 _ANY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
@@ -41,11 +41,11 @@ ENGINES = _engines()
 
 @contextmanager
 def running(name):
-    """Run a block on one of `ENGINES`; the value is the kernel module."""
+    """Run a block on one of `ENGINES`, which is the value."""
     name, _, isa = name.partition("-")
     before = config.get_config()["engine"]
     config.set_config(engine=name)
-    module = config.engine_module()
+    module = kernels.engine()
     try:
         if isa:
             module.set_isa(isa)
@@ -58,9 +58,9 @@ def running(name):
 
 @pytest.fixture(params=ENGINES)
 def engine(request):
-    """Run the test on one engine and instruction set; the value is the kernel module."""
-    with running(request.param) as module:
-        yield module
+    """Run the test on one engine and instruction set, which is the value."""
+    with running(request.param) as running_engine:
+        yield running_engine
 
 
 @pytest.fixture(params=["float64", "float32"])

@@ -1,5 +1,6 @@
 """Settings: engines, instruction sets, threads."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import fastgmm
 from fastgmm import config
 from fastgmm.exceptions import EngineError
+from fastgmm.kernels import engines
 
 
 def run(code, **environment):
@@ -72,7 +74,7 @@ def test_isa_from_the_environment():
 
 
 def test_missing_engine_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(config._ENGINES, "numba", "fastgmm.kernels._no_such_engine")
-    monkeypatch.delitem(config._modules, "numba", raising=False)
+    monkeypatch.setitem(engines._LOADERS, "numba", lambda: importlib.import_module("fastgmm.kernels._no_such_engine"))
+    monkeypatch.setattr(engines, "_import", engines._import.__wrapped__)
     with pytest.raises(EngineError, match=r"pip install 'fastgmm\[numba\]'"):
         fastgmm.set_config(engine="numba")

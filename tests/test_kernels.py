@@ -1,5 +1,7 @@
 """Every engine and instruction set against the long-double oracle, kernel by kernel."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracle
 import pytest
@@ -15,18 +17,18 @@ SIZES = [1, 2, 7, 47, 48, 49, 479, 480, 481, 961, 1921, 4000]
 RTOL = {"float64": 2e-12, "float32": 2e-4}
 
 
+def mixture_of(p):
+    return kernels.engine().Mixture(p.structure, p.log_offset, p.means, p.precisions_cholesky)
+
+
 def evaluate(action, X, p, out, n_threads=1):
-    getattr(kernels.engine(), f"{action}_{p.structure}")(
-        X, p.log_offset, p.means, p.precisions_cholesky, out, n_threads
-    )
+    getattr(mixture_of(p), action)(X, out, n_threads)
     return out
 
 
 def accumulate(X, weight, p, n_threads=1):
     s = SufficientStatistics.zeros(p.structure, p.means)
-    s.log_likelihood = getattr(kernels.engine(), f"accumulate_{p.structure}")(
-        X, weight, p.log_offset, p.means, p.precisions_cholesky, s.counts, s.sums, s.scatter, n_threads
-    )
+    s.log_likelihood = mixture_of(p).accumulate(X, weight, s.counts, s.sums, s.scatter, n_threads)
     return s
 
 
@@ -329,6 +331,21 @@ def test_wrong_arrays_are_refused(engine):
         evaluate("log_density", np.zeros((5, 4)), p, out)
     with pytest.raises(ValueError, match="out"):
         evaluate("log_density", np.zeros((5, 3)), p, np.empty(4))
+
+
+def test_what_is_written_to_is_writeable(engine):
+    p = random_parameters("diag", 2, 3, np.random.default_rng(19))
+    X, frozen = np.zeros((5, 3)), np.zeros(10)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        evaluate("responsibilities", X, p, frozen.reshape(5, 2))
+    s = SufficientStatistics.zeros("diag", p.means)
+    for name in ("counts", "sums", "scatter"):
+        broken = replace(s, **{name: frozen[: getattr(s, name).size].reshape(getattr(s, name).shape)})
+        with pytest.raises(ValueError, match=f"{name} is read-only"):
+            kernels.accumulate(X, None, p, broken)
+    with pytest.raises(ValueError, match="distances is read-only"):
+        kernels.update_distances(X, p.means[0].copy(), frozen[:5])
 
 
 @pytest.mark.parametrize("overlapping", [False, True])

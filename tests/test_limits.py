@@ -164,7 +164,7 @@ def test_many_large_precision_factors_and_scatters(size):
         matrices[-1] = np.triu(rng.normal(size=(n_features, n_features)))
         density = np.empty(5, np.float32)
         with fastgmm.config_context(n_threads=1):
-            kernels.engine().log_density_full(X, log_offset, means, matrices, density, 1)
+            kernels.log_density(X, kernels.BoundMixture("full", log_offset, means, matrices), density)
             assert_allclose(density, -0.5 * (((X - means[-1]) @ matrices[-1]) ** 2).sum(axis=1), rtol=1e-4)
             matrices[-1] = 0.0
             s = SufficientStatistics("full", means, np.zeros(n_components), np.zeros_like(means), matrices)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import fastgmm
 from fastgmm import kernels
 
 STRUCTURES = ("full", "diag", "spherical")
@@ -88,8 +89,8 @@ def test_threads_do_not_change_what_is_merged(engine, structure):
     for n_threads in (1, 2, 7):
         counts, means, matrices = groups(structure, 300, 8, np.random.default_rng(21))
         labels = np.empty(300, np.int64)
-        action = getattr(kernels.engine(), f"merge_{structure}")
-        action(counts, means, matrices, np.asarray(0.0 * matrices[0]), 0.0, 0.0, False, 30, labels, n_threads)
+        with fastgmm.config_context(n_threads=n_threads):
+            kernels.merge(structure, counts, means, matrices, 30, labels)
         outcomes.append((labels, counts, means, matrices))
     for outcome in outcomes[1:]:
         for one, other in zip(outcomes[0], outcome, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,35 +35,38 @@ class Scorer:
     dtype : numpy.dtype
     """
 
-    __slots__ = ("_arguments", "_structure", "dtype", "n_components", "n_features")
+    __slots__ = ("_mixture", "dtype", "n_components", "n_features")
 
-    _arguments: tuple[np.ndarray, ...]
-    _structure: str
+    _mixture: kernels.BoundMixture
     dtype: np.dtype
     n_components: int
     n_features: int
 
     def __init__(self, parameters: MixtureParameters, dtype: Any) -> None:
         parts = (parameters.log_offset, parameters.means, parameters.precisions_cholesky)
-        arguments = tuple(np.array(part, dtype=np.float64, order="C") for part in parts)
-        for part in arguments:
-            part.flags.writeable = False
-        object.__setattr__(self, "_arguments", arguments)
-        object.__setattr__(self, "_structure", parameters.structure)
+        self._freeze(parameters.structure, [np.array(part, dtype=np.float64, order="C") for part in parts], dtype)
+
+    def _freeze(self, structure: str, arrays: Sequence[np.ndarray], dtype: Any) -> None:
+        for array in arrays:
+            array.flags.writeable = False
+        mixture = kernels.BoundMixture(structure, *arrays)
+        object.__setattr__(self, "_mixture", mixture)
         object.__setattr__(self, "dtype", np.dtype(dtype))
-        object.__setattr__(self, "n_components", parameters.n_components)
-        object.__setattr__(self, "n_features", parameters.n_features)
+        object.__setattr__(self, "n_components", mixture.n_components)
+        object.__setattr__(self, "n_features", mixture.n_features)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Scorer is frozen; {name} cannot be set. Make another one with model.scorer()")
 
     def __reduce__(self):
-        return _rebuilt, (self._arguments, self._structure, self.dtype.str)
+        mixture = self._mixture
+        arrays = (mixture.log_offset, mixture.means, mixture.precisions_cholesky)
+        return _rebuilt, (arrays, mixture.structure, self.dtype.str)
 
     def __repr__(self) -> str:
         return (
             f"Scorer(n_components={self.n_components}, n_features={self.n_features}, "
-            f"structure={self._structure!r}, dtype={self.dtype.name!r})"
+            f"structure={self._mixture.structure!r}, dtype={self.dtype.name!r})"
         )
 
     def _run(self, action: str, X: np.ndarray, out: np.ndarray | None, dtype: np.dtype, *columns: int) -> np.ndarray:
@@ -78,7 +82,7 @@ class Scorer:
         elif out.shape != shape or out.dtype != dtype:
             raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; expected {shape} and {dtype}")
         n_threads = 1 if X.shape[0] == 1 else config.n_threads()
-        getattr(kernels.engine(), f"{action}_{self._structure}")(X, *self._arguments, out, n_threads)
+        getattr(self._mixture.on_engine(action), action)(X, out, n_threads)
         return out
 
     def _refuse(self, X: Any) -> None:
@@ -103,17 +107,7 @@ class Scorer:
         return self._run("log_density", X, out, self.dtype)
 
 
-def _rebuilt(arguments: tuple[np.ndarray, ...], structure: str, dtype: str) -> Scorer:
+def _rebuilt(arrays: tuple[np.ndarray, ...], structure: str, dtype: str) -> Scorer:
     scorer = object.__new__(Scorer)
-    for part in arguments:
-        part.flags.writeable = False
-    values = {
-        "_arguments": arguments,
-        "_structure": structure,
-        "dtype": np.dtype(dtype),
-        "n_components": arguments[1].shape[0],
-        "n_features": arguments[1].shape[1],
-    }
-    for name, value in values.items():
-        object.__setattr__(scorer, name, value)
+    scorer._freeze(structure, arrays, dtype)
     return scorer

@@ -2,16 +2,22 @@
 
 Actions
 -------
-``accumulate_<structure>(X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, n_threads)``
+A mixture is bound to an engine by ``Mixture(shape, log_offset, means, precisions_cholesky, tail)``, which checks the
+parameters once. It has four passes over rows:
+
+``accumulate(X, sample_weight, counts, sums, scatter, n_threads)``
     One fused pass: responsibilities, added to the statistics in place, taken about `means`. Returns the total
     weighted log-likelihood in nats.
-``log_density_<structure>(X, log_offset, means, precisions_cholesky, out, n_threads)``
+``log_density(X, out, n_threads)``
     ``out[n] = logsumexp_k(log_offset[k] - 0.5 |(X[n] - means[k]) U[k]|^2)``.
-``responsibilities_<structure>(X, log_offset, means, precisions_cholesky, out, n_threads)``
+``responsibilities(X, out, n_threads)``
     ``out[n, k]``: posterior probability of component k; rows sum to one.
-``assign_<structure>(X, log_offset, means, precisions_cholesky, out, n_threads)``
+``assign(X, out, n_threads)``
     ``out[n]`` (int64): most probable component, the lowest index among equals.
-``accumulate_labels_<structure>(X, sample_weight, labels, centres, counts, sums, scatter, n_threads)``
+
+The other actions are functions of the engine:
+
+``accumulate_labels(shape, X, sample_weight, labels, centres, counts, sums, scatter, n_threads)``
     The statistics of hard memberships, about `centres`; a negative label leaves the row out. Labels are int64.
 ``assign_nearest(X, sample_weight, centres, labels, counts, sums, n_threads)``
     One Lloyd pass: ``labels[n]`` (int64) the nearest centre; counts and sums about it are added in place. Returns
@@ -26,17 +32,25 @@ Actions
     rows drawn lie, in order. Then `n_swaps` more are drawn alike, and each takes the place of a centre where that
     lowers the cost by a quarter of a cluster's share; ``8 + K`` in a row that do not end it. `distances` are in
     the end those to the nearest centre.
-``estimate_<structure>(centres, counts, sums, scatter, reg_covar, count_floor, weights, ..., log_offset, n_threads)``
+``estimate(shape, centres, counts, sums, scatter, reg_covar, count_floor, weights, ..., log_offset, n_threads)``
     The M-step where every covariance is free: weights, means, covariances, precisions_cholesky and log_offset are
     written. Returns whether the estimate exists; where it does not, what was written means nothing.
-``merge_<structure>(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)``
-    Gaussian groups merged greedily, in place; see `merge`. Structures: full, diag, spherical.
+``merge(shape, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)``
+    Gaussian groups merged greedily, in place; see `merge`. Not of the shape tied.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.
 
-Structures are ``full`` (precisions_cholesky (K, D, D), scatter (K, D, D), both triangles), ``tied`` ((D, D), scatter
-(D, D) summed over components), ``diag`` ((K, D)), ``spherical`` ((K,), scatter (K,) the traces).
+Shapes are ``full`` (precisions_cholesky (K, D, D), scatter (K, D, D), both triangles), ``tied`` ((D, D), scatter
+(D, D) summed over components), ``diag`` ((K, D)), ``spherical`` ((K,), scatter (K,) the traces). The tail is None
+for Gaussian components, or an object with a `name` and what the density needs.
+
+Engines
+-------
+``supports(action, shape, tail)``
+    Whether the engine runs the action. `ACTIONS` lists the standard kernels.
+``describe()``
+    What runs, as a dict: engine, isa, available_isas, openmp.
 
 Contract
 --------
@@ -53,18 +67,24 @@ from __future__ import annotations
 import numpy as np
 
 from fastgmm import config
+from fastgmm.kernels.actions import ACTIONS, RESPONSIBILITY_FLOOR, STRUCTURES
+from fastgmm.kernels.bound_mixture import BoundMixture, checked
+from fastgmm.kernels.engines import engine_for, in_force
 
 __all__ = [
     "ACTIONS",
     "RESPONSIBILITY_FLOOR",
     "STRUCTURES",
+    "BoundMixture",
     "accumulate",
     "accumulate_labels",
     "assign",
     "assign_nearest",
+    "bind",
     "candidate_potentials",
     "choose_centres",
     "engine",
+    "engine_for",
     "estimate",
     "factorise_precisions",
     "log_density",
@@ -73,16 +93,29 @@ __all__ = [
     "update_distances",
 ]
 
-STRUCTURES = ("full", "tied", "diag", "spherical")
-ACTIONS = ("accumulate", "log_density", "responsibilities", "assign", "accumulate_labels")
-
-#: A responsibility below this is taken as zero: the sum over fewer than 1e9 rows of what is left out is below 1e-12.
-RESPONSIBILITY_FLOOR = 2.0**-80
-
 
 def engine():
-    """Return the module that runs the kernels: the one configured, or the best installed."""
-    return config.engine_module()
+    """Return the engine that the settings ask for: the one named, or the best installed."""
+    return in_force()
+
+
+def bind(parameters) -> BoundMixture:
+    """Return the parameters of a mixture checked once, for passes over many blocks.
+
+    Parameters
+    ----------
+    parameters : object with structure, log_offset, means and precisions_cholesky
+        As of a `MixtureParameters`; a `tail` is optional. One that is bound is returned as it is.
+    """
+    if type(parameters) is BoundMixture:
+        return parameters
+    return BoundMixture(
+        parameters.structure,
+        parameters.log_offset,
+        parameters.means,
+        parameters.precisions_cholesky,
+        getattr(parameters, "tail", None),
+    )
 
 
 def accumulate(X, sample_weight, parameters, statistics) -> None:
@@ -92,21 +125,12 @@ def accumulate(X, sample_weight, parameters, statistics) -> None:
     ----------
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
     sample_weight : ndarray of shape (n_samples,), float64, or None
-    parameters : MixtureParameters
+    parameters : MixtureParameters or BoundMixture
     statistics : SufficientStatistics
         Mutated: counts, sums, scatter and log_likelihood are added to.
     """
-    action = getattr(engine(), "accumulate_" + parameters.structure)
-    statistics.log_likelihood += action(
-        X,
-        sample_weight,
-        parameters.log_offset,
-        parameters.means,
-        parameters.precisions_cholesky,
-        statistics.counts,
-        statistics.sums,
-        statistics.scatter,
-        config.n_threads(),
+    statistics.log_likelihood += checked("accumulate", parameters).accumulate(
+        X, sample_weight, statistics.counts, statistics.sums, statistics.scatter, config.n_threads()
     )
 
 
@@ -115,8 +139,8 @@ def accumulate_labels(X, sample_weight, labels, statistics) -> None:
 
     `labels` is int64 of shape (n_samples,); a negative label leaves its row out.
     """
-    action = getattr(engine(), "accumulate_labels_" + statistics.structure)
-    action(
+    engine_for("accumulate_labels", statistics.structure).accumulate_labels(
+        statistics.structure,
         X,
         sample_weight,
         labels,
@@ -128,48 +152,48 @@ def accumulate_labels(X, sample_weight, labels, statistics) -> None:
     )
 
 
-def _per_row(name, X, parameters, out):
-    getattr(engine(), f"{name}_{parameters.structure}")(
-        X, parameters.log_offset, parameters.means, parameters.precisions_cholesky, out, config.n_threads()
-    )
-    return out
-
-
 def log_density(X, parameters, out):
     """Write the log density of each row, in nats, to `out` (n_samples,) and return it."""
-    return _per_row("log_density", X, parameters, out)
+    checked("log_density", parameters).log_density(X, out, config.n_threads())
+    return out
 
 
 def responsibilities(X, parameters, out):
     """Write the posterior probabilities to `out` (n_samples, n_components) and return it."""
-    return _per_row("responsibilities", X, parameters, out)
+    checked("responsibilities", parameters).responsibilities(X, out, config.n_threads())
+    return out
 
 
 def assign(X, parameters, out):
     """Write the most probable component of each row to `out` (n_samples,), int64, and return it."""
-    return _per_row("assign", X, parameters, out)
+    checked("assign", parameters).assign(X, out, config.n_threads())
+    return out
 
 
 def assign_nearest(X, sample_weight, centres, labels, counts, sums) -> float:
     """Run one Lloyd pass (see the module's text) and return the inertia."""
-    return engine().assign_nearest(X, sample_weight, centres, labels, counts, sums, config.n_threads())
+    return engine_for("assign_nearest").assign_nearest(
+        X, sample_weight, centres, labels, counts, sums, config.n_threads()
+    )
 
 
 def candidate_potentials(X, sample_weight, candidates, distances, potentials) -> None:
     """Write what the k-means potential would be with each candidate added to the centres."""
-    engine().candidate_potentials(X, sample_weight, candidates, distances, potentials, config.n_threads())
+    engine_for("candidate_potentials").candidate_potentials(
+        X, sample_weight, candidates, distances, potentials, config.n_threads()
+    )
 
 
 def choose_centres(X, sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen) -> None:
     """Choose rows as centres by k-means++ (see the module's text)."""
-    engine().choose_centres(
+    engine_for("choose_centres").choose_centres(
         X, sample_weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, config.n_threads()
     )
 
 
 def update_distances(X, centre, distances) -> None:
     """Lower each row's squared distance to its nearest centre by a new `centre`, in place."""
-    engine().update_distances(X, centre, distances, config.n_threads())
+    engine_for("update_distances").update_distances(X, centre, distances, config.n_threads())
 
 
 def estimate(statistics, reg_covar, count_floor, weights, means, covariances, precisions_cholesky, log_offset) -> bool:
@@ -178,7 +202,8 @@ def estimate(statistics, reg_covar, count_floor, weights, means, covariances, pr
     Returns whether they exist: counts plus `count_floor` are positive, and the covariances, with `reg_covar` added to
     every variance, are finite and positive definite to working precision. The arrays written are C-contiguous float64.
     """
-    return getattr(engine(), "estimate_" + statistics.structure)(
+    return engine_for("estimate", statistics.structure).estimate(
+        statistics.structure,
         statistics.centres,
         statistics.counts,
         statistics.sums,
@@ -224,10 +249,11 @@ def merge(
     """
     if floor is None:
         floor = np.zeros(matrices.shape[1:])
-    action = getattr(engine(), "merge_" + structure)
-    action(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, config.n_threads())
+    engine_for("merge", structure).merge(
+        structure, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, config.n_threads()
+    )
 
 
 def factorise_precisions(covariances, precisions_cholesky) -> int:
     """Write upper triangular factors of the inverses; return the first failing index or -1."""
-    return engine().factorise_precisions(covariances, precisions_cholesky, config.n_threads())
+    return engine_for("factorise_precisions").factorise_precisions(covariances, precisions_cholesky, config.n_threads())

@@ -5,7 +5,9 @@ import os
 import threading
 
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
+cimport cython
 import numpy as np
 cimport numpy as cnp
 
@@ -16,6 +18,7 @@ from fastgmm.kernels._native cimport (
 )
 
 from fastgmm.exceptions import EngineError
+from fastgmm.kernels.actions import ACTIONS, STRUCTURES
 
 cnp.import_array()
 
@@ -47,6 +50,11 @@ def set_isa(name):
         )
     table = wanted
     return table.name.decode()
+
+
+def supports(action, shape=None, tail=None):
+    """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
+    return tail is None and shape in ACTIONS.get(action, ())
 
 
 def describe():
@@ -112,222 +120,153 @@ cdef int64_t _length(cnp.ndarray a, str name) except -1:
     return a.shape[0]
 
 
-cdef int64_t* _integers(cnp.ndarray labels, int64_t n) except? NULL:
-    if labels is None or labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(labels) or (
-            cnp.PyArray_SIZE(labels) != n):
-        raise ValueError(
-            f"labels has dtype {getattr(labels, 'dtype', None)} and shape {tuple(np.shape(labels))}; expected "
-            f"C-contiguous int64 of shape ({n},)"
-        )
-    return <int64_t*> cnp.PyArray_DATA(labels)
-
-
-cdef void* _same_kind(cnp.ndarray out, cnp.ndarray X, str name) except? NULL:
-    if out.descr.type_num != X.descr.type_num or not cnp.PyArray_ISCARRAY_RO(out):
-        raise ValueError(f"{name} has dtype {out.dtype}; expected a C-contiguous array of {X.dtype}, as X has")
-    return cnp.PyArray_DATA(out)
-
-
-cdef const double* _double(cnp.ndarray a, str name, cnp.npy_intp size) except? NULL:
-    if a is None or a.descr.type_num != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(a) or (
-            cnp.PyArray_SIZE(a) != size):
+cdef void* _values(cnp.ndarray a, str name, int number_type, int64_t size, bint written) except? NULL:
+    """Where `size` numbers of a type lie; what a kernel could not read, or write, raises."""
+    if a is None or a.descr.type_num != number_type or not cnp.PyArray_ISCARRAY_RO(a) or cnp.PyArray_SIZE(a) != size:
         raise ValueError(
             f"{name} has dtype {getattr(a, 'dtype', None)} and shape {tuple(np.shape(a))}; expected {size} "
-            "C-contiguous float64 values"
+            f"C-contiguous {cnp.PyArray_DescrFromType(number_type)} values"
         )
-    return <const double*> cnp.PyArray_DATA(a)
+    if written and not cnp.PyArray_ISWRITEABLE(a):
+        raise ValueError(f"{name} is read-only; expected a writeable array")
+    return cnp.PyArray_DATA(a)
 
 
-cdef class _Pass:
-    """A mixture pass with its arguments checked; keeps nothing alive, so it does not outlive the call."""
-    cdef MixturePass arguments
-    cdef int kind
+cdef const double* _double(cnp.ndarray a, str name, int64_t size) except? NULL:
+    return <const double*> _values(a, name, cnp.NPY_FLOAT64, size, False)
 
-    cdef int set_mixture(self, Structure structure, cnp.ndarray X, int64_t k, int n_threads) except -1:
-        self.kind = _kind(X)
-        self.arguments.structure = structure
-        self.arguments.rows = cnp.PyArray_DATA(X)
-        self.arguments.n = X.shape[0]
-        self.arguments.d = X.shape[1]
-        self.arguments.k = k
-        self.arguments.sample_weight = NULL
-        self.arguments.n_threads = n_threads
-        self.arguments.poll = poll_signals
-        self.arguments.log_likelihood = 0.0
+
+cdef double* _written(cnp.ndarray a, str name, int64_t size) except? NULL:
+    return <double*> _values(a, name, cnp.NPY_FLOAT64, size, True)
+
+
+cdef int64_t* _integers(cnp.ndarray a, str name, int64_t size, bint written) except? NULL:
+    return <int64_t*> _values(a, name, cnp.NPY_INT64, size, written)
+
+
+cdef void* _of_rows(cnp.ndarray a, str name, int kind, int64_t size) except? NULL:
+    """Numbers of the rows' own type, to be written."""
+    return _values(a, name, cnp.NPY_FLOAT64 if kind else cnp.NPY_FLOAT32, size, True)
+
+
+cdef int _structure(str shape) except -1:
+    """What interface.hpp calls a shape of covariances."""
+    if shape == "full":
+        return FULL
+    if shape == "tied":
+        return TIED
+    if shape == "diag":
+        return DIAG
+    if shape == "spherical":
+        return SPHERICAL
+    raise ValueError(f"shape is {shape!r}; expected one of {', '.join(STRUCTURES)}")
+
+
+cdef int64_t _size(int structure, int64_t k, int64_t d) noexcept:
+    """Numbers in the matrices, in their shape, of k components."""
+    if structure == FULL:
+        return k * d * d
+    return d * d if structure == TIED else k * d if structure == DIAG else k
+
+
+cdef int _run(MixturePass* p, int kind) except -1:
+    cdef int status
+    cdef const KernelTable* now = table
+    if p.n == 0 or p.k == 0:
         return 0
-
-    cdef int set_parameters(self, cnp.ndarray log_offset, cnp.ndarray means, cnp.ndarray factor) except -1:
-        cdef int64_t k = self.arguments.k, d = self.arguments.d
-        self.arguments.log_offset = _double(log_offset, "log_offset", k)
-        self.arguments.means = _double(means, "means", k * d)
-        self.arguments.factor = _double(factor, "precisions_cholesky", self.size_of(1))
-        return 0
-
-    cdef int64_t size_of(self, bint factor) noexcept:
-        cdef int64_t k = self.arguments.k, d = self.arguments.d
-        if self.arguments.structure == FULL:
-            return k * d * d
-        if self.arguments.structure == TIED:
-            return d * d
-        if self.arguments.structure == DIAG:
-            return k * d
-        return k
-
-    cdef int set_weight(self, sample_weight) except -1:
-        if sample_weight is not None:
-            self.arguments.sample_weight = _double(sample_weight, "sample_weight", self.arguments.n)
-        return 0
-
-    cdef int set_statistics(self, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter) except -1:
-        cdef int64_t k = self.arguments.k, d = self.arguments.d
-        self.arguments.counts = <double*> _double(counts, "counts", k)
-        self.arguments.sums = <double*> _double(sums, "sums", k * d)
-        self.arguments.scatter = <double*> _double(scatter, "scatter", self.size_of(0))
-        return 0
-
-    cdef int run(self) except -1:
-        cdef int status
-        cdef const KernelTable* now = table
-        if self.arguments.n == 0 or self.arguments.k == 0:
-            return 0
-        with nogil:
-            status = now.mixture[self.kind](&self.arguments)
-        return _raise(status)
+    with nogil:
+        status = now.mixture[kind](p)
+    return _raise(status)
 
 
-cdef double _accumulate(Structure structure, cnp.ndarray X, sample_weight, cnp.ndarray log_offset, cnp.ndarray means,
-                        cnp.ndarray factor, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
-                        int n_threads) except? -1:
-    cdef _Pass p = _Pass.__new__(_Pass)
-    p.set_mixture(structure, X, _length(log_offset, "log_offset"), n_threads)
-    p.set_parameters(log_offset, means, factor)
-    p.set_weight(sample_weight)
-    p.set_statistics(counts, sums, scatter)
-    p.arguments.action = ACCUMULATE
-    p.run()
-    return p.arguments.log_likelihood
+cdef int _set_statistics(MixturePass* p, sample_weight, cnp.ndarray counts, cnp.ndarray sums,
+                         cnp.ndarray scatter) except -1:
+    if sample_weight is not None:
+        p.sample_weight = _double(sample_weight, "sample_weight", p.n)
+    p.counts = _written(counts, "counts", p.k)
+    p.sums = _written(sums, "sums", p.k * p.d)
+    p.scatter = _written(scatter, "scatter", _size(p.structure, p.k, p.d))
+    return 0
 
 
-def accumulate_full(X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, int n_threads):
-    return _accumulate(FULL, X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, n_threads)
+@cython.final
+@cython.freelist(8)  # one is made and forgotten for every pass over a single block
+cdef class Mixture:
+    """The parameters of a mixture, checked once: its passes check their rows and what they write to."""
+    cdef MixturePass start  # of every pass: the parameters, and nothing of the rows
+    cdef tuple held
+
+    def __cinit__(self, str shape, cnp.ndarray log_offset, cnp.ndarray means, cnp.ndarray precisions_cholesky,
+                  tail=None):
+        if tail is not None:
+            raise ValueError(f"tail is {tail!r}; expected None: this engine has Gaussian components alone")
+        if means is None or means.ndim != 2:
+            raise ValueError(f"means has shape {tuple(np.shape(means))}; expected (n_components, n_features)")
+        cdef int structure = _structure(shape)
+        cdef int64_t k = means.shape[0], d = means.shape[1]
+        memset(&self.start, 0, sizeof(MixturePass))
+        self.start.structure, self.start.k, self.start.d = <Structure> structure, k, d
+        self.start.log_offset = _double(log_offset, "log_offset", k)
+        self.start.means = _double(means, "means", k * d)
+        self.start.factor = _double(precisions_cholesky, "precisions_cholesky", _size(structure, k, d))
+        self.start.poll = poll_signals
+        self.held = (log_offset, means, precisions_cholesky)
+
+    cdef int begin(self, MixturePass* p, cnp.ndarray X, int n_threads) except -1:
+        """Write a pass that has rows and parameters; return the kind of the rows."""
+        cdef int kind = _kind(X)
+        if X.shape[1] != self.start.d:
+            raise ValueError(f"X has {X.shape[1]} features; expected {self.start.d}, as means has")
+        p[0] = self.start
+        p.rows, p.n, p.n_threads = cnp.PyArray_DATA(X), X.shape[0], n_threads
+        return kind
+
+    def accumulate(self, cnp.ndarray X, sample_weight, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
+                   int n_threads):
+        """Add one pass to the statistics, in place; return the log-likelihood."""
+        cdef MixturePass p
+        cdef int kind = self.begin(&p, X, n_threads)
+        _set_statistics(&p, sample_weight, counts, sums, scatter)
+        p.action = ACCUMULATE
+        _run(&p, kind)
+        return p.log_likelihood
+
+    cdef int per_row(self, Action action, cnp.ndarray X, cnp.ndarray out, int n_threads) except -1:
+        cdef MixturePass p
+        cdef int kind = self.begin(&p, X, n_threads)
+        cdef int64_t wanted = p.n * p.k if action == RESPONSIBILITIES else p.n
+        p.action = action
+        p.out = _integers(out, "out", wanted, True) if action == ASSIGN else _of_rows(out, "out", kind, wanted)
+        return _run(&p, kind)
+
+    def log_density(self, X, out, int n_threads):
+        """Write the log density of each row."""
+        self.per_row(LOG_DENSITY, X, out, n_threads)
+
+    def responsibilities(self, X, out, int n_threads):
+        """Write the posterior probabilities of each row."""
+        self.per_row(RESPONSIBILITIES, X, out, n_threads)
+
+    def assign(self, X, out, int n_threads):
+        """Write the most probable component of each row."""
+        self.per_row(ASSIGN, X, out, n_threads)
 
 
-def accumulate_tied(X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, int n_threads):
-    return _accumulate(TIED, X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, n_threads)
-
-
-def accumulate_diag(X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, int n_threads):
-    return _accumulate(DIAG, X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, n_threads)
-
-
-def accumulate_spherical(
-    X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, int n_threads
-):
-    return _accumulate(
-        SPHERICAL, X, sample_weight, log_offset, means, precisions_cholesky, counts, sums, scatter, n_threads
-    )
-
-
-cdef int _per_row(Structure structure, Action action, cnp.ndarray X, cnp.ndarray log_offset, cnp.ndarray means,
-                  cnp.ndarray factor, cnp.ndarray out, int n_threads) except -1:
-    cdef _Pass p = _Pass.__new__(_Pass)
-    cdef int64_t k = _length(log_offset, "log_offset"), wanted
-    p.set_mixture(structure, X, k, n_threads)
-    p.set_parameters(log_offset, means, factor)
-    p.arguments.action = action
-    wanted = p.arguments.n * k if action == RESPONSIBILITIES else p.arguments.n
-    if out is None or cnp.PyArray_SIZE(out) != wanted:
-        raise ValueError(f"out has shape {tuple(np.shape(out))}; expected {wanted} values for {p.arguments.n} rows")
-    if not cnp.PyArray_ISWRITEABLE(out):
-        raise ValueError("out is read-only; expected a writeable array")
-    if action == ASSIGN:
-        if out.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(out):
-            raise ValueError(f"out has dtype {out.dtype}; expected a C-contiguous array of int64")
-        p.arguments.out = cnp.PyArray_DATA(out)
-    else:
-        p.arguments.out = _same_kind(out, X, "out")
-    return p.run()
-
-
-def log_density_full(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(FULL, LOG_DENSITY, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def log_density_tied(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(TIED, LOG_DENSITY, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def log_density_diag(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(DIAG, LOG_DENSITY, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def log_density_spherical(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(SPHERICAL, LOG_DENSITY, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def responsibilities_full(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(FULL, RESPONSIBILITIES, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def responsibilities_tied(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(TIED, RESPONSIBILITIES, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def responsibilities_diag(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(DIAG, RESPONSIBILITIES, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def responsibilities_spherical(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(SPHERICAL, RESPONSIBILITIES, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def assign_full(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(FULL, ASSIGN, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def assign_tied(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(TIED, ASSIGN, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def assign_diag(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(DIAG, ASSIGN, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-def assign_spherical(X, log_offset, means, precisions_cholesky, out, int n_threads):
-    _per_row(SPHERICAL, ASSIGN, X, log_offset, means, precisions_cholesky, out, n_threads)
-
-
-cdef int _accumulate_labels(Structure structure, cnp.ndarray X, sample_weight, cnp.ndarray labels,
-                            cnp.ndarray centres, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
-                            int n_threads) except -1:
-    cdef _Pass p = _Pass.__new__(_Pass)
-    cdef int64_t k = _length(centres, "centres")
-    p.set_mixture(structure, X, k, n_threads)
-    p.set_weight(sample_weight)
-    p.set_statistics(counts, sums, scatter)
-    cdef cnp.ndarray no_offset = np.zeros(k)
-    p.arguments.log_offset = <const double*> cnp.PyArray_DATA(no_offset)
-    p.arguments.means = _double(centres, "centres", k * p.arguments.d)
-    p.arguments.factor = NULL
-    p.arguments.labels = _integers(labels, p.arguments.n)
-    p.arguments.action = ACCUMULATE_LABELS
-    return p.run()
-
-
-def accumulate_labels_full(X, sample_weight, labels, centres, counts, sums, scatter, int n_threads):
-    _accumulate_labels(FULL, X, sample_weight, labels, centres, counts, sums, scatter, n_threads)
-
-
-def accumulate_labels_tied(X, sample_weight, labels, centres, counts, sums, scatter, int n_threads):
-    _accumulate_labels(TIED, X, sample_weight, labels, centres, counts, sums, scatter, n_threads)
-
-
-def accumulate_labels_diag(X, sample_weight, labels, centres, counts, sums, scatter, int n_threads):
-    _accumulate_labels(DIAG, X, sample_weight, labels, centres, counts, sums, scatter, n_threads)
-
-
-def accumulate_labels_spherical(X, sample_weight, labels, centres, counts, sums, scatter, int n_threads):
-    _accumulate_labels(SPHERICAL, X, sample_weight, labels, centres, counts, sums, scatter, n_threads)
+def accumulate_labels(str shape, cnp.ndarray X, sample_weight, cnp.ndarray labels, cnp.ndarray centres,
+                      cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter, int n_threads):
+    """Add rows, owned by the component that their label names, to the statistics, in place."""
+    cdef MixturePass p
+    cdef int kind = _kind(X)
+    memset(&p, 0, sizeof(MixturePass))
+    p.structure, p.action, p.poll = <Structure> _structure(shape), ACCUMULATE_LABELS, poll_signals
+    p.rows, p.n, p.d, p.k = cnp.PyArray_DATA(X), X.shape[0], X.shape[1], _length(centres, "centres")
+    p.n_threads = n_threads
+    _set_statistics(&p, sample_weight, counts, sums, scatter)
+    cdef cnp.ndarray no_offset = np.zeros(p.k)
+    p.log_offset = <const double*> cnp.PyArray_DATA(no_offset)
+    p.means = _double(centres, "centres", p.k * p.d)
+    p.labels = _integers(labels, "labels", p.n, False)
+    _run(&p, kind)
 
 
 def assign_nearest(cnp.ndarray X, sample_weight, cnp.ndarray centres, cnp.ndarray labels, cnp.ndarray counts,
@@ -341,9 +280,9 @@ def assign_nearest(cnp.ndarray X, sample_weight, cnp.ndarray centres, cnp.ndarra
     if sample_weight is not None:
         p.sample_weight = _double(sample_weight, "sample_weight", p.n)
     p.centres = _double(centres, "centres", p.k * p.d)
-    p.labels = _integers(labels, p.n)
-    p.counts = <double*> _double(counts, "counts", p.k)
-    p.sums = <double*> _double(sums, "sums", p.k * p.d)
+    p.labels = _integers(labels, "labels", p.n, True)
+    p.counts = _written(counts, "counts", p.k)
+    p.sums = _written(sums, "sums", p.k * p.d)
     p.inertia = 0.0
     p.n_threads = n_threads
     p.poll = poll_signals
@@ -365,9 +304,7 @@ cdef int _seed(cnp.ndarray X, sample_weight, cnp.ndarray candidates, cnp.ndarray
     if sample_weight is not None:
         p.sample_weight = _double(sample_weight, "sample_weight", p.n)
     p.candidates = _double(candidates, "candidates", p.k * p.d)
-    if distances is None or cnp.PyArray_SIZE(distances) != p.n:
-        raise ValueError(f"distances has shape {tuple(np.shape(distances))}; expected ({p.n},)")
-    p.distances = _same_kind(distances, X, "distances")
+    p.distances = _of_rows(distances, "distances", kind, p.n)
     p.potentials = potentials
     p.n_threads = n_threads
     p.poll = poll_signals
@@ -380,7 +317,7 @@ cdef int _seed(cnp.ndarray X, sample_weight, cnp.ndarray candidates, cnp.ndarray
 
 def candidate_potentials(X, sample_weight, cnp.ndarray candidates, distances, cnp.ndarray potentials, int n_threads):
     cdef int64_t k = _length(candidates, "candidates")
-    _seed(X, sample_weight, candidates, distances, <double*> _double(potentials, "potentials", k), k, n_threads)
+    _seed(X, sample_weight, candidates, distances, _written(potentials, "potentials", k), k, n_threads)
 
 
 def update_distances(X, centre, distances, int n_threads):
@@ -402,12 +339,8 @@ def choose_centres(cnp.ndarray X, sample_weight, cnp.ndarray positions, int64_t 
         c.sample_weight = _double(sample_weight, "sample_weight", c.n)
     cdef int64_t n_drawn = c.k + max(0, min(n_greedy, c.k) - 1) * (n_candidates - 1) + n_swaps
     c.positions = _double(positions, "positions", n_drawn)
-    if cnp.PyArray_SIZE(distances) != c.n:
-        raise ValueError(f"distances has shape {tuple(np.shape(distances))}; expected ({c.n},)")
-    c.distances = _same_kind(distances, X, "distances")
-    if chosen.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(chosen):
-        raise ValueError(f"chosen has dtype {chosen.dtype}; expected C-contiguous int64")
-    c.chosen = <int64_t*> cnp.PyArray_DATA(chosen)
+    c.distances = _of_rows(distances, "distances", kind, c.n)
+    c.chosen = _integers(chosen, "chosen", c.k, True)
     c.n_threads = n_threads
     c.poll = poll_signals
     with nogil:
@@ -422,7 +355,7 @@ def factorise_precisions(cnp.ndarray covariances, cnp.ndarray precisions_cholesk
         )
     cdef int64_t k = covariances.shape[0], d = covariances.shape[1], failed = -1
     cdef const double* source = _double(covariances, "covariances", k * d * d)
-    cdef double* factors = <double*> _double(precisions_cholesky, "precisions_cholesky", k * d * d)
+    cdef double* factors = _written(precisions_cholesky, "precisions_cholesky", k * d * d)
     cdef const KernelTable* now = table
     cdef int status
     with nogil:
@@ -431,96 +364,56 @@ def factorise_precisions(cnp.ndarray covariances, cnp.ndarray precisions_cholesk
     return failed
 
 
-cdef bint _estimate(Structure structure, cnp.ndarray centres, cnp.ndarray counts, cnp.ndarray sums,
-                    cnp.ndarray scatter, double reg_covar, double count_floor, cnp.ndarray weights,
-                    cnp.ndarray means, cnp.ndarray covariances, cnp.ndarray factor, cnp.ndarray log_offset,
-                    int n_threads) except? -1:
+def estimate(str shape, cnp.ndarray centres, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
+             double reg_covar, double count_floor, cnp.ndarray weights, cnp.ndarray means, cnp.ndarray covariances,
+             cnp.ndarray precisions_cholesky, cnp.ndarray log_offset, int n_threads):
+    """Write the parameters that the statistics give; return whether they exist."""
     cdef MixtureEstimate e
     cdef const KernelTable* now = table
     cdef int status
     if centres is None or centres.ndim != 2:
         raise ValueError(f"centres has shape {tuple(np.shape(centres))}; expected (n_components, n_features)")
-    cdef int64_t k = centres.shape[0], d = centres.shape[1], size
-    size = k * d * d if structure == FULL else d * d if structure == TIED else k * d if structure == DIAG else k
-    e.structure, e.k, e.d = structure, k, d
+    cdef int structure = _structure(shape)
+    cdef int64_t k = centres.shape[0], d = centres.shape[1], size = _size(structure, k, d)
+    e.structure, e.k, e.d = <Structure> structure, k, d
     e.centres = _double(centres, "centres", k * d)
     e.counts = _double(counts, "counts", k)
     e.sums = _double(sums, "sums", k * d)
     e.scatter = _double(scatter, "scatter", size)
     e.reg_covar, e.count_floor = reg_covar, count_floor
-    e.weights = <double*> _double(weights, "weights", k)
-    e.means = <double*> _double(means, "means", k * d)
-    e.covariances = <double*> _double(covariances, "covariances", size)
-    e.factor = <double*> _double(factor, "precisions_cholesky", size)
-    e.log_offset = <double*> _double(log_offset, "log_offset", k)
+    e.weights = _written(weights, "weights", k)
+    e.means = _written(means, "means", k * d)
+    e.covariances = _written(covariances, "covariances", size)
+    e.factor = _written(precisions_cholesky, "precisions_cholesky", size)
+    e.log_offset = _written(log_offset, "log_offset", k)
     e.failed = 0
     e.n_threads = n_threads
     with nogil:
         status = now.estimate(&e)
     _raise(status)
-    return not e.failed
+    return e.failed == 0
 
 
-def estimate_full(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means, covariances,
-                  precisions_cholesky, log_offset, int n_threads):
-    return _estimate(FULL, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
-                     precisions_cholesky, log_offset, n_threads)
-
-
-def estimate_tied(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means, covariances,
-                  precisions_cholesky, log_offset, int n_threads):
-    return _estimate(TIED, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
-                     precisions_cholesky, log_offset, n_threads)
-
-
-def estimate_diag(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means, covariances,
-                  precisions_cholesky, log_offset, int n_threads):
-    return _estimate(DIAG, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
-                     precisions_cholesky, log_offset, n_threads)
-
-
-def estimate_spherical(centres, counts, sums, scatter, double reg_covar, double count_floor, weights, means,
-                       covariances, precisions_cholesky, log_offset, int n_threads):
-    return _estimate(SPHERICAL, centres, counts, sums, scatter, reg_covar, count_floor, weights, means, covariances,
-                     precisions_cholesky, log_offset, n_threads)
-
-
-cdef int _merge(Structure structure, cnp.ndarray counts, cnp.ndarray means, cnp.ndarray matrices, cnp.ndarray floor,
-                double extra_count, double entropy, bint shared, int64_t n_groups, cnp.ndarray labels,
-                int n_threads) except -1:
+def merge(str shape, cnp.ndarray counts, cnp.ndarray means, cnp.ndarray matrices, cnp.ndarray floor,
+          double extra_count, double entropy, bint shared, int64_t n_groups, cnp.ndarray labels, int n_threads):
+    """Merge Gaussian groups, in place; see `fastgmm.kernels.merge`."""
     cdef Merging m
     cdef const KernelTable* now = table
     cdef int status
-    cdef int64_t n = means.shape[0], d = means.shape[1], size
-    size = d * d if structure == FULL else d if structure == DIAG else 1
+    cdef int structure = _structure(shape)
+    cdef int64_t n = means.shape[0], d = means.shape[1], size = _size(structure, 1, d)
     if n_groups < 1 or n_groups > n:
         raise ValueError(f"n_groups is {n_groups}; expected 1 to {n}, the number of groups to merge")
-    m.structure, m.n, m.d, m.n_groups = structure, n, d, n_groups
-    m.counts = <double*> _double(counts, "counts", n)
-    m.means = <double*> _double(means, "means", n * d)
-    m.matrices = <double*> _double(matrices, "matrices", n * size)
+    m.structure, m.n, m.d, m.n_groups = <Structure> structure, n, d, n_groups
+    m.counts = _written(counts, "counts", n)
+    m.means = _written(means, "means", n * d)
+    m.matrices = _written(matrices, "matrices", n * size)
     m.floor = _double(floor, "floor", size)
     m.extra_count, m.entropy, m.shared, m.n_threads = extra_count, entropy, shared, n_threads
-    if labels.descr.type_num != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY(labels) or labels.shape[0] != n:
-        raise ValueError(
-            f"labels has dtype {labels.dtype} and shape {tuple(np.shape(labels))}; expected int64 of shape ({n},)"
-        )
-    m.labels = <int64_t*> cnp.PyArray_DATA(labels)
+    m.labels = _integers(labels, "labels", n, True)
     with nogil:
         status = now.merge(&m)
-    return _raise(status)
-
-
-def merge_full(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, int n_threads):
-    _merge(FULL, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)
-
-
-def merge_diag(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, int n_threads):
-    _merge(DIAG, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)
-
-
-def merge_spherical(counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, int n_threads):
-    _merge(SPHERICAL, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)
+    _raise(status)
 
 
 def _transcendental(str name, cnp.ndarray values):

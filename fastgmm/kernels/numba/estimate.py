@@ -145,12 +145,12 @@ def _define(sources):
 factorise, _shifts, _matrices, _variances, _finish = _define(SOURCES)
 
 
-def estimate(structure, given, scatter, reg_covar, count_floor, written) -> bool:
+def estimate(structure, given, reg_covar, count_floor, written) -> bool:
     """Write ``(weights, means, covariances, factors, log_offset)``; return whether the estimate exists.
 
-    `given` is ``(centres, counts, sums)``, all float64, as are the arrays of `written`.
+    `given` is ``(centres, counts, sums, scatter)``.
     """
-    centres, counts, sums = given
+    centres, counts, sums, scatter = given
     weights, means, covariances, factors, log_offset = written
     if not _shifts(counts, sums, count_floor, weights, means):
         return False

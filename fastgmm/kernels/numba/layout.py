@@ -13,6 +13,7 @@ __all__ = [
     "LANE_FEATURES",
     "SAMPLE",
     "Arena",
+    "flat",
     "label_form",
     "lanes_for",
     "make_tile",
@@ -53,6 +54,13 @@ class Arena:
         start = self._next
         self._next = start + round_up(n_bytes, VECTOR_BYTES)
         return self._block[start : start + n_bytes].view(dtype)
+
+
+def flat(X) -> np.ndarray:
+    """Return rows flat and read-only, so that one type is compiled for."""
+    rows = np.asarray(X).reshape(-1)
+    rows.flags.writeable = False
+    return rows
 
 
 def lanes_for(dtype) -> int:

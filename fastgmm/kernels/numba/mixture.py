@@ -14,6 +14,7 @@ from fastgmm.kernels.numba.layout import (
     LANE_FEATURES,
     SAMPLE,
     Arena,
+    flat,
     label_form,
     lanes_for,
     make_tile,
@@ -27,7 +28,7 @@ from fastgmm.kernels.numba.moments import PER_FEATURE, PER_ROW, TOTAL_SCATTER, M
 from fastgmm.kernels.numba.queues import SCATTER_ROWS, Queues
 from fastgmm.kernels.numba.strips import run_strips, strip_rows_for
 
-__all__ = ["accumulate", "accumulate_labels", "per_row"]
+__all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "responsibilities"]
 
 
 class _StripSums(types.SimpleNamespace):
@@ -246,14 +247,20 @@ def _with_bounds(form, X, n_samples, tile_rows, dtype):
     return form._replace(bound_columns=best)
 
 
-def accumulate(structure, X, sample_weight, log_offset, means, factor, counts, sums, scatter, n_threads) -> float:
-    """Add one pass to counts, sums and scatter; return the log-likelihood. `X` is flat, everything is checked."""
-    dtype, (k, d) = X.dtype, means.shape
-    n_samples = X.size // d
+def _packed(mixture, X):
+    """Return the mixture's form, whether moments about its centre keep their digits, and rows of a tile."""
+    n_samples, d = X.shape
+    form, about_centre = pack(mixture.shape, X.dtype, mixture.log_offset, mixture.means, mixture.factor, n_samples)
+    tile_rows = tile_rows_for(n_samples, d, form.k, X.dtype)
+    return _with_bounds(form, flat(X), n_samples, tile_rows, X.dtype), about_centre, tile_rows
+
+
+def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads) -> float:
+    """Add one pass to counts, sums and scatter; return the log-likelihood."""
+    structure, dtype, n_samples = mixture.shape, X.dtype, len(X)
     weights, weighted = weights_for(sample_weight)
-    form, about_centre = pack(structure, dtype, log_offset, means, factor, n_samples)
-    tile_rows = tile_rows_for(n_samples, d, k, dtype)
-    form = _with_bounds(form, X, n_samples, tile_rows, dtype)
+    form, about_centre, tile_rows = _packed(mixture, X)
+    X = flat(X)
     way = _collection_for(form, structure, about_centre)(form, dtype, structure, about_centre)
     sizes = {**way.sizes, "log_likelihood": lanes_for(dtype)}
     total = _StripSums(**sizes)
@@ -274,26 +281,33 @@ def accumulate(structure, X, sample_weight, log_offset, means, factor, counts, s
         return work, hand_in
 
     run_strips(n_samples, strip_rows_for(n_samples, tile_rows), tile_rows, _work_per_row(form), n_threads, make_worker)
-    held = np.zeros(k)
+    held = np.zeros(form.k)
     way.deliver(total, held, sums, scatter)
     if dtype == np.float32:
-        sums -= held[:, None] * mean_residuals(form, means)
+        sums -= held[:, None] * mean_residuals(form, mixture.means)
     counts += held
     return float(total.log_likelihood.sum())
 
 
-def per_row(action, structure, X, log_offset, means, factor, out, n_threads) -> None:
-    """Write log densities, responsibilities or assignments of all rows to the flat `out`."""
-    dtype, (k, d) = X.dtype, means.shape
-    n_samples = X.size // d
-    form, _ = pack(structure, dtype, log_offset, means, factor, n_samples)
-    tile_rows = tile_rows_for(n_samples, d, k, dtype)
-    form = _with_bounds(form, X, n_samples, tile_rows, dtype)
-    function = {
-        "log_density": passes.log_density_rows,
-        "responsibilities": passes.responsibility_rows,
-        "assign": passes.assign_rows,
-    }[action]
+def log_density(mixture, X, out, n_threads) -> None:
+    """Write the log densities of all rows."""
+    _per_row(passes.log_density_rows, mixture, X, out, n_threads)
+
+
+def responsibilities(mixture, X, out, n_threads) -> None:
+    """Write the posterior probabilities of all rows."""
+    _per_row(passes.responsibility_rows, mixture, X, out, n_threads)
+
+
+def assign(mixture, X, out, n_threads) -> None:
+    """Write the most probable component of all rows."""
+    _per_row(passes.assign_rows, mixture, X, out, n_threads)
+
+
+def _per_row(function, mixture, X, out, n_threads) -> None:
+    dtype, n_samples = X.dtype, len(X)
+    form, _, tile_rows = _packed(mixture, X)
+    X, out = flat(X), out.reshape(-1)
 
     def make_worker():
         tile = make_tile(form, tile_rows, dtype, np.zeros(lanes_for(dtype)))
@@ -312,7 +326,7 @@ def per_row(action, structure, X, log_offset, means, factor, out, n_threads) -> 
 def accumulate_labels(structure, X, sample_weight, labels, centres, counts, sums, scatter, n_threads) -> None:
     """Add rows owned by the component that their label names to counts, sums and scatter."""
     dtype, (k, d) = X.dtype, centres.shape
-    n_samples = X.size // d
+    n_samples, X = len(X), flat(X)
     weights, weighted = weights_for(sample_weight)
     form = label_form(dtype, centres)
     sizes = _queue_sizes(form, dtype, structure)

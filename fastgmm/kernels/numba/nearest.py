@@ -10,7 +10,7 @@ from fastgmm.kernels.numba.blocks import shifted_squares
 from fastgmm.kernels.numba.cache import SOURCES, entry
 from fastgmm.kernels.numba.evaluate import load_tile
 from fastgmm.kernels.numba.lanes import bare, fill, fma, inlined, lanes_of, load, select, smaller, store, total
-from fastgmm.kernels.numba.layout import Arena, weights_for
+from fastgmm.kernels.numba.layout import Arena, flat, weights_for
 from fastgmm.kernels.numba.strips import run_strips, strip_rows_for
 
 __all__ = ["assign_nearest", "candidate_potentials", "update_distances"]
@@ -173,9 +173,9 @@ def _make_tile(tile_rows, d, dtype):
 
 
 def assign_nearest(X, sample_weight, centres, labels, counts, sums, n_threads) -> float:
-    """Run one Lloyd pass over flat rows; return the inertia."""
+    """Run one Lloyd pass; return the inertia."""
     k, d = centres.shape
-    n_samples = X.size // d
+    n_samples, X = len(X), flat(X)
     packed = _pack(centres, X.dtype, GROUP)
     weights, weighted = weights_for(sample_weight)
     tile_rows = _tile_rows(n_samples, d)
@@ -210,7 +210,7 @@ def assign_nearest(X, sample_weight, centres, labels, counts, sums, n_threads) -
 def candidate_potentials(X, sample_weight, candidates, distances, potentials, n_threads) -> None:
     """Add the potential that each candidate would give to `potentials`."""
     k, d = candidates.shape
-    n_samples = X.size // d
+    n_samples, X = len(X), flat(X)
     packed = _pack(candidates, X.dtype, GROUP)
     weights, weighted = weights_for(sample_weight)
     tile_rows = _tile_rows(n_samples, d)
@@ -236,7 +236,7 @@ def candidate_potentials(X, sample_weight, candidates, distances, potentials, n_
 def update_distances(X, centre, distances, n_threads) -> None:
     """Lower `distances` to those to the one centre given, in place."""
     d = centre.shape[1]
-    n_samples = X.size // d
+    n_samples, X = len(X), flat(X)
     packed = _pack(centre, X.dtype, 1)
     tile_rows = _tile_rows(n_samples, d)
 

@@ -1,12 +1,10 @@
-"""k-means++ and the swaps after it: a loop in Python over compiled passes."""
+"""k-means++ and the swaps after it: a loop in Python over an engine's passes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-
-from fastgmm.kernels.numba import nearest
 
 __all__ = ["choose_centres"]
 
@@ -21,9 +19,12 @@ def _drawn(cumulative, positions):
     return np.minimum(index, np.searchsorted(cumulative, total, side="left"))
 
 
-def choose_centres(X, weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, n_threads) -> None:
-    """Choose rows as centres; see `fastgmm.kernels`. All arrays are as the kernels take them, X (n, d)."""
-    rows, n, k = X.reshape(-1), len(X), len(chosen)
+def choose_centres(passes, X, weight, positions, n_greedy, n_candidates, n_swaps, distances, chosen, n_threads) -> None:
+    """Choose rows as centres; see `fastgmm.kernels`. All arrays are as the kernels take them.
+
+    `passes` holds ``candidate_potentials`` and ``update_distances``.
+    """
+    n, k = len(X), len(chosen)
     flat = np.arange(1.0, n + 1) if weight is None else np.cumsum(weight)
     potentials = np.empty(n_candidates)
     at = 0
@@ -37,18 +38,18 @@ def choose_centres(X, weight, positions, n_greedy, n_candidates, n_swaps, distan
         if count > 1:
             potentials[:] = 0.0
             candidates = X[drawn].astype(np.float64)
-            nearest.candidate_potentials(rows, weight, candidates, distances, potentials, n_threads)
+            passes["candidate_potentials"](X, weight, candidates, distances, potentials, n_threads)
             chosen[i] = drawn[np.argmin(potentials)]
-        nearest.update_distances(rows, X[chosen[i] : chosen[i] + 1].astype(np.float64), distances, n_threads)
+        passes["update_distances"](X, X[chosen[i] : chosen[i] + 1].astype(np.float64), distances, n_threads)
     if k > 1 and n_swaps:
-        _swap(X, weight, positions[at:], distances, chosen, n_threads)
+        _swap(passes, X, weight, positions[at:], distances, chosen, n_threads)
 
 
 def _cumulative(distances, weight):
     return np.cumsum(distances if weight is None else distances * weight, dtype=np.float64)
 
 
-def _swap(X, weight, positions, distances, chosen, n_threads):
+def _swap(passes, X, weight, positions, distances, chosen, n_threads):
     k = len(chosen)
     centres = X[chosen].astype(np.float64)
     enough = 1.0 - 0.25 / k
@@ -60,7 +61,7 @@ def _swap(X, weight, positions, distances, chosen, n_threads):
             break
         drawn = int(_drawn(cumulative, np.array([position]))[0])
         to_drawn = np.full_like(distances, np.inf)
-        nearest.update_distances(X.reshape(-1), X[drawn : drawn + 1].astype(np.float64), to_drawn, n_threads)
+        passes["update_distances"](X, X[drawn : drawn + 1].astype(np.float64), to_drawn, n_threads)
         kept = np.minimum(to_drawn, known.first)
         lost = (np.minimum(to_drawn, known.second) - kept).astype(np.float64)
         if weight is not None:

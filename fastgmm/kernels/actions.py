@@ -1,0 +1,26 @@
+"""The standard kernels: every action with the shapes of covariances that it takes."""
+
+from __future__ import annotations
+
+__all__ = ["ACTIONS", "RESPONSIBILITY_FLOOR", "STRUCTURES"]
+
+STRUCTURES = ("full", "tied", "diag", "spherical")
+
+#: Shapes by action; None is that of an action that knows no covariances.
+ACTIONS: dict[str, tuple[str | None, ...]] = {
+    "accumulate": STRUCTURES,
+    "log_density": STRUCTURES,
+    "responsibilities": STRUCTURES,
+    "assign": STRUCTURES,
+    "accumulate_labels": STRUCTURES,
+    "assign_nearest": (None,),
+    "candidate_potentials": (None,),
+    "update_distances": (None,),
+    "choose_centres": (None,),
+    "estimate": STRUCTURES,
+    "merge": ("full", "diag", "spherical"),
+    "factorise_precisions": (None,),
+}
+
+#: A responsibility below this is taken as zero: the sum over fewer than 1e9 rows of what is left out is below 1e-12.
+RESPONSIBILITY_FLOOR = 2.0**-80

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["config_context", "get_config", "set_config"]
 
-_ENGINES = ("auto", "compiled", "numba")
+_ENGINES = ("auto", "compiled", "numba", "plain")
 _KEYS = ("engine", "n_threads")
 
 _defaults: dict[str, Any] = {"engine": "auto", "n_threads": None}
@@ -45,8 +45,10 @@ def set_config(**settings: Any) -> None:
 
     Parameters
     ----------
-    engine : {'auto', 'compiled', 'numba'}
-        Which kernels run. 'auto' takes the compiled extension, or Numba where the extension was not built.
+    engine : {'auto', 'compiled', 'numba', 'plain'}
+        Which kernels run. 'auto' takes the compiled extension; where it was not built Numba; where that is not
+        installed either, plain NumPy, with a warning. What an engine does not have runs in plain NumPy too;
+        `show_config` tells.
     n_threads : int or None
         Threads per pass; None means the cores this process may use (see `default_n_threads`).
 

@@ -28,7 +28,7 @@ def show_config(mode: str = "stdout") -> dict | None:
     Examples
     --------
     >>> import fastgmm
-    >>> fastgmm.show_config(mode="dict")["engine"] in ("compiled", "numba")
+    >>> fastgmm.show_config(mode="dict")["engine"] in ("compiled", "numba", "plain")
     True
     >>> fastgmm.show_config(mode="dict")["kernels"]["log_density"].keys()
     dict_keys(['full', 'tied', 'diag', 'spherical'])

@@ -33,7 +33,7 @@ def _engines():
         engines.append("numba")
     except ImportError:
         pass
-    return engines
+    return [*engines, "plain"]
 
 
 ENGINES = _engines()

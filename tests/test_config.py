@@ -25,7 +25,7 @@ def run(code, **environment):
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="engine is 'fortran'; expected one of 'auto', 'compiled', 'numba'"):
+    with pytest.raises(ValueError, match="engine is 'fortran'; expected one of 'auto', 'compiled', 'numba', 'plain'"):
         fastgmm.set_config(engine="fortran")
     for bad in (0, -1, 1.5, True, "two"):
         with pytest.raises(ValueError, match="n_threads is"):

@@ -1,4 +1,4 @@
-"""The O(N) work, in a compiled and a Numba engine behind one interface.
+"""The O(N) work: a compiled, a Numba and a plain NumPy engine behind one interface.
 
 Actions
 -------
@@ -48,9 +48,12 @@ for Gaussian components, or an object with a `name` and what the density needs.
 Engines
 -------
 ``supports(action, shape, tail)``
-    Whether the engine runs the action. `ACTIONS` lists the standard kernels.
+    Whether the engine runs the action. What it declines, the plain engine runs; `engine_for` tells. `ACTIONS` lists
+    the standard kernels: the compiled engine declines none of them for Gaussian components.
 ``describe()``
     What runs, as a dict: engine, isa, available_isas, openmp.
+
+A new kernel is a function of the plain engine first. Once it is right it is compiled; Numba need not have it.
 
 Contract
 --------

@@ -1,8 +1,9 @@
-"""Which engine runs: the configured one, or the best installed."""
+"""Which engine runs what: the configured one, or the best installed; what that one declines, the plain one runs."""
 
 from __future__ import annotations
 
 import importlib
+import warnings
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = ["engine_for", "in_force", "load"]
 _LOADERS = {
     "compiled": lambda: importlib.import_module("fastgmm.kernels._compiled"),
     "numba": lambda: importlib.import_module("fastgmm.kernels.numba").ENGINE,
+    "plain": lambda: importlib.import_module("fastgmm.kernels.plain").ENGINE,
 }
 _REMEDIES = {
     "compiled": "install fastgmm with a C++ compiler and without FASTGMM_NO_EXT",
@@ -46,21 +48,28 @@ def _best_installed() -> Any:
     # Only an engine that was not built is passed over; one that refuses its settings says so.
     try:
         return _import("compiled")
-    except ImportError as compiled_missing:
-        try:
-            return _import("numba")
-        except ImportError as numba_missing:
-            raise EngineError(
-                f"no engine is available: the compiled one is missing ({compiled_missing}; {_REMEDIES['compiled']}) "
-                f"and so is Numba ({numba_missing}; {_REMEDIES['numba']})"
-            ) from numba_missing
+    except ImportError as error:
+        missing = f"{error}; {_REMEDIES['compiled']}"
+    try:
+        return _import("numba")
+    except ImportError as error:
+        warnings.warn(
+            f"fastgmm runs on plain NumPy, which takes 10 to 100 times as long: the compiled engine is missing "
+            f"({missing}) and so is Numba ({error}; {_REMEDIES['numba']})",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return _import("plain")
 
 
 @cache
 def _choice(setting: str, action: str, shape: str | None, tail: str | None) -> Any:
-    engine = _best_installed() if setting == "auto" else load(setting)
-    if engine.supports(action, shape, tail):
-        return engine
+    preferred = _best_installed() if setting == "auto" else load(setting)
+    if preferred.supports(action, shape, tail):
+        return preferred
+    # Numba is not asked: its functions are twins of compiled ones, and what the compiled engine declines is not there.
+    if load("plain").supports(action, shape, tail):
+        return load("plain")
     raise EngineError(f"no engine runs {action!r} on the shape {shape!r} and the tail {tail!r}")
 
 

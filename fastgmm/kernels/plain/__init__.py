@@ -1,0 +1,28 @@
+"""The plain engine: every action in NumPy, in double precision, a tile of rows at a time.
+
+It is here to be read, to run where nothing was compiled, and to hold a new kernel until it is.
+"""
+
+from fastgmm.kernels.plain.estimate import estimate, factorise_precisions
+from fastgmm.kernels.plain.merging import merge
+from fastgmm.kernels.plain.mixture import accumulate, accumulate_labels, assign, log_density, responsibilities
+from fastgmm.kernels.plain.nearest import assign_nearest, candidate_potentials, update_distances
+from fastgmm.kernels.python_engine import PythonEngine
+
+__all__ = ["ENGINE"]
+
+_PASSES = (
+    accumulate,
+    log_density,
+    responsibilities,
+    assign,
+    accumulate_labels,
+    assign_nearest,
+    candidate_potentials,
+    update_distances,
+    estimate,
+    merge,
+    factorise_precisions,
+)
+
+ENGINE = PythonEngine("plain", "NumPy's", {function.__name__: function for function in _PASSES})

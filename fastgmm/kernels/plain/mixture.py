@@ -1,0 +1,107 @@
+"""Passes over the rows of a mixture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgmm.kernels.actions import RESPONSIBILITY_FLOOR
+from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
+
+__all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "responsibilities"]
+
+
+def _squared_distances(mixture, rows) -> np.ndarray:
+    """Return ``|(x - mean) U|^2`` of each row and component, shape (n_rows, n_components)."""
+    squares = np.empty((len(rows), len(mixture.means)))
+    for k, mean in enumerate(mixture.means):
+        factor = mixture.factor if mixture.shape == "tied" else mixture.factor[k]
+        away = rows - mean
+        away = away @ factor if factor.ndim == 2 else away * factor
+        squares[:, k] = np.einsum("nd,nd->n", away, away)
+    return squares
+
+
+def _log_joint(mixture, squares) -> np.ndarray:
+    """Return the log of weight times density, in nats, in the shape of `squares`."""
+    values = mixture.log_offset - 0.5 * squares
+    values[np.isnan(values)] = -np.inf
+    return values
+
+
+def _posterior(values) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log density of each row, and the shares of the components: zero where no one gives density."""
+    best = values.max(axis=1, keepdims=True)
+    reached = best > -np.inf
+    shares = np.exp(np.subtract(values, best, out=np.full_like(values, -np.inf), where=reached))
+    shares[shares < RESPONSIBILITY_FLOOR] = 0.0
+    total = shares.sum(axis=1, keepdims=True)
+    np.divide(shares, total, out=shares, where=reached)
+    return (best + np.log(total))[:, 0], shares
+
+
+def _n_values(means) -> int:
+    return sum(means.shape)
+
+
+@quietly
+def log_density(mixture, X, out, n_threads) -> None:
+    """Write the log densities of all rows."""
+    for part, rows in tiles(X, _n_values(mixture.means)):
+        out[part, 0] = _posterior(_log_joint(mixture, _squared_distances(mixture, rows)))[0]
+
+
+@quietly
+def responsibilities(mixture, X, out, n_threads) -> None:
+    """Write the posterior probabilities of all rows."""
+    for part, rows in tiles(X, _n_values(mixture.means)):
+        density, shares = _posterior(_log_joint(mixture, _squared_distances(mixture, rows)))
+        shares[density == -np.inf] = 1.0 / len(mixture.means)
+        out[part] = shares
+
+
+@quietly
+def assign(mixture, X, out, n_threads) -> None:
+    """Write the most probable component of all rows."""
+    for part, rows in tiles(X, _n_values(mixture.means)):
+        out[part, 0] = _log_joint(mixture, _squared_distances(mixture, rows)).argmax(axis=1)
+
+
+@quietly
+def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads) -> float:
+    """Add one pass to counts, sums and scatter; return the log-likelihood."""
+    log_likelihood = 0.0
+    for rows, weight in weighted_tiles(X, sample_weight, _n_values(mixture.means)):
+        squares = _squared_distances(mixture, rows)
+        density, shares = _posterior(_log_joint(mixture, squares))
+        log_likelihood += float((weight * density).sum())
+        shares *= weight[:, None]
+        for k, centre in enumerate(mixture.means):
+            present = shares[:, k] > 0
+            share = shares[present, k]
+            counts[k] += share.sum()
+            _add_moments(mixture.shape, k, rows[present] - centre, share, sums, scatter)
+    return log_likelihood
+
+
+@quietly
+def accumulate_labels(shape, X, sample_weight, labels, centres, counts, sums, scatter, n_threads) -> None:
+    """Add rows owned by the component that their label names to counts, sums and scatter."""
+    for rows, weight, owners in weighted_tiles(X, sample_weight, _n_values(centres), labels):
+        for k in np.intersect1d(owners, np.arange(len(centres))):
+            present = owners == k
+            counts[k] += weight[present].sum()
+            _add_moments(shape, k, rows[present] - centres[k], weight[present], sums, scatter)
+
+
+def _add_moments(shape, k, away, weight, sums, scatter) -> None:
+    """Add rows, less the centre of component k, to its sums and its scatter."""
+    sums[k] += weight @ away
+    away *= np.sqrt(weight)[:, None]  # so that products are symmetric to the bit
+    if shape == "full":
+        scatter[k] += away.T @ away
+    elif shape == "tied":
+        scatter += away.T @ away
+    elif shape == "diag":
+        scatter[k] += np.einsum("nd,nd->d", away, away)
+    else:
+        scatter[k] += np.einsum("nd,nd->", away, away)

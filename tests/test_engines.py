@@ -1,4 +1,4 @@
-"""Which engine runs what: standard kernels are compiled, what an engine declines another runs."""
+"""Which engine runs what: standard kernels are compiled, what an engine declines another runs, a checkout finds one."""
 
 import os
 import pickle
@@ -166,7 +166,22 @@ def checkout(tmp_path):
     """A source folder without an extension."""
     ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "_compiled.cpp")
     shutil.copytree(PACKAGE, tmp_path / "checkout" / "fastgmm", ignore=ignored)
+    (tmp_path / "checkout" / "pyproject.toml").write_text(f'[project]\nversion = "{fastgmm.__version__}"\n')
     return tmp_path / "checkout"
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A site-packages that has an installed fastgmm."""
+    compiled = pytest.importorskip("fastgmm.kernels._compiled")
+    folder = tmp_path / "site"
+    shutil.copytree(PACKAGE, folder / "fastgmm", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    extension = Path(compiled.__file__)
+    (folder / "fastgmm" / "kernels" / extension.name).symlink_to(extension)
+    metadata = folder / f"fastgmm-{fastgmm.__version__}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: fastgmm\nVersion: {fastgmm.__version__}\n")
+    return folder
 
 
 FIT = """
@@ -183,12 +198,41 @@ print(fastgmm.show_config(mode="dict")["engine"], fastgmm.__file__)
 """
 
 
+def test_a_checkout_takes_the_extension_of_the_installed_package(checkout, site):
+    done = run(FIT + "print(fastgmm.kernels._compiled.__file__)\nimport fastgmm.kernels._compiled", checkout, site)
+    assert done.returncode == 0, done.stderr
+    warned, engine, extension = done.stdout.splitlines()
+    assert warned == ""
+    assert engine == f"compiled {checkout / 'fastgmm' / '__init__.py'}"
+    assert extension.startswith(str(site))
+
+
+def test_another_version_is_named_and_not_taken(checkout, site):
+    metadata = next(site.glob("*.dist-info")) / "METADATA"
+    metadata.write_text(metadata.read_text().replace(fastgmm.__version__, "0.0.7"))
+    done = run(NO_NUMBA + FIT, checkout, site)
+    assert done.returncode == 0, done.stderr
+    *warned, engine = done.stdout.splitlines()
+    assert engine.startswith("plain ")
+    for words in (f"fastgmm {fastgmm.__version__} from its source folder", "of fastgmm 0.0.7", "pip install ."):
+        assert words in warned[0]
+    done = run("import fastgmm; fastgmm.set_config(engine='compiled')", checkout, site)
+    assert "of fastgmm 0.0.7" in done.stderr.splitlines()[-1]
+
+
+def test_an_extension_of_other_sources_is_not_taken(checkout, site):
+    with (site / "fastgmm" / "kernels" / "native" / "interface.hpp").open("a") as source:
+        source.write("// another\n")
+    done = run("import fastgmm; fastgmm.set_config(engine='compiled')", checkout, site)
+    assert "built from other sources" in done.stderr.splitlines()[-1]
+
+
 def test_a_bare_checkout_runs_in_plain_numpy_and_warns_once(checkout):
     done = run(NO_NUMBA + FIT, checkout)
     assert done.returncode == 0, done.stderr
     warned, engine = done.stdout.splitlines()
     assert engine == f"plain {checkout / 'fastgmm' / '__init__.py'}"
-    for words in ("plain NumPy", "times as long", "fastgmm[numba]"):
+    for words in ("plain NumPy", "times as long", "no extension was built", "pip install -e .", "fastgmm[numba]"):
         assert words in warned
 
 

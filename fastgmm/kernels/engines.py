@@ -9,12 +9,13 @@ from typing import Any
 
 from fastgmm import config
 from fastgmm.exceptions import EngineError
+from fastgmm.kernels import extension
 
 __all__ = ["engine_for", "in_force", "load"]
 
 # Loaded when first wanted: Numba alone takes a second to import.
 _LOADERS = {
-    "compiled": lambda: importlib.import_module("fastgmm.kernels._compiled"),
+    "compiled": extension.load,
     "numba": lambda: importlib.import_module("fastgmm.kernels.numba").ENGINE,
     "plain": lambda: importlib.import_module("fastgmm.kernels.plain").ENGINE,
 }
@@ -50,6 +51,8 @@ def _best_installed() -> Any:
         return _import("compiled")
     except ImportError as error:
         missing = f"{error}; {_REMEDIES['compiled']}"
+        if isinstance(error, extension.OtherExtensionError):
+            warnings.warn(f"the compiled engine is not used: {missing}", RuntimeWarning, stacklevel=2)
     try:
         return _import("numba")
     except ImportError as error:

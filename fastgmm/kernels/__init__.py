@@ -7,7 +7,7 @@ parameters once. It has four passes over rows:
 
 ``accumulate(X, sample_weight, counts, sums, scatter, n_threads)``
     One fused pass: responsibilities, added to the statistics in place, taken about `means`. Returns the total
-    weighted log-likelihood in nats.
+    weighted log-likelihood in nats. Where components have a tail, its `tail_sums` come last.
 ``log_density(X, out, n_threads)``
     ``out[n] = logsumexp_k(log_offset[k] - 0.5 |(X[n] - means[k]) U[k]|^2)``.
 ``responsibilities(X, out, n_threads)``
@@ -43,7 +43,7 @@ The other actions are functions of the engine:
 
 Shapes are ``full`` (precisions_cholesky (K, D, D), scatter (K, D, D), both triangles), ``tied`` ((D, D), scatter
 (D, D) summed over components), ``diag`` ((K, D)), ``spherical`` ((K,), scatter (K,) the traces). The tail is None
-for Gaussian components, or an object with a `name` and what the density needs.
+for Gaussian components, or an object with a `name` and what the density needs: a `StudentTail`.
 
 Engines
 -------
@@ -73,12 +73,14 @@ from fastgmm import config
 from fastgmm.kernels.actions import ACTIONS, RESPONSIBILITY_FLOOR, STRUCTURES
 from fastgmm.kernels.bound_mixture import BoundMixture, checked
 from fastgmm.kernels.engines import engine_for, in_force
+from fastgmm.kernels.tails import StudentTail
 
 __all__ = [
     "ACTIONS",
     "RESPONSIBILITY_FLOOR",
     "STRUCTURES",
     "BoundMixture",
+    "StudentTail",
     "accumulate",
     "accumulate_labels",
     "assign",
@@ -130,10 +132,11 @@ def accumulate(X, sample_weight, parameters, statistics) -> None:
     sample_weight : ndarray of shape (n_samples,), float64, or None
     parameters : MixtureParameters or BoundMixture
     statistics : SufficientStatistics
-        Mutated: counts, sums, scatter and log_likelihood are added to.
+        Mutated: counts, sums, scatter and log_likelihood are added to; tail_sums where components have a tail.
     """
+    tail_sums = () if getattr(parameters, "tail", None) is None else (statistics.tail_sums,)
     statistics.log_likelihood += checked("accumulate", parameters).accumulate(
-        X, sample_weight, statistics.counts, statistics.sums, statistics.scatter, config.n_threads()
+        X, sample_weight, statistics.counts, statistics.sums, statistics.scatter, config.n_threads(), *tail_sums
     )
 
 

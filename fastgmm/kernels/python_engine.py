@@ -85,6 +85,8 @@ class _Mixture:
         self.means = _values(means, "means", (k, d))
         self.factor = _values(precisions_cholesky, "precisions_cholesky", _matrices_shape(shape, k, d))
         self.tail = tail
+        if tail is not None:
+            _values(tail.degrees_of_freedom, "degrees_of_freedom", (k,))
 
     def _n_rows(self, X) -> int:
         n, d = _rows(X)
@@ -92,14 +94,15 @@ class _Mixture:
             raise ValueError(f"X has {d} features; expected {self.means.shape[1]}, as means has")
         return n
 
-    def accumulate(self, X, sample_weight, counts, sums, scatter, n_threads) -> float:
+    def accumulate(self, X, sample_weight, counts, sums, scatter, n_threads, tail_sums=None) -> float:
         """Add one pass to the statistics, in place; return the log-likelihood."""
         n, n_threads = self._n_rows(X), operator.index(n_threads)
         statistics = _statistics(self.shape, self.means.shape, counts, sums, scatter)
         sample_weight = _weight(sample_weight, n)
+        tails = () if self.tail is None else (_values(tail_sums, "tail_sums", (2, len(self.means)), written=True),)
         if n == 0 or len(self.means) == 0:
             return 0.0
-        return self._passes["accumulate"](self, X, sample_weight, *statistics, n_threads)
+        return self._passes["accumulate"](self, X, sample_weight, *statistics, n_threads, *tails)
 
     def _per_row(self, action, X, out, dtype, n_columns, n_threads) -> None:
         n, n_threads = self._n_rows(X), operator.index(n_threads)

@@ -23,7 +23,11 @@ def _squared_distances(mixture, rows) -> np.ndarray:
 
 def _log_joint(mixture, squares) -> np.ndarray:
     """Return the log of weight times density, in nats, in the shape of `squares`."""
-    values = mixture.log_offset - 0.5 * squares
+    if mixture.tail is None:
+        values = mixture.log_offset - 0.5 * squares
+    else:
+        dof, d = mixture.tail.degrees_of_freedom, mixture.means.shape[1]
+        values = mixture.log_offset - 0.5 * (dof + d) * np.log1p(squares / dof)
     values[np.isnan(values)] = -np.inf
     return values
 
@@ -67,8 +71,8 @@ def assign(mixture, X, out, n_threads) -> None:
 
 
 @quietly
-def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads) -> float:
-    """Add one pass to counts, sums and scatter; return the log-likelihood."""
+def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail_sums=None) -> float:
+    """Add one pass to counts, sums and scatter, and to what a tail wants; return the log-likelihood."""
     log_likelihood = 0.0
     for rows, weight in weighted_tiles(X, sample_weight, _n_values(mixture.means)):
         squares = _squared_distances(mixture, rows)
@@ -79,6 +83,11 @@ def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads) -> f
             present = shares[:, k] > 0
             share = shares[present, k]
             counts[k] += share.sum()
+            if mixture.tail is not None:
+                dof = mixture.tail.degrees_of_freedom[k]
+                u = (dof + len(centre)) / (dof + squares[present, k])
+                tail_sums[:, k] += share @ u, share @ (np.log(u) - u)
+                share = share * u
             _add_moments(mixture.shape, k, rows[present] - centre, share, sums, scatter)
     return log_likelihood
 

@@ -46,6 +46,38 @@ def first_example():
     keep(fig, "first_example")
 
 
+def three_axes():
+    """Who makes the three values of a fit, and who calls whom in it."""
+    fig, ax = plt.subplots(figsize=(10.5, 5.4), layout="constrained")
+    ax.set(xlim=(0, 10.5), ylim=(0, 5.4))
+    ax.set_axis_off()
+    box(ax, 3.35, 4.55, 3.8, 0.65, "an estimator's fit(X)\nfastgmm/*.py, fastgmm/estimator")
+    axes = [
+        (0.2, BLUE, "rows", "fastgmm/data", "where rows are:\nfold, map, sample"),
+        (3.75, ORANGE, "E-step", "fastgmm/data/e_steps", "what a block is asked:\nprepare, accumulate"),
+        (7.3, GREEN, "family", "fastgmm/families", "what statistics come to:\nmaximise, density"),
+    ]
+    for x, colour, name, room, words in axes:
+        ax.add_patch(Rectangle((x, 2.75), 3.0, 1.25, fc=colour, alpha=0.16, ec=colour))
+        ax.text(x + 1.5, 3.72, f"{name}  ({room})", ha="center", va="center")
+        ax.text(x + 1.5, 3.16, words, ha="center", va="center", size=9)
+        arrow(ax, (5.25, 4.5), (x + 1.5, 4.04))
+    box(ax, 2.55, 1.45, 5.4, 0.65, "run_em(rows, e_step, family, start)   fastgmm/em")
+    for x, _, *_ in axes:
+        arrow(ax, (x + 1.5, 2.7), (5.25 + 0.45 * (x - 3.75), 2.16))
+    box(ax, 0.2, 0.2, 3.0, 0.7, "pass over the blocks\nfastgmm/kernels")
+    box(ax, 7.3, 0.2, 3.0, 0.7, "M-step\nfastgmm/families")
+    arrow(ax, (3.3, 1.4), (2.2, 0.96))
+    ax.text(2.35, 1.2, "density", ha="right", va="center", size=9)
+    arrow(ax, (3.3, 0.55), (7.2, 0.55))
+    ax.text(5.25, 0.72, "sufficient statistics, O(K D²)", ha="center", size=9)
+    arrow(ax, (8.3, 0.96), (7.2, 1.4))
+    ax.text(8.15, 1.2, "state, bound", ha="left", va="center", size=9)
+    box(ax, 0.2, 4.55, 2.4, 0.65, "a start\nfastgmm/starts")
+    arrow(ax, (3.3, 4.87), (2.66, 4.87))
+    keep(fig, "three_axes")
+
+
 def fused_pass():
     """Rows to statistics, tile by tile."""
     fig, ax = plt.subplots(figsize=(10.5, 4.6), layout="constrained")
@@ -156,6 +188,7 @@ def offsets():
 
 if __name__ == "__main__":
     first_example()
+    three_axes()
     fused_pass()
     bounds()
     offsets()

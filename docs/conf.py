@@ -123,7 +123,7 @@ def name_the_others(app, docname, source):
     """End the guide's last list with the pages that no list names, so that none is lost."""
     if docname == "guide":
         pages = {page.stem for page in Path(app.srcdir).glob("*.md")} - {"index", "guide"}
-        lists = source[0] + (Path(app.srcdir) / "index.md").read_text()
+        lists = source[0] + "".join((Path(app.srcdir) / f"{page}.md").read_text() for page in ("index", "how_it_works"))
         named = set(re.findall(r"^(?:.*<)?(\w+)>?$", lists, re.MULTILINE))
         source[0] = source[0].replace("OTHERS", "\n".join(sorted(pages - named)))
 

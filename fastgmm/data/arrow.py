@@ -54,8 +54,13 @@ def matrix_of(batch: Any, where: str, names: Sequence[str] | None = None) -> np.
 
 
 def _numbers(column: Any, where: str) -> np.ndarray:
+    import pyarrow as pa
     import pyarrow.types as types
 
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_decimal(column.type):
+        column = column.cast(pa.float64())
     if not (types.is_integer(column.type) or types.is_floating(column.type) or types.is_boolean(column.type)):
         raise ValueError(f"{where} is of type {column.type}; expected numbers. Choose columns of numbers")
     if column.null_count:

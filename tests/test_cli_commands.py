@@ -268,13 +268,87 @@ def test_help_documents_the_exit_status(capsys):
     with pytest.raises(SystemExit) as exit_info:
         main(["--help"])
     assert exit_info.value.code == 0
-    assert "exit status" in capsys.readouterr().out
+    expected = capsys.readouterr().out
+    assert "exit status" in expected
+    for arguments in ([], ["help"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"], ["predict"], ["fit", "--oops"]])
+def test_help_and_usage_errors_import_nothing_that_takes_time(arguments):
+    code = f"""
+import sys
+from fastgmm.cli import main
+try:
+    main({arguments})
+except SystemExit:
+    assert not {{"numpy", "scipy", "sklearn", "pandas", "pyarrow", "matplotlib", "rich"}} & set(sys.modules)
+else:
+    raise AssertionError("expected an exit")
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["fti"], "did you mean fit?"),
+        (["--versoin"], "did you mean --version?"),
+        (["fit", "--componets", "3"], "did you mean --components?"),
+        (["fit", "--structure", "vev"], "did you mean VEV?"),
+        (["fit", "--structure", "spheric"], "did you mean spherical?"),
+        (["fit", "--criterion", "bci"], "did you mean bic?"),
+        (["fit", "--components", "1..1000000000"], "expected at most 1000 numbers of components"),
+        (["predict", "model.npz", "--columns", "a", "data.csv"], "write it before --columns and --exclude"),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(arguments, expected, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["fastgmm", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
+
+
+def test_what_is_read_is_never_written_to(model, capsys, tmp_path):
+    before = {name: (tmp_path / name).read_bytes() for name in ("model.npz", "data.csv")}
+    os.symlink("data.csv", "link.csv")
+    for arguments in (
+        ["fit", "data.csv", "--id", "day", "--out", "data.csv"],
+        ["fit", "data.csv", "--id", "day", "--plot", "./data.csv"],
+        ["predict", "model.npz", "data.csv", "-o", "data.csv"],
+        ["predict", "model.npz", "data.csv", "-o", "link.csv"],
+        ["score", "model.npz", "data.csv", "-o", "model.npz"],
+        ["outliers", "model.npz", "link.csv", "-o", "data.csv"],
+        ["sample", "model.npz", "-o", "model.npz"],
+    ):
+        assert main(arguments) == 2
+        assert "is read by this command, and would be lost; expected another name" in capsys.readouterr().err
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_numbers_that_json_has_not_are_null(model, capsys):
+    Path("far.csv").write_text("eruptions,waiting\n1e200,70\n3,70\n")
+    assert main(["outliers", "model.npz", "far.csv", "--fraction", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["log_density"][0] is None
+    assert main(["score", "model.npz", "far.csv", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bic"] is None
+
+
+@pytest.mark.parametrize("command", [["score", "model.npz"], ["fit"]])
+def test_weights_that_count_no_rows_are_refused(command, model, frame, capsys):
+    frame.assign(w=1.0 / len(frame)).to_csv("weighted.csv", index=False)
+    assert main([*command, "weighted.csv", "--weights", "w"]) == 2
+    error = capsys.readouterr().err
+    assert "--weights: column 'w' sums to 1; expected weights that count rows" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["cake"],
         ["predict"],
         ["show"],

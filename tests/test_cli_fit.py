@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
 
 from fastgmm import GaussianMixture
 from fastgmm.cli import main
@@ -13,6 +14,7 @@ from fastgmm.cli.tables import Table
 from fastgmm.cli.units import Scaling, in_data_units
 from fastgmm.datasets import load_faithful
 from fastgmm.persistence import load, read_training
+from fastgmm.selection import GaussianMixtureSearch
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +30,76 @@ def test_the_bundled_data_give_what_mclust_finds(capsys, tmp_path):
     """R's mclust finds EEE with 3 components; the BIC is its own at a small tolerance, with the other sign."""
     assert main(["fit", "--components", "1..5"]) == 0
     out = capsys.readouterr().out
-    assert "Best: 3 components, tied covariance; BIC 2314.3, 11 parameters" in out
+    assert "Best: 3 components, EEE covariance; BIC 2314.3, 11 parameters" in out
     assert "> 2314.3" in out
     model = load("fastgmm_model.npz")
     frame = pd.DataFrame(load_faithful(), columns=["eruptions", "waiting"])
     assert abs(model.bic(frame) - 2314.2957) < 0.001
     assert (tmp_path / "fastgmm_report.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl"])
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], "all"),
+        (["--structure", "all"], "all"),
+        (["--structure", "basic"], ["spherical", "diag", "tied", "full"]),
+        (["--structure", "basic,VEV"], ["spherical", "diag", "tied", "full", "VEV"]),
+    ],
+)
+def test_the_command_line_chooses_what_python_chooses(options, names, criterion, capsys):
+    frame = load_iris(as_frame=True).data
+    frame.to_csv("iris.csv", index=False)
+    arguments = ["fit", "iris.csv", "--components", "1..4", "--criterion", criterion, "--plot", "none", "--json"]
+    assert main([*arguments, *options]) == 0
+    told = json.loads(capsys.readouterr().out)
+    search = GaussianMixtureSearch(range(1, 5), names, criterion=criterion, random_state=0).fit(frame)
+    assert (told["best"]["n_components"], told["structure"]) == tuple(search.best_params_.values())
+    assert told["value"] == search.best_score_
+    assert len(told["candidates"]) == len(search.results_["score"])
+    assert load("fastgmm_model.npz").bic(frame) == pytest.approx(
+        search.best_estimator_.bic(frame.to_numpy()), rel=1e-12
+    )
+
+
+def test_one_column_has_the_two_families_of_one_feature(capsys):
+    _csv("data.csv", load_faithful()[:, :1], "a")
+    for structure, expected in (("all", {"E", "V"}), ("basic", {"tied", "full"})):
+        arguments = ["fit", "data.csv", "--structure", structure, "--components", "1..3", "--plot", "none", "--json"]
+        assert main(arguments) == 0
+        assert {c["structure"] for c in json.loads(capsys.readouterr().out)["candidates"]} == expected
+    assert main(["fit", "data.csv", "--structure", "VEV"]) == 2
+    assert "--structure is 'VEV'" in capsys.readouterr().err
+
+
+def test_a_score_of_a_standardised_fit_is_that_of_the_fit(capsys):
+    """Its structure is one of standardised columns, with fewer parameters than the stored matrices have."""
+    _csv("data.csv", load_faithful())
+    for structure in ("spherical", "VEV", "full"):
+        arguments = ["fit", "data.csv", "--standardize", "--structure", structure, "--components", "2"]
+        assert main([*arguments, "--plot", "none", "--json"]) == 0
+        fitted = json.loads(capsys.readouterr().out)["value"]
+        assert main(["score", "fastgmm_model.npz", "data.csv", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["bic"] == pytest.approx(fitted, rel=1e-10)
+
+
+def test_candidates_nearly_as_good_are_named(capsys):
+    load_iris(as_frame=True).data.to_csv("iris.csv", index=False)
+    assert main(["fit", "iris.csv", "--components", "1..4", "--plot", "none"]) == 0
+    out = capsys.readouterr().out
+    assert "Best: 2 components, VEV covariance; BIC 561.7" in out
+    assert "Nearly as good: 3 VEV (+0.82)" in out
+
+
+@pytest.mark.parametrize("values", ["1e200", "1e-200"])
+def test_numbers_beyond_arithmetic_are_named_before_the_fit(values, capsys):
+    _csv("data.csv", load_faithful() * [1.0, float(values)])
+    assert main(["fit", "data.csv"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("fastgmm: error: data.csv: column 'b' goes from ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
 
 
 def test_json_says_what_the_model_holds(capsys):
@@ -90,7 +156,7 @@ def test_more_components_than_rows_are_skipped_with_the_reason(capsys):
     _csv("data.csv", [[0, 1], [2, 5], [9, 4], [3, 3]])
     assert main(["fit", "data.csv", "--plot", "none"]) == 0
     out = capsys.readouterr().out
-    assert "5; 6; 7; 8; 9: skipped: more components than rows (4)" in out
+    assert "5..9: skipped: more components than rows (4)" in out
 
 
 def test_a_structure_that_fails_is_shown_and_the_others_are_fitted(capsys):
@@ -99,8 +165,7 @@ def test_a_structure_that_fails_is_shown_and_the_others_are_fitted(capsys):
     options = ["--components", "1,3", "--structure", "full,tied", "--reg-covar", "0", "--plot", "none"]
     assert main(["fit", "data.csv", *options]) == 0
     out = capsys.readouterr().out
-    assert "3 full: failed: component" in out
-    assert "3 tied: failed: component" in out
+    assert "3: failed: its covariance is not positive definite" in out
     assert "Best: 1 component" in out
 
 
@@ -189,6 +254,8 @@ def test_bad_data_are_one_line_and_status_2(case, capsys, tmp_path):
     [
         (["--out", "nowhere/model.npz"], "--out: nowhere/model.npz cannot be written: there is no folder"),
         (["--out", "."], "--out: . is a folder"),
+        (["--out", ""], "--out: the name is empty; expected the name of a file"),
+        (["--out", "a.png", "--plot", "./a.png"], "--plot: ./a.png is --out as well"),
         (["--plot", "nowhere/a.png"], "--plot: nowhere/a.png cannot be written"),
         (["--plot", "a.nonsense"], "--plot: a.nonsense ends in 'nonsense'"),
         (["--columns", "c"], "no column 'c'; the columns are eruptions, waiting"),

@@ -11,8 +11,8 @@ from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastgmm
-from fastgmm.cli import main, streamed
-from fastgmm.cli.tables import read_chunks, read_table
+from fastgmm.cli import main, memory
+from fastgmm.cli.tables import Request, read_chunks, read_table
 from fastgmm.cli.units import Projection, Scaling
 from fastgmm.data import rows as data_rows
 
@@ -26,7 +26,7 @@ SOURCES = ("data.parquet", "folder", "data.npy")
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of 300 rows, so that a thousand rows are several."""
-    for module in ("fastgmm.data.rows", "fastgmm.data.streamed_rows", "fastgmm.data.sources", "fastgmm.cli.streamed"):
+    for module in ("fastgmm.data.rows", "fastgmm.data.streamed_rows", "fastgmm.data.sources", "fastgmm.cli.columnar"):
         monkeypatch.setattr(sys.modules[module], "block_rows", lambda n_features: 300)
 
 
@@ -108,10 +108,10 @@ def test_streamed_predictions_are_those_of_memory(source, suffix, X):
     named = {}
     if not source.endswith("npy"):
         arguments += ["--id", "id"]
-        named = {} if suffix == "npy" else {"id_column": "id"}
+        named = {} if suffix == "npy" else {"id": "id"}
     for flag, out in (("--stream", f"streamed.{suffix}"), ("--no-stream", f"whole.{suffix}")):
         assert main([*arguments, flag, "-o", out]) == 0
-    found, expected = (read_table(f"{name}.{suffix}", stream=False, **named) for name in ("streamed", "whole"))
+    found, expected = (read_table(f"{name}.{suffix}", Request(stream=False, **named)) for name in ("streamed", "whole"))
     assert found.columns == expected.columns
     assert found.ids == expected.ids
     assert found.X.shape == (1000, 4)
@@ -182,23 +182,24 @@ def test_a_fault_is_named_by_row_and_column(X, capsys):
     np.save("spoiled.npy", values)
     arguments = ["predict", "model.npz", "spoiled.npy", "--columns", "x0", "x1", "x2", "--stream"]
     assert main(arguments) == 2
-    assert "row 900 of all), column 'x1': infinity" in capsys.readouterr().err
+    assert "spoiled.npy, row 901, column 'x1': inf is not a finite number" in capsys.readouterr().err
 
 
 # What is streamed.
 
 
 def test_large_tables_are_streamed_unless_told_otherwise(X, monkeypatch):
-    def is_streamed(**options):
-        table = read_table("data.parquet", ["a", "b"], **options)
-        n_rows, tables = read_chunks("data.parquet", ["a", "b"], **options)
+    def is_streamed(stream):
+        request = Request(["a", "b"], stream=stream)
+        table = read_table("data.parquet", request)
+        n_rows, _, tables = read_chunks("data.parquet", request)
         assert n_rows == 1000
         assert (len(list(tables)) > 1) == (table.stream is not None)
         return table.stream is not None
 
     # 1000 rows of five columns of 8 bytes.
     for available, large in ((4 * 40_000 - 1, True), (4 * 40_000, False)):
-        monkeypatch.setattr(streamed, "available_memory", lambda available=available: available)
+        monkeypatch.setattr(memory, "available_memory", lambda available=available: available)
         assert is_streamed(stream=None) == large
     assert is_streamed(stream=True)
     assert not is_streamed(stream=False)
@@ -207,10 +208,10 @@ def test_large_tables_are_streamed_unless_told_otherwise(X, monkeypatch):
 def test_memory_is_what_the_process_may_have():
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_DATA, (10**9, 10**9));"
-        "from fastgmm.cli.streamed import available_memory; assert 0 < available_memory() <= 10**9"
+        "from fastgmm.cli.memory import available_memory; assert 0 < available_memory() <= 10**9"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
-    assert 10**8 < streamed.available_memory() < 10**14
+    assert 10**8 < memory.available_memory() < 10**14
 
 
 def test_what_is_read_whole_is_not_streamed(X, capsys, tmp_path):
@@ -224,7 +225,9 @@ def test_what_is_read_whole_is_not_streamed(X, capsys, tmp_path):
 
 def test_moments_of_a_stream_are_those_of_its_rows(X):
     for weights in (None, "w"):
-        tables = [read_table("data.parquet", ["a", "b", "c"], weight_column=weights, stream=s) for s in (True, False)]
+        tables = [
+            read_table("data.parquet", Request(["a", "b", "c"], weights=weights, stream=s)) for s in (True, False)
+        ]
         for one in (Scaling.of, lambda table: Projection.of(table, 2, True)):
             found, expected = one(tables[0]), one(tables[1])
             for name in ("shift", "scale") if isinstance(found, Scaling) else ("shift", "forward", "backward"):

@@ -1,17 +1,25 @@
 """Tables: every format gives the same numbers, and every fault names its place."""
 
 import builtins
+import bz2
+import gzip
 import io
+import lzma
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from fastgmm.cli import tables
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.tables import read_table
 
 X = np.array([[1.0, 2.5], [-3.0, 1e-7], [4.0, 1e20]])
+
+
+def read_table(name, columns=None, **options):
+    return tables.read_table(name, tables.Request(columns, **options))
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +60,11 @@ def write_arrow(name, **columns):
         '"a","b"\n"1","2.5"\n-3, 1e-7\n 4 ,1e20\n',
         "\ufeffa,b\n1,2.5\n-3,1e-7\n4,1e20\n",
         "b,a\n2.5,1\n1e-7,-3\n1e20,4\n",
+        "a|b\n1|2.5\n-3|1e-7\n4|1e20\n",
+        "a b\n 1    2.5\n-3    1e-7\n 4    1e20 \n",
+        "a;b\n1;2,5\n-3;1e-7\n4,0;1e20\n",
+        "a\tb\n1,0\t2,5\n-3\t1e-7\n4\t1e20\n",
+        "# a,b\n1,2.5\n-3,1e-7\n4,1e20\n",
     ],
     ids=[
         "plain",
@@ -64,6 +77,11 @@ def write_arrow(name, **columns):
         "quotes",
         "byte order mark",
         "turned",
+        "bars",
+        "spaces",
+        "decimal commas",
+        "decimal commas and tabs",
+        "savetxt",
     ],
 )
 def test_text_is_read_whatever_its_dress(text):
@@ -81,6 +99,103 @@ def test_without_a_header_columns_are_numbered():
     table = read_table(write("data.csv", "1,2.5\n-3,1e-7\n4,1e20\n"))
     assert (table.columns, table.named) == (["x0", "x1"], False)
     assert_array_equal(table.X, X)
+
+
+PLAIN = b"a,b\n1,2.5\n-3,1e-7\n4,1e20\n"
+
+
+def zstandard(content):
+    pa = pytest.importorskip("pyarrow")
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+COMPRESSIONS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstandard}
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+@pytest.mark.parametrize("through", ["file", "stdin", "another name"])
+@pytest.mark.parametrize("kind", ["csv", "npy"])
+def test_compressed_files_hold_the_same(suffix, through, kind, monkeypatch):
+    content = PLAIN
+    if kind == "npy":
+        stream = io.BytesIO()
+        np.save(stream, X)
+        content = stream.getvalue()
+    content = COMPRESSIONS[suffix](content)
+    name = f"data.{kind}.{suffix}" if through == "file" else "data.bin"
+    write(name, content)
+    if through == "stdin":
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        name = "-"
+    assert_array_equal(read_table(name).X, X)
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+def test_a_compressed_file_that_is_cut_off_says_so(suffix):
+    content = COMPRESSIONS[suffix](b"a,b\n" + b"1.25,2.5\n" * 1000)
+    with pytest.raises(CommandError, match=r"data.bin: compressed, but damaged or cut off"):
+        read_table(write("data.bin", content[: len(content) // 2]))
+
+
+def test_archives_are_named():
+    np.savez("data.npz", X)
+    with pytest.raises(CommandError, match=r"data.npz: an archive, as .zip, .xlsx and .npz are; expected a table"):
+        read_table("data.npz")
+
+
+def test_truth_is_one_and_zero():
+    truth = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    write("data.csv", "a,word,b\nTrue,true words,False\nFALSE,x,false\n true ,y,TRUE\n")
+    assert_array_equal(read_table("data.csv", ["a", "b"]).X, truth)
+    assert_array_equal(read_table(write("bare.csv", "True;False\nFalse;False\nTrue;True\n")).X, truth)
+    write_arrow("data.parquet", a=truth[:, 0] > 0, b=truth[:, 1] > 0)
+    assert_array_equal(read_table("data.parquet").X, truth)
+    np.save("data.npy", truth > 0)
+    assert_array_equal(read_table("data.npy").X, truth)
+    with pytest.raises(CommandError, match=r"line 3, column 'a': 'truth' is not a number"):
+        read_table(write("data.csv", "a\nTrue\ntruth\n"))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_decimals_and_dictionaries_in_parquet_are_numbers(stream):
+    pa = pytest.importorskip("pyarrow")
+    exact = [[Decimal("1.00"), Decimal("2.5")], [Decimal("-3.00"), Decimal("0.1")], [Decimal("4.25"), Decimal("1e3")]]
+    columns = list(zip(*exact, strict=True))
+    write_arrow(
+        "data.parquet",
+        a=pa.array(columns[0], type=pa.decimal128(12, 2)),
+        b=pa.array(columns[1], type=pa.decimal256(50, 3)),
+        c=pa.array([7, 7, 9]).dictionary_encode(),
+    )
+    expected = np.column_stack([np.array(exact, dtype=float), [7, 7, 9]])
+    table = read_table("data.parquet", stream=stream)
+    assert_array_equal(table.X if table.stream is None else np.concatenate(list(table.stream.blocks())), expected)
+
+
+def test_names_of_rows_that_pandas_keeps_in_parquet_are_no_feature():
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    pd.DataFrame(X, columns=["a", "b"], index=[10, 30, 20]).to_parquet("data.parquet")
+    for stream in (True, False):
+        assert read_table("data.parquet", stream=stream).columns == ["a", "b"]
+    assert read_table("data.parquet", ["b"], id="__index_level_0__").ids == ["10", "30", "20"]
+
+
+def test_columns_that_are_excluded_are_not_read():
+    write("data.csv", "a,word,b\n1,x,2.5\n-3,y,1e-7\n4,z,1e20\n")
+    assert_array_equal(read_table("data.csv", exclude=["word"]).X, X)
+
+
+def test_decimal_commas_are_said():
+    assert read_table(write("data.csv", "a;b\n1,5;2\n")).notes == [
+        "data.csv: commas in numbers are read as decimal points"
+    ]
+    # A text with commas beside decimal points is no number.
+    with pytest.raises(CommandError, match=r"line 3, column 'b': '2,5' is not a number"):
+        read_table(write("data.csv", "a;b\n1.5;2\n1.5;2,5\n"))
 
 
 @pytest.mark.parametrize("name", ["data.parquet", "data.arrow", "data.arrows", "data.npy"])
@@ -111,7 +226,7 @@ def test_names_and_weights_of_rows_are_no_features():
     write("data.csv", 'id,a,w,b\none,1,2,2.5\n"two, too",-3,0,1e-7\nthree,4,1,1e20\n')
     write_arrow("data.parquet", id=["one", "two, too", "three"], a=X[:, 0], w=[2, 0, 1], b=X[:, 1])
     for name in ("data.csv", "data.parquet"):
-        table = read_table(name, id_column="id", weight_column="w")
+        table = read_table(name, id="id", weights="w")
         assert table.columns == ["a", "b"]
         assert_array_equal(table.X, X)
         assert table.X.flags.c_contiguous
@@ -124,7 +239,7 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
     table = read_table(write("data.csv", '"","a","b"\n"1",1,2.5\n"2",-3,1e-7\n"3",4,1e20\n'))
     assert table.columns == ["a", "b"]
     assert_array_equal(table.X, X)
-    assert read_table("data.csv", ["b"], id_column="").ids == ["1", "2", "3"]
+    assert read_table("data.csv", ["b"], id="").ids == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -139,13 +254,22 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
         ("a,b\n1,2\n3\n", {}, "line 3: has 1 cell; expected 2"),
         ("a,b\n1,2\n3,4,5\n", {}, "line 3: has 3 cells; expected 2"),
         ("a,b\nx,1,2\ny,3,4\n", {"columns": ["b"]}, "line 2: has 3 cells; expected 2"),
-        ("a,a\n1,2\n", {}, "two columns are called 'a'"),
+        ("a,a\n1,2\n", {}, "columns 1 and 2 are both called 'a'"),
         ("id,a\nx,1\n", {}, "line 2, column 'id': 'x' is not a number"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "--columns: data.csv has no column 'c'; the columns are a, b"),
-        ("a,b\n1,2\n", {"id_column": "c"}, "--id: data.csv has no column 'c'"),
-        ("a,w\n1,-2\n", {"weight_column": "w"}, "--weights: column 'w' of data.csv goes from -2 to -2"),
-        ("a,w\n1,0\n", {"weight_column": "w"}, "expected weights of at least 0, some above it"),
-        ("w\n1\n", {"weight_column": "w"}, "no column is left"),
+        ("a,b\n1,2\n", {"id": "c"}, "--id: data.csv has no column 'c'"),
+        ("a,b\n1,2\n", {"exclude": ["c"]}, "--exclude: data.csv has no column 'c'"),
+        ("a,b\n1,2\n", {"exclude": ["a", "b"]}, "no column is left to model; the columns are a, b"),
+        ("a,b\n1,2\n", {"columns": ["a", "a"]}, "--columns: a, a names a column twice"),
+        ("a,b\n1,2\n", {"columns": ["a", "b"], "weights": "b"}, "--weights: 'b' is among --columns"),
+        ("a,b,\n1,2,\n", {"columns": [""]}, "column '': the cell is empty"),
+        ("a;b\n1,5;2\n1.234,5;3\n", {}, "line 3, column 'a': '1.234,5' is not a number"),
+        ("400,410,420\n.1,.2,.3\n.1,,.3\n.2,.3,.4\n.5,.4,.3\n", {}, "line 3, column '410': the cell is empty"),
+        ("a\n" + "x" * 200_000 + "\n", {}, "cannot be read as comma-separated values: field larger"),
+        ("a,w\n1,-2\n", {"weights": "w"}, "--weights: data.csv, row 1, column 'w': -2; expected"),
+        ("a,w\n1,nan\n", {"weights": "w"}, "line 2, column 'w': 'nan' is not a finite number"),
+        ("a,w\n1,0\n", {"weights": "w"}, "expected weights of at least 0, some above it"),
+        ("w\n1\n", {"weights": "w"}, "no column is left"),
         (b"\x00\x01\x02", {}, "not a text file"),
         (b"a,b\n1,\xff\xfe\n", {}, "not a text file in UTF-8"),
         (b"PAR1 and nothing", {}, "cannot be read"),

@@ -1,42 +1,192 @@
-"""Values of options that argparse does not know."""
+"""The arguments of every command. Nothing that takes time is imported, so that help and usage errors are quick."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-from fastgmm.families import COVARIANCES
+from fastgmm.cli.errors import EXIT_USAGE
 
-__all__ = [
-    "BASIC_STRUCTURES",
-    "add_data_options",
-    "add_stream_option",
-    "components",
-    "non_negative",
-    "positive_int",
-    "seed",
-    "structures",
-]
+__all__ = ["ALL_STRUCTURES", "BASIC_STRUCTURES", "FILES", "SHELLS", "build_parser"]
+
+EPILOG = """\
+exit status: 0 done; 1 the job failed although arguments and data are valid; 2 an argument, a file or its content is
+not valid; 130 interrupted."""
 
 BASIC_STRUCTURES = ("spherical", "diag", "tied", "full")
+ALL_STRUCTURES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
+STARTS = ("hc", "kmeans", "k-means++", "random", "random_from_data")
+SHELLS = ("bash", "zsh", "tcsh")
+#: Arguments that name files.
+FILES = ("data", "model", "out", "plot", "output")
+#: Numbers of components in one search.
+MOST_SIZES = 1000
+
+FIT = """\
+Fit mixtures of every number of components and covariance structure asked for, print the criterion of each, describe
+the best, write it to a file and draw it. Without DATA: the bundled Old Faithful data, 272 eruptions of a geyser."""
+PREDICT = """\
+Write the most probable component of each row, numbered from 0 (-1: noise), and its probability; with --proba the
+probability of every component."""
+SCORE = """\
+Write the log-likelihood of data under a model, in nats; higher is better. BIC, AIC and ICL: lower is better. With
+--output, the log density of each row too."""
+OUTLIERS = """\
+List the rows of lowest log density under a model, lowest first: a fraction of them, or all below a threshold. Rows are
+numbered from 1, without the header. Of a table that is read block by block, the rows listed and all log densities stay
+in memory."""
+SAMPLE = """\
+Draw rows from a model, in the columns and units of the data it was fitted to. The same seed draws the same rows."""
+BENCH = """\
+Time the same EM iterations, from the same start on the same data, here and in scikit-learn. The data are drawn for
+the purpose; the last column says how far the two results are apart."""
+COMPLETION = """\
+Write a script that lets a shell complete commands, options and file names. For this session of bash: source
+<(fastgmm completion bash). For all: write it to ~/.local/share/bash-completion/completions/fastgmm; of zsh, to a file
+_fastgmm in a folder of $fpath."""
 
 
-def add_data_options(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    """Add what says which data to read: the file, its columns, the names of its rows."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    import fastgmm
+
+    parser = _Parser(prog="fastgmm", description="Gaussian mixture models from the command line.", epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"fastgmm {fastgmm.__version__}")
+    shared = _Parser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="write one JSON object instead of text")
+    shared.add_argument("--quiet", action="store_true", help="write no text, only data and faults")
+    shared.add_argument("--debug", action="store_true", help="show the traceback of a fault")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add_arguments, words, description in (
+        (_fit, "choose, fit, describe and draw a mixture", FIT),
+        (_predict, "the component of each row", PREDICT),
+        (_score, "log-likelihood of data", SCORE),
+        (_outliers, "the least likely rows", OUTLIERS),
+        (_sample, "draw new rows", SAMPLE),
+        (_show, "describe a model file", "Describe the model in a file."),
+        (_bench, "time this machine against scikit-learn", BENCH),
+        (_completion, "a script for completion by the shell", COMPLETION),
+    ):
+        name = add_arguments.__name__[1:]
+        add_arguments(commands.add_parser(name, parents=[shared], help=words, description=description))
+    return parser
+
+
+# Commands.
+
+
+def _fit(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser, optional=True)
+    parser.add_argument("--weights", metavar="COL", help="column of row weights; a weight of 2 is a row given twice")
+    parser.add_argument("--standardize", action="store_true", help="fit columns of mean 0 and variance 1")
+    parser.add_argument("--pca", type=COUNT, metavar="N", help="fit the first N principal components")
+    parser.add_argument(
+        "--components", type=_sizes, default="1..9", metavar="K", help="as in 3, 1..12 or 2,4,8 (default: 1..9)"
+    )
+    parser.add_argument(
+        "--structure",
+        type=_structures,
+        default="all",
+        metavar="NAME,...",
+        help="all (default): mclust's fourteen families, as GaussianMixtureSearch tries them; basic, which is quicker: "
+        "spherical,diag,tied,full; or some of these and of mclust's, as in full,VEV",
+    )
+    parser.add_argument("--criterion", choices=("bic", "icl", "aic"), default="bic", help="lower is better")
+    parser.add_argument("--seed", type=SEED, default=0, help="of the starts (default: 0)")
+    parser.add_argument(
+        "--init", choices=STARTS, default="hc", help="how EM starts (default: hc, hierarchical clustering)"
+    )
+    parser.add_argument(
+        "--tol", type=NOT_NEGATIVE, help="stop below this gain, in nats per row (default: from the data, at least 1e-5)"
+    )
+    parser.add_argument("--max-iter", type=COUNT, metavar="N", help="iterations at most (default: 1000)")
+    parser.add_argument("--reg-covar", type=NOT_NEGATIVE, metavar="R", help="added to variances (default: 0)")
+    parser.add_argument("--out", default="fastgmm_model.npz", metavar="FILE", help="the model (default: %(default)s)")
+    parser.add_argument(
+        "--plot",
+        default="fastgmm_report.png",
+        metavar="FILE",
+        help="the picture, as .png, .pdf or .svg; 'none' for none (default: %(default)s)",
+    )
+
+
+def _predict(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    _add_data(parser)
+    parser.add_argument("--proba", action="store_true", help="write the probability of every component")
+    _add_output(parser, ".csv, .tsv, .parquet, .arrow or .npy (default: CSV on standard output)")
+
+
+def _score(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    _add_data(parser)
+    parser.add_argument("--weights", metavar="COL", help="column of row weights; a weight of 2 is a row given twice")
+    _add_output(parser, "log density of each row, as .csv, .tsv, .parquet, ...")
+
+
+def _outliers(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    _add_data(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--fraction", type=FRACTION, default=0.01, metavar="F", help="of the rows (default: 0.01)")
+    which.add_argument("--threshold", type=NUMBER, metavar="T", help="log density in nats below which a row is listed")
+    _add_output(parser, "write all of them, as .csv, .tsv, .parquet, ...")
+
+
+def _sample(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("-n", type=COUNT, default=100, metavar="N", help="rows (default: 100)")
+    parser.add_argument("--seed", type=SEED, default=0, help="default: 0")
+    parser.add_argument("--component", action="store_true", help="add the component that each row comes from")
+    _add_output(parser, ".csv, .tsv, .parquet, .arrow or .npy (default: CSV on standard output)")
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=COUNT, default=200_000, metavar="N", help="default: 200000")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS)
+
+
+# Arguments of several commands.
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="file that fastgmm fit wrote")
+
+
+def _add_output(parser: argparse.ArgumentParser, words: str) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help=words)
+
+
+def _add_data(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     parser.add_argument(
         "data",
         nargs="?" if optional else None,
         metavar="DATA",
-        help="CSV, TSV, Parquet, Arrow IPC or .npy file, with or without a header, or a folder of Parquet files; - for "
-        "standard input",
+        help="CSV or other delimited text, Parquet, Arrow IPC or .npy, also compressed by gzip, bzip2, xz or zstd, or "
+        "a folder of Parquet files; - for standard input",
     )
     parser.add_argument(
         "--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all with a name)"
     )
+    parser.add_argument("--exclude", nargs="+", metavar="COL", help="columns not to use")
     parser.add_argument("--id", metavar="COL", help="column of row names, which is not modelled")
-
-
-def add_stream_option(parser: argparse.ArgumentParser) -> None:
-    """Add what says whether DATA is read block by block."""
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="the first line of text names the columns, or is a row (default: told from what sets it apart from the "
+        "lines beneath)",
+    )
     parser.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
@@ -45,62 +195,93 @@ def add_stream_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def components(text: str) -> list[int]:
+# Values.
+
+
+def _number(kind: Callable[[str], Any], is_valid: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
+    """Return what reads a number of this kind."""
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not is_valid(value):
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
+        return value
+
+    return read
+
+
+COUNT = _number(int, lambda value: value >= 1, "an integer of at least 1")
+SEED = _number(int, lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295")
+NUMBER = _number(float, lambda value: value == value, "a number")
+NOT_NEGATIVE = _number(float, lambda value: 0.0 <= value < float("inf"), "a number of at least 0")
+FRACTION = _number(float, lambda value: 0.0 < value <= 1.0, "a number above 0, at most 1")
+
+
+def _sizes(text: str) -> list[int]:
     """Read numbers of components: ``3``, ``1..12``, ``2,4,8`` or a mixture of these."""
     found: set[int] = set()
     try:
         for part in text.split(","):
             low, dots, high = part.partition("..")
-            numbers = range(int(low), int(high) + 1) if dots else [int(low)]
-            if not numbers or min(numbers) < 1:
+            numbers = range(int(low), int(high if dots else low) + 1)
+            if not numbers or numbers[0] < 1:
                 raise ValueError
+            if len(found) + len(numbers) > MOST_SIZES:
+                raise argparse.ArgumentTypeError(f"{text!r}; expected at most {MOST_SIZES} numbers of components")
             found.update(numbers)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}; expected numbers from 1, as in 3, 1..12 or 2,4,8") from None
     return sorted(found)
 
 
-def structures(text: str) -> list[str] | None:
-    """Read covariance structures: ``all`` (None: what suits the data) or a list of names."""
-    if text == "all":
-        return None
+def _structures(text: str) -> list[str]:
+    """Read covariance structures: names, and ``all`` and ``basic``, which depend on the data."""
+    known = ("all", "basic", *BASIC_STRUCTURES, *ALL_STRUCTURES, "E", "V")
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in COVARIANCES:
+        if name not in known:
             raise argparse.ArgumentTypeError(
-                f"no structure {name!r}; expected all, or some of {', '.join(COVARIANCES)}"
+                f"no structure {name!r}{_nearest(name, known)}; expected all, basic, or some of {', '.join(known[2:])}"
             )
     return names
 
 
-def positive_int(text: str) -> int:
-    """Read an integer of at least 1."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected an integer of at least 1")
-    return value
+# Faults.
 
 
-def seed(text: str) -> int:
-    """Read a seed of random numbers."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected an integer from 0 to 4294967295")
-    return value
+class _Parser(argparse.ArgumentParser):
+    """One line for a fault, as everywhere; the usage is a question away."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.match(r"unrecognized arguments: (\S+)", message)
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if unknown:
+            message += _nearest(unknown[1].partition("=")[0], sorted(_options(self)))
+        elif choice:
+            message += _nearest(choice[1], re.findall(r"[\w+.-]+", choice[2]))
+        elif "required: COMMAND" in message:
+            given = next((word for word in sys.argv[1:] if word.startswith("-")), "")
+            message = f"there is no command{_nearest(given, sorted(_options(self)))}"
+        elif "required: DATA" in message and {"--columns", "--exclude"} & set(sys.argv):
+            message += "; write it before --columns and --exclude"
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
-def non_negative(text: str) -> float:
-    """Read a finite number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number of at least 0")
-    return value
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    found: set[str] = set()
+    for action in parser._actions:
+        found.update(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                found |= _options(inner)
+    return found
+
+
+def _nearest(word: str, words: Any) -> str:
+    near = difflib.get_close_matches(word, list(words), n=1)
+    if not near:
+        near = [other for other in words if other.lower() == word.lower()]
+    return f"; did you mean {near[0]}?" if near else ""

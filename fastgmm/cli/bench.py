@@ -9,17 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.arguments import positive_int
 from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.screen import Screen, number
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.installation import show_config
 
-__all__ = ["add_parser", "run"]
-
-DESCRIPTION = """\
-Time the same EM iterations, from the same start on the same data, here and in scikit-learn. The data are drawn for
-the purpose; the last column says how far the two results are apart."""
+__all__ = ["run"]
 
 # (covariance type, features, components, share of the rows): what fits into a minute at 200,000 rows on two cores.
 CASES = (
@@ -30,15 +25,6 @@ CASES = (
     ("spherical", 16, 32, 0.5),
 )
 ITERATIONS = 5
-
-
-def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "bench", parents=[shared], help="time this machine against scikit-learn", description=DESCRIPTION
-    )
-    parser.add_argument("--rows", type=positive_int, default=200_000, metavar="N", help="default: 200000")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:

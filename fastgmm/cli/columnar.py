@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastgmm.cli.columns import RawTable
 from fastgmm.cli.errors import CommandError
+from fastgmm.data import StreamedRows, block_rows, parquet, sliced
+from fastgmm.data.arrow import matrix_of, parquet_batches, parquet_files
 
-__all__ = ["INSTALL", "import_pyarrow", "is_columnar", "read_columnar"]
+__all__ = ["import_pyarrow", "is_columnar", "read_columnar"]
 
 INSTALL = "pip install 'fastgmm[parquet]'"
 
@@ -36,105 +39,123 @@ def import_pyarrow(purpose: str) -> Any:
 
 
 def read_columnar(content: bytes | str, source: str) -> RawTable:
-    """Return the table in a file, given by its bytes or its name."""
-    if isinstance(content, str):
+    """Return the table in a file, given by its bytes or its name, or in the Parquet files of a folder."""
+    head = content[:8] if isinstance(content, bytes) else PARQUET
+    if isinstance(content, str) and not os.path.isdir(content):
         with open(content, "rb") as file:
             head = file.read(8)
-    else:
-        head = content[:8]
     if head.startswith(NPY):
-        return _npy(content, source)
+        return _Matrix(content, source)
     pa = import_pyarrow(f"{source}: reading {'Parquet' if head.startswith(PARQUET) else 'Arrow'}")
     try:
-        return _ArrowTable(_arrow(pa, content, head), source)
-    except pa.ArrowException as error:
+        if head.startswith(PARQUET) and isinstance(content, str):
+            return _ParquetFiles(content, source)
+        return _Arrow(source, _arrow_table(pa, content, head))
+    except (FileNotFoundError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise CommandError(f"{source}: cannot be read: {error}") from None
 
 
-def _arrow(pa: Any, content: bytes | str, head: bytes) -> Any:
+def _arrow_table(pa: Any, content: bytes | str, head: bytes) -> Any:
     if head.startswith(PARQUET):
         import pyarrow.parquet
 
-        return pyarrow.parquet.read_table(content if isinstance(content, str) else pa.BufferReader(content))
-    source = pa.memory_map(content) if isinstance(content, str) else pa.BufferReader(content)
-    opened = pa.ipc.open_file(source) if head.startswith(ARROW_FILE) else pa.ipc.open_stream(source)
-    return opened.read_all()
+        # Not read_table: its threads sometimes abort the process where it ends (pyarrow 26).
+        return pyarrow.parquet.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    stream = pa.memory_map(content) if isinstance(content, str) else pa.BufferReader(content)
+    return (pa.ipc.open_file if head.startswith(ARROW_FILE) else pa.ipc.open_stream)(stream).read_all()
 
 
-class _ArrowTable(RawTable):
-    def __init__(self, table: Any, source: str) -> None:
-        super().__init__(source, table.column_names, True)
+class _Arrow(RawTable):
+    def __init__(self, source: str, table: Any) -> None:
+        super().__init__(source, table.schema.names, True)
         self._table = table
 
-    def numbers(self, positions: Sequence[int]) -> np.ndarray:
-        columns = [self._column(j) for j in positions]
-        if not columns:
-            return np.empty((self._table.num_rows, 0))
-        dtype = np.float32 if all(column.dtype == np.float32 for column in columns) else np.float64
-        values = np.empty((self._table.num_rows, len(columns)), dtype=dtype)
-        for j, column in enumerate(columns):
-            values[:, j] = column
-        _check_finite(values, [self.names[j] for j in positions], self.source)
-        return values
+    def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
+        yield from self._table.to_batches(block_rows(max(1, len(wanted)))) or [self._table]
 
-    def _column(self, position: int) -> np.ndarray:
-        import pyarrow.types as types
+    def _numbers(self, part: Any, columns: Sequence[str], first: int) -> np.ndarray:
+        try:
+            matrix_of(part.select(list(columns)).slice(0, 0), self.source)
+        except ValueError as error:  # a type
+            raise CommandError(f"{error} with --columns") from None
+        for name in columns:
+            if part.column(name).null_count:
+                row = first + part.column(name).is_null().to_pylist().index(True) + 1
+                raise CommandError(
+                    f"{self.source}, row {row}, column {name!r}: the value is missing; fill or remove the row"
+                )
+        return matrix_of(part.select(list(columns)), self.source)
 
-        column, name = self._table.column(position), self.names[position]
-        if not (types.is_integer(column.type) or types.is_floating(column.type) or types.is_boolean(column.type)):
-            raise CommandError(
-                f"{self.source}: column {name!r} is of type {column.type}, not of numbers; choose "
-                f"columns with --columns"
-            )
-        if column.null_count:
-            row = column.is_null().to_pylist().index(True) + 1
-            raise CommandError(
-                f"{self.source}, row {row}, column {name!r}: the value is missing; fill or remove the row"
-            )
-        return column.to_numpy()
-
-    def texts(self, position: int) -> list[str]:
-        return ["" if value is None else str(value) for value in self._table.column(position).to_pylist()]
+    def _texts(self, part: Any, column: str) -> list[str]:
+        return ["" if value is None else str(value) for value in part.column(column).to_pylist()]
 
 
-def _npy(content: bytes | str, source: str) -> RawTable:
-    try:
-        if isinstance(content, str):
-            values = np.load(content, mmap_mode="r", allow_pickle=False)
-        else:
-            values = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise CommandError(f"{source}: cannot be read as .npy: {error}") from None
-    if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
-        raise CommandError(
-            f"{source}: holds an array of shape {values.shape} and dtype {values.dtype}; expected a matrix of numbers"
-        )
-    return _Matrix(values if values.ndim == 2 else values[:, None], source)
+class _ParquetFiles(_Arrow):
+    """A file, or the files of a folder, of which some rows at a time are in memory."""
+
+    def __init__(self, path: str, source: str) -> None:
+        import pyarrow.parquet
+
+        self._files = parquet_files(path)
+        # A table without rows stands for the columns.
+        super().__init__(source, pyarrow.parquet.read_schema(self._files[0]).empty_table())
+        self.n_rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in self._files)
+        single = all(str(kind) == "float" for kind in self._table.schema.types)
+        self.n_bytes = self.n_rows * len(self.names) * (4 if single else 8)
+
+    def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
+        return parquet(self.source, columns=list(columns), weights=weights)
+
+    def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
+        try:
+            yield from parquet_batches(self._files, wanted, block_rows(max(1, len(wanted))))
+        except ValueError as error:
+            raise CommandError(str(error).removeprefix("path: ")) from None
 
 
 class _Matrix(RawTable):
-    def __init__(self, values: np.ndarray, source: str) -> None:
-        super().__init__(source, [f"x{j}" for j in range(values.shape[1])], False)
-        self._values = values
+    def __init__(self, content: bytes | str, source: str) -> None:
+        try:
+            if isinstance(content, str):
+                values = np.load(content, mmap_mode="r", allow_pickle=False)
+            else:
+                values = np.load(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise CommandError(f"{source}: cannot be read as .npy: {error}") from None
+        if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
+            raise CommandError(
+                f"{source}: holds an array of shape {values.shape} and dtype {values.dtype}; expected a matrix of "
+                "numbers"
+            )
+        self._values = values if values.ndim == 2 else values[:, None]
+        super().__init__(source, [f"x{j}" for j in range(self._values.shape[1])], False)
+        self.n_rows, self.n_bytes = len(self._values), self._values.size * (4 if values.dtype == np.float32 else 8)
 
-    def numbers(self, positions: Sequence[int]) -> np.ndarray:
-        values = self._values
-        if list(positions) != list(range(values.shape[1])):
-            values = values[:, list(positions)]
-        if values.dtype not in (np.float32, np.float64):
-            values = values.astype(np.float64)
-        _check_finite(values, [self.names[j] for j in positions], self.source)
-        return values
+    def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
+        weight = None if weights is None else self._values[:, self.names.index(weights)]
+        if list(columns) == self.names:
+            return sliced(self._values, weights=weight)
+        return sliced(_Columns(self._values, self.positions(columns)), weights=weight)
 
-    def texts(self, position: int) -> list[str]:
-        return [str(value) for value in self._values[:, position]]
+    def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
+        size = block_rows(max(1, len(wanted)))
+        for start in range(0, max(1, len(self._values)), size):
+            yield self._values[start : start + size]
+
+    def _numbers(self, part: np.ndarray, columns: Sequence[str], first: int) -> np.ndarray:
+        rows = np.ascontiguousarray(part if list(columns) == self.names else part[:, self.positions(columns)])
+        return rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
+
+    def _texts(self, part: np.ndarray, column: str) -> list[str]:
+        return [str(value) for value in part[:, self.names.index(column)]]
 
 
-def _check_finite(values: np.ndarray, names: Sequence[str], source: str) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        row, j = np.argwhere(~finite)[0]
-        raise CommandError(
-            f"{source}, row {row + 1}, column {names[j]!r}: {values[row, j]} is not a finite number; mend or remove "
-            f"the row"
-        )
+class _Columns:
+    """Some columns of an array, sliced by rows."""
+
+    def __init__(self, values: np.ndarray, positions: list[int]) -> None:
+        self._values, self._positions = values, positions
+        self.shape, self.dtype = (len(values), len(positions)), values.dtype
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self._values[part][:, self._positions]

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
 
-from fastgmm.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CommandError
-from fastgmm.cli.screen import Screen, discard_output
+from fastgmm.cli.arguments import build_parser
+from fastgmm.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
 
-__all__ = ["build_parser", "main"]
-
-EPILOG = """\
-exit status: 0 done; 1 the job failed although arguments and data are valid; 2 an argument, a file or its content is
-not valid; 130 interrupted."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """One line for a fault, as everywhere; the usage is a question away."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    import fastgmm
-    from fastgmm.cli import bench, completion, fit, outliers, predict, sample, score, show
-
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--json", action="store_true", help="write one JSON object instead of text")
-    shared.add_argument("--quiet", action="store_true", help="write no text, only data and faults")
-    shared.add_argument("--debug", action="store_true", help="show the traceback of a fault")
-    parser = _Parser(prog="fastgmm", description="Gaussian mixture models from the command line.", epilog=EPILOG)
-    parser.add_argument("--version", action="version", version=f"fastgmm {fastgmm.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (fit, predict, score, outliers, sample, show, bench, completion):
-        command.add_parser(commands, shared)
-    parser.set_defaults(program=parser)
-    return parser
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,24 +27,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done; 1 failed; 2 an argument, a file or its content is not valid; 130 interrupted.
     """
-    parsed = build_parser().parse_args(arguments)
-    screen = Screen(quiet=parsed.quiet, as_json=parsed.json)
-    if sys.stdout is None:  # so Python says that its descriptor is closed
-        screen.warn("error: standard output is closed; expected an open one: send what is not wanted to /dev/null")
-        return EXIT_USAGE
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser()
+    if list(arguments) in ([], ["help"]):
+        parser.print_help()
+        return EXIT_OK
+    parsed = parser.parse_args(arguments)
+    # What takes time to import is imported once the arguments are known to be valid.
     try:
-        status = parsed.run(parsed, screen)
+        from fastgmm.cli.screen import Screen, discard_output
+
+        screen = Screen(quiet=parsed.quiet, as_json=parsed.json)
+        if sys.stdout is None:  # so Python says that its descriptor is closed
+            _say("error: standard output is closed; expected an open one: send what is not wanted to /dev/null")
+            return EXIT_USAGE
+        command = import_module(f"fastgmm.cli.{parsed.command}")
+        with warnings.catch_warnings():
+            # One line for each, as for faults; numbers that overflow are told of where they are reported.
+            warnings.simplefilter("once")
+            warnings.filterwarnings("ignore", category=RuntimeWarning)
+            warnings.showwarning = lambda message, *_: _say(f"warning: {' '.join(str(message).split())}")
+            status = command.run(parsed, screen)
     except BrokenPipeError:
         # The reader of the data has seen enough, as `head` does.
         discard_output()
         return EXIT_FAILED
     except KeyboardInterrupt:
-        screen.warn("interrupted")
+        _say("interrupted")
         return EXIT_INTERRUPTED
     except Exception as error:
         if parsed.debug:
             traceback.print_exc()
-        screen.warn(f"error: {_one_line(error)}")
+        _say(f"error: {_one_line(error)}")
         if isinstance(error, CommandError):
             return error.status
         return EXIT_USAGE if isinstance(error, ValueError | OSError) else EXIT_FAILED
@@ -81,11 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
-    return status
+    return int(status)
+
+
+def _say(text: str) -> None:
+    print(f"fastgmm: {text}", file=sys.stderr)
 
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory; take fewer rows, or Parquet or .npy with --stream ({text})"
     if isinstance(error, CommandError | ValueError):
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,35 +17,34 @@ import numpy as np
 from fastgmm.cli.columnar import import_pyarrow
 from fastgmm.cli.errors import CommandError
 
-__all__ = [
-    "FORMATS",
-    "ColumnsWriter",
-    "check_columns_output",
-    "check_output",
-    "columns_writer",
-    "whole_file",
-    "write_columns",
-]
+__all__ = ["FORMATS", "check_columns_output", "check_output", "for_json", "whole_file", "write_columns"]
 
 FORMATS = (".csv", ".tsv", ".parquet", ".arrow", ".npy")
 
 
-def check_output(path: str, option: str) -> None:
-    """Raise CommandError where `path` can clearly not be written: better before a long fit than after it."""
+def check_output(path: str, option: str, inputs: Sequence[str | None] = ()) -> None:
+    """Raise CommandError where `path` cannot be written, or is an input: better before a long fit than after it."""
     folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise CommandError(f"{option}: {path} is a folder; expected the name of a file")
+    if not path or os.path.isdir(path):
+        what = f"{path} is a folder" if path else "the name is empty"
+        raise CommandError(f"{option}: {what}; expected the name of a file")
     if not os.path.isdir(folder):
         raise CommandError(f"{option}: {path} cannot be written: there is no folder {folder}")
-    if not os.access(folder, os.W_OK):
-        raise CommandError(f"{option}: {path} cannot be written: no permission to write in {folder}")
+    for other in inputs:
+        if other and os.path.exists(other) and os.path.exists(path) and os.path.samefile(other, path):
+            raise CommandError(f"{option}: {path} is read by this command, and would be lost; expected another name")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CommandError(f"{option}: {path} cannot be written: {error.strerror or error}") from None
 
 
-def check_columns_output(path: str | None, option: str = "--output") -> None:
+def check_columns_output(path: str | None, inputs: Sequence[str | None], option: str = "--output") -> None:
     """Do the same for a file of columns, whose format its name tells; None is standard output."""
     if path is None:
         return
-    check_output(path, option)
+    check_output(path, option, inputs)
     suffix = _suffix(path)
     if suffix not in FORMATS:
         raise CommandError(f"{option}: {path} ends in {suffix!r}; expected one of {', '.join(FORMATS)}")
@@ -80,107 +80,77 @@ def whole_file(path: str, option: str) -> Iterator[Path]:
             partial.unlink()
 
 
-def write_columns(columns: Mapping[str, Any], path: str | None, option: str = "--output") -> None:
-    """Write columns of equal length.
+def for_json(values: Any) -> list[Any]:
+    """Return a column as JSON takes it, which has no numbers that are not finite: None in their place."""
+    return [
+        None if isinstance(value, float) and not math.isfinite(value) else value
+        for value in np.asarray(values).tolist()
+    ]
+
+
+def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows: int, option: str = "--output") -> None:
+    """Write a table of `n_rows` rows, piece by piece; a file is there once all is written, or not at all.
 
     Parameters
     ----------
-    columns : mapping of str to sequence
-        Numbers are written with all their digits.
+    pieces : iterable of mapping of str to sequence
+        Columns of equal length, the same in every piece. Numbers are written with all their digits.
     path : str, optional
         CSV, TSV, Parquet, Arrow IPC or .npy (the numeric columns, as a matrix) by its suffix; CSV on standard output
         unless given.
+    n_rows : int
     option : str
         For messages.
     """
-    n_rows = len(next(iter(columns.values())))
-    with columns_writer(path, n_rows, option) as writer:
-        writer.write(columns)
-
-
-@contextmanager
-def columns_writer(path: str | None, n_rows: int, option: str = "--output") -> Iterator[ColumnsWriter]:
-    """Give a writer of `n_rows` rows, piece by piece; the file is there once all have been written, or not at all.
-
-    See `write_columns` for `path`.
-    """
     if path is None:
-        yield _Text(sys.stdout, ",")
+        _write_text(pieces, sys.stdout, ",")
         return
     suffix = _suffix(path)
-    with whole_file(path, option) as partial, ExitStack() as stack:
+    with whole_file(path, option) as partial:
         if suffix in (".csv", ".tsv"):
-            file = stack.enter_context(open(partial, "w", newline="", encoding="utf-8"))
-            yield _Text(file, "," if suffix == ".csv" else "\t")
+            with open(partial, "w", newline="", encoding="utf-8") as file:
+                _write_text(pieces, file, "," if suffix == ".csv" else "\t")
         elif suffix == ".npy":
-            yield _Npy(partial, n_rows)
+            _write_npy(pieces, partial, n_rows)
         else:
-            yield stack.enter_context(_Arrow(partial, suffix))
+            _write_arrow(pieces, partial, suffix)
 
 
-class ColumnsWriter(ABC):
-    """What takes the pieces of a table, one after the other, each with the same columns."""
-
-    @abstractmethod
-    def write(self, columns: Mapping[str, Any]) -> None:
-        """Write the next rows: columns of equal length."""
-
-
-class _Text(ColumnsWriter):
-    def __init__(self, file: Any, delimiter: str) -> None:
-        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        self._begun = False
-
-    def write(self, columns: Mapping[str, Any]) -> None:
-        if not self._begun:
-            self._writer.writerow(columns)
-            self._begun = True
+def _write_text(pieces: Iterable[Mapping[str, Any]], file: Any, delimiter: str) -> None:
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    for i, columns in enumerate(pieces):
+        if i == 0:
+            writer.writerow(columns)
         # Python's own numbers: their shortest text that reads back the same.
         lists = [values.tolist() if isinstance(values, np.ndarray) else values for values in columns.values()]
-        self._writer.writerows(zip(*lists, strict=True))
+        writer.writerows(zip(*lists, strict=True))
 
 
-class _Npy(ColumnsWriter):
-    def __init__(self, path: Path, n_rows: int) -> None:
-        self._path, self._n_rows, self._at = path, n_rows, 0
-        self._matrix: np.ndarray | None = None
-
-    def write(self, columns: Mapping[str, Any]) -> None:
-        numeric = [np.asarray(values) for values in columns.values() if np.asarray(values).dtype.kind in "iuf"]
-        rows = np.column_stack(numeric)
-        if self._matrix is None:
-            shape = (self._n_rows, rows.shape[1])
-            if 0 in shape:
-                np.save(self._path, np.empty(shape, dtype=rows.dtype))
-                return
-            self._matrix = np.lib.format.open_memmap(self._path, mode="w+", dtype=rows.dtype, shape=shape)
-        self._matrix[self._at : self._at + len(rows)] = rows
-        self._at += len(rows)
+def _write_npy(pieces: Iterable[Mapping[str, Any]], path: Path, n_rows: int) -> None:
+    matrix, end = np.empty((0, 0)), 0
+    for columns in pieces:
+        arrays = (np.asarray(values) for values in columns.values())
+        rows = np.column_stack([array for array in arrays if array.dtype.kind in "iuf"])
+        if n_rows == 0:
+            np.save(path, rows)
+            return
+        if end == 0:
+            matrix = np.lib.format.open_memmap(path, mode="w+", dtype=rows.dtype, shape=(n_rows, rows.shape[1]))
+        matrix[end : end + len(rows)] = rows
+        end += len(rows)
 
 
-class _Arrow(ColumnsWriter):
-    def __init__(self, path: Path, suffix: str) -> None:
-        self._path, self._suffix = path, suffix
-        self._pa = import_pyarrow("writing the result")
-        self._stack = ExitStack()
-        self._writer: Any = None
+def _write_arrow(pieces: Iterable[Mapping[str, Any]], path: Path, suffix: str) -> None:
+    pa = import_pyarrow("writing the result")
+    with ExitStack() as stack:
+        writer = None
+        for columns in pieces:
+            table = pa.table({name: pa.array(values) for name, values in columns.items()})
+            if writer is None and suffix == ".parquet":
+                import pyarrow.parquet
 
-    def __enter__(self) -> _Arrow:
-        return self
-
-    def __exit__(self, *reason: Any) -> None:
-        self._stack.close()
-
-    def write(self, columns: Mapping[str, Any]) -> None:
-        table = self._pa.table({name: self._pa.array(values) for name, values in columns.items()})
-        if self._writer is None:
-            self._writer = self._stack.enter_context(self._opened(table.schema))
-        self._writer.write_table(table)
-
-    def _opened(self, schema: Any) -> Any:
-        if self._suffix == ".parquet":
-            import pyarrow.parquet
-
-            return pyarrow.parquet.ParquetWriter(self._path, schema)
-        sink = self._stack.enter_context(self._pa.OSFile(str(self._path), "wb"))
-        return self._pa.ipc.new_file(sink, schema)
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(path, table.schema))
+            elif writer is None:
+                sink = stack.enter_context(pa.OSFile(str(path), "wb"))
+                writer = stack.enter_context(pa.ipc.new_file(sink, table.schema))
+            writer.write_table(table)

@@ -3,54 +3,40 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.arguments import add_data_options, add_stream_option
 from fastgmm.cli.errors import EXIT_OK
-from fastgmm.cli.outputs import check_columns_output, columns_writer
+from fastgmm.cli.outputs import check_columns_output, for_json, write_columns
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import Stored, open_model, read_row_chunks, row_names
 from fastgmm.cli.tables import Table
 
-__all__ = ["add_parser", "run"]
-
-DESCRIPTION = """\
-Write the most probable component of each row, numbered from 0 (-1: noise), and its probability; with --proba the
-probability of every component."""
-
-
-def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    parser = commands.add_parser("predict", parents=[shared], help="the component of each row", description=DESCRIPTION)
-    parser.add_argument("model", metavar="MODEL", help="file that fastgmm fit wrote")
-    add_data_options(parser)
-    add_stream_option(parser)
-    parser.add_argument("--proba", action="store_true", help="write the probability of every component")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help=".csv, .tsv, .parquet, .arrow or .npy (default: CSV on standard output)"
-    )
-    parser.set_defaults(run=run)
+__all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
-    check_columns_output(arguments.output)
+    check_columns_output(arguments.output, (arguments.model, arguments.data))
     stored = open_model(arguments.model)
-    n_rows, tables = read_row_chunks(stored, arguments)
+    n_rows, tables = read_row_chunks(stored, arguments, screen)
     if arguments.output is None and screen.as_json:
-        parts = [_columns(stored, table, arguments.proba) for table in tables]
-        screen.json({name: [value for part in parts for value in np.asarray(part[name]).tolist()] for name in parts[0]})
+        parts = [_columns(stored, table, arguments) for table in tables]
+        screen.json({name: [value for part in parts for value in for_json(part[name])] for name in parts[0]})
         return EXIT_OK
     n_components = stored.model.means_.shape[0]
     sizes = np.zeros(n_components, dtype=np.int64)
-    with columns_writer(arguments.output, n_rows) as writer:
+
+    def pieces() -> Iterator[dict[str, Any]]:
         for table in tables:
-            columns = _columns(stored, table, arguments.proba)
-            writer.write(columns)
+            columns = _columns(stored, table, arguments)
             labels = columns["component"]
-            sizes += np.bincount(labels[labels >= 0], minlength=n_components)
+            sizes[:] += np.bincount(labels[labels >= 0], minlength=n_components)
+            yield columns
+
+    write_columns(pieces(), arguments.output, n_rows)
     if arguments.output is not None:
         told = ", ".join(f"{k}: {size}" for k, size in enumerate(sizes))
         screen.line(f"{arguments.output}: {n_rows} rows; by component {told}")
@@ -58,17 +44,17 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
-def _columns(stored: Stored, table: Table, with_probabilities: bool) -> dict[str, Any]:
+def _columns(stored: Stored, table: Table, arguments: argparse.Namespace) -> dict[str, Any]:
     probabilities = stored.model.predict_proba(table.X)
     n_components = stored.model.means_.shape[0]
     labels = probabilities.argmax(axis=1)
     labels[labels == n_components] = -1  # the last column of a model with a background
     columns = {
-        **row_names(table),
+        **row_names(table, arguments.id),
         "component": labels,
         "probability": probabilities.max(axis=1),
     }
-    if with_probabilities:
+    if arguments.proba:
         columns.update({f"p{k}": probabilities[:, k] for k in range(n_components)})
         if probabilities.shape[1] > n_components:
             columns["p_noise"] = probabilities[:, -1]

@@ -4,52 +4,46 @@ from __future__ import annotations
 
 import argparse
 import math
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
-from fastgmm.cli.arguments import add_data_options, add_stream_option
+import numpy as np
+
 from fastgmm.cli.errors import EXIT_OK
-from fastgmm.cli.outputs import check_columns_output, columns_writer
+from fastgmm.cli.outputs import check_columns_output, for_json, write_columns
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import open_model, read_row_chunks, row_names
+from fastgmm.cli.tables import check_weights_count_rows
 
-__all__ = ["add_parser", "run"]
-
-DESCRIPTION = """\
-Write the log-likelihood of data under a model, in nats; higher is better. BIC, AIC and ICL: lower is better. With
---output, the log density of each row too."""
-
-
-def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    parser = commands.add_parser("score", parents=[shared], help="log-likelihood of data", description=DESCRIPTION)
-    parser.add_argument("model", metavar="MODEL", help="file that fastgmm fit wrote")
-    add_data_options(parser)
-    add_stream_option(parser)
-    parser.add_argument("--weights", metavar="COL", help="column of row weights")
-    parser.add_argument("-o", "--output", metavar="FILE", help="log density of each row, as .csv, .tsv, .parquet, ...")
-    parser.set_defaults(run=run)
+__all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
-    check_columns_output(arguments.output)
+    check_columns_output(arguments.output, (arguments.model, arguments.data))
     stored = open_model(arguments.model)
-    n_rows, tables = read_row_chunks(stored, arguments, arguments.weights)
+    n_rows, tables = read_row_chunks(stored, arguments, screen)
     model, weighted = stored.model, arguments.weights is not None
-    total = log_likelihood = certainty = 0.0
-    with ExitStack() as stack:
-        writer = None
-        if arguments.output is not None:
-            writer = stack.enter_context(columns_writer(arguments.output, n_rows))
+    sums = dict.fromkeys(("weight", "log_likelihood", "certainty"), 0.0)
+
+    def pieces() -> Iterator[dict[str, Any]]:
         for table in tables:
             if table.total_weight > 0.0:
-                total += table.total_weight
-                log_likelihood += table.total_weight * float(model.score(table.X, sample_weight=table.weights))
+                sums["weight"] += table.total_weight
+                sums["log_likelihood"] += table.total_weight * float(model.score(table.X, sample_weight=table.weights))
                 if hasattr(model, "icl"):
-                    certainty += model._log_certainty(table.X, table.weights)
-            if writer is not None:
-                writer.write({**row_names(table), "log_density": model.score_samples(table.X)})
+                    sums["certainty"] += model._log_certainty(table.X, table.weights)
+            if arguments.output is not None:
+                yield {**row_names(table, arguments.id), "log_density": model.score_samples(table.X)}
+
+    if arguments.output is None:
+        deque(pieces(), maxlen=0)
+    else:
+        write_columns(pieces(), arguments.output, n_rows)
+    total, log_likelihood = sums["weight"], sums["log_likelihood"]
+    if weighted:
+        check_weights_count_rows(total, arguments.weights)
     facts: dict[str, Any] = {
         "n_samples": n_rows,
         "total_weight": total,
@@ -57,10 +51,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         "log_likelihood": log_likelihood,
     }
     if hasattr(model, "icl"):
-        n_parameters = model._n_parameters()
+        # Of a structure that standardised columns had, and the data do not.
+        n_parameters = stored.training.get("n_parameters") or model._n_parameters()
         facts["bic"] = -2.0 * log_likelihood + n_parameters * math.log(total)
         facts["aic"] = -2.0 * log_likelihood + 2.0 * n_parameters
-        facts["icl"] = facts["bic"] - 2.0 * certainty
+        facts["icl"] = facts["bic"] - 2.0 * sums["certainty"]
     if arguments.output is not None:
         facts["output"] = arguments.output
     words = {
@@ -76,5 +71,5 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     for name, value in facts.items():
         if name != "total_weight" or weighted:
             screen.line(f"{words[name]:30} {value:.6f}" if isinstance(value, float) else f"{words[name]:30} {value}")
-    screen.json(facts)
+    screen.json(dict(zip(facts, for_json(np.array(list(facts.values()), dtype=object)), strict=True)))
     return EXIT_OK

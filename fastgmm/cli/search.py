@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fastgmm.callbacks import Callback
+from fastgmm.cli.arguments import ALL_STRUCTURES, BASIC_STRUCTURES
+from fastgmm.cli.errors import CommandError
 from fastgmm.cli.progress import Progress
 from fastgmm.cli.screen import number
 from fastgmm.data import RowSource
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureSearch
 
-__all__ = ["Outcome", "search"]
+__all__ = ["Outcome", "search", "structures_of"]
+
+
+#: Parameters that messages name, and the options that set them.
+OPTIONS = {
+    "covariance_type": "--structure",
+    "init_params": "--init",
+    "max_iter": "--max-iter",
+    "n_components": "--components",
+    "reg_covar": "--reg-covar",
+    "sample_weight": "--weights",
+}
 
 
 @dataclass
@@ -33,13 +46,16 @@ class Outcome:
     best : (n_components, structure) or None
     model : GaussianMixture or None
         The best one.
+    near_ties : list of (n_components, structure)
+        Others that are nearly as good, best first.
     """
 
     sizes: list[int]
     structures: list[str]
-    results: dict[tuple[int, str], dict[str, Any]]
+    results: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
     best: tuple[int, str] | None = None
     model: GaussianMixture | None = None
+    near_ties: list[tuple[int, str]] = field(default_factory=list)
 
 
 class _Candidates(Callback):
@@ -70,12 +86,21 @@ class _Iterations(Callback):
             )
 
 
+def structures_of(names: Sequence[str], n_features: int) -> list[str]:
+    """Return the structures that names stand for: 'all' is what `GaussianMixtureSearch` tries, 'basic' the four types.
+
+    In one feature, spheres and diagonals are full matrices, and the families are two.
+    """
+    basic, families = (BASIC_STRUCTURES, ALL_STRUCTURES) if n_features > 1 else (("tied", "full"), ("E", "V"))
+    stands_for = {"all": families, "basic": basic}
+    return list(dict.fromkeys(one for name in names for one in stands_for.get(name, (name,))))
+
+
 def search(
     X: np.ndarray | RowSource,
     sizes: Sequence[int],
     structures: Sequence[str],
     *,
-    criterion: str,
     sample_weight: np.ndarray | None,
     progress: Progress | None,
     **parameters: Any,
@@ -87,7 +112,6 @@ def search(
     X : ndarray of shape (n_samples, n_features), or source that has been read
     sizes : sequence of int
     structures : sequence of str
-    criterion : {'bic', 'icl', 'aic'}
     sample_weight : ndarray of shape (n_samples,), optional
     progress : Progress, optional
         Told of candidates and iterations.
@@ -102,42 +126,48 @@ def search(
         n_rows = X.n_samples or 0
     else:
         n_rows = X.shape[0] if sample_weight is None else int(np.count_nonzero(sample_weight))
-    outcome = Outcome(list(sizes), list(structures), {})
+    outcome = Outcome(list(sizes), list(structures))
     for size in sizes:
         for structure in structures:
-            if size > n_rows:
-                outcome.results[size, structure] = _without(f"skipped: more components than rows ({n_rows})")
+            outcome.results[size, structure] = _without(f"skipped: more components than rows ({n_rows})")
     possible = [size for size in sizes if size <= n_rows]
     if not possible:
         return outcome
-    found = GaussianMixtureSearch(possible, list(structures), criterion=criterion, **parameters)
+    found = GaussianMixtureSearch(possible, list(structures), **parameters)
     if progress is not None:
         found.set_callbacks(_Candidates(progress), _Iterations(progress))
-    failure = ""
     try:
         found.fit(X, sample_weight=sample_weight)
     except ValueError as error:
         # Every candidate failed: the table says why. Otherwise the arguments are at fault.
         if not getattr(found, "results_", {}).get("n_components"):
-            raise
-        failure = str(error)
+            raise CommandError(_in_options(str(error))) from error
     table = found.results_
-    for i, (size, structure) in enumerate(zip(table["n_components"], table["covariance_type"], strict=True)):
-        value = float(table["score"][i])
-        outcome.results[size, structure] = (
-            {
-                "value": value,
+    for i, which in enumerate(zip(table["n_components"], table["covariance_type"], strict=True)):
+        if table["failure"][i] is None and np.isfinite(table["score"][i]):
+            outcome.results[which] = {
+                "value": float(table["score"][i]),
                 "converged": bool(table["converged"][i]),
                 "n_parameters": int(table["n_parameters"][i]),
                 "reason": None,
             }
-            if np.isfinite(value)
-            else _without(f"failed: {table['failure'][i] or failure or 'no finite likelihood'}")
-        )
+        else:
+            outcome.results[which] = _without(f"failed: {_in_options(table['failure'][i] or 'no finite likelihood')}")
     if hasattr(found, "best_estimator_"):
-        outcome.model = found.best_estimator_
-        outcome.best = found.best_params_["n_components"], found.best_params_["covariance_type"]
+        outcome.model, outcome.best = found.best_estimator_, _which(found.best_params_)
+        outcome.near_ties = [_which(tie) for tie in found.near_ties_]
     return outcome
+
+
+def _in_options(text: str) -> str:
+    """Return a message of the library with the options of the command line for its parameters."""
+    for parameter, option in OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
+
+
+def _which(candidate: dict[str, Any]) -> tuple[int, str]:
+    return candidate["n_components"], candidate["covariance_type"]
 
 
 def _without(reason: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
 
@@ -13,16 +12,7 @@ from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import load_model, open_model
 from fastgmm.summary import facts_of
 
-__all__ = ["add_parser", "run"]
-
-
-def add_parser(commands: Any, shared: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "show", parents=[shared], help="describe a model file", description="Describe the model in a file."
-    )
-    parser.add_argument("model", metavar="MODEL", help="file that fastgmm fit wrote")
-    parser.set_defaults(run=run)
+__all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
@@ -47,6 +37,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         )
         if training.get("criterion"):
             screen.line(f"chosen by {str(training['criterion']).upper()} {training['value']:.1f}")
+        for note in training.get("notes", []):
+            screen.line(note)
+        for caution in training.get("cautions", []):
+            screen.line(f"Beware: {caution}.")
     for line in facts.lines:
         screen.line(line)
     screen.line()

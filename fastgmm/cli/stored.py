@@ -13,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.tables import Table, read_chunks
+from fastgmm.cli.screen import Screen
+from fastgmm.cli.tables import Request, Table, read_chunks
 from fastgmm.cli.units import Projection
 from fastgmm.persistence import load, read_training
 from fastgmm.summary.mixture import count_of
@@ -85,18 +86,12 @@ def open_model(path: str) -> Stored:
     return Stored(path, model, names, columns, projection, training)
 
 
-def read_row_chunks(
-    stored: Stored, arguments: argparse.Namespace, weight_column: str | None = None
-) -> tuple[int, Iterator[Table]]:
+def read_row_chunks(stored: Stored, arguments: argparse.Namespace, screen: Screen) -> tuple[int, Iterator[Table]]:
     """Return the number of rows, and the data as the model takes them: piece by piece where they are streamed."""
-    n_rows, tables = read_chunks(
-        arguments.data,
-        arguments.columns,
-        id_column=arguments.id,
-        weight_column=weight_column,
-        known_columns=stored.columns,
-        stream=arguments.stream,
-    )
+    n_rows, notes, tables = read_chunks(arguments.data, Request.of(arguments, stored.columns))
+    # Standard output may be the data asked for.
+    for note in () if arguments.quiet else notes:
+        screen.warn(note)
     return n_rows, (_as_fitted(stored, table) for table in tables)
 
 
@@ -112,6 +107,6 @@ def _as_fitted(stored: Stored, table: Table) -> Table:
     return table
 
 
-def row_names(table: Table) -> dict[str, Any]:
+def row_names(table: Table, column: str | None) -> dict[str, Any]:
     """Return the column that names rows, if there is one."""
-    return {} if table.ids is None else {str(table.id_name): table.ids}
+    return {} if column is None else {column: table.ids}

@@ -1,30 +1,112 @@
 """A table of numbers to model, from a file or standard input of any format that is read here.
 
-The format is told by the first bytes, not by the name, so that standard input works too: `delimited` reads CSV and TSV,
-`columnar` Parquet, Arrow and NumPy files.
+The format is told by the first bytes, not by the name, so that standard input works too: `compressed` is undone first,
+`delimited` reads CSV and TSV, `columnar` Parquet, Arrow and NumPy files.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fastgmm.cli.columnar import is_columnar, read_columnar
-from fastgmm.cli.columns import RawTable
+from fastgmm.cli.columns import RawTable, listed, names_rows
+from fastgmm.cli.compressed import decompressed
 from fastgmm.cli.delimited import read_delimited
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.streamed import StreamedTable, open_streamed
+from fastgmm.cli.memory import is_large
 from fastgmm.data import RowSource
 from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.standardised import mapped
 
-__all__ = ["STDIN", "Table", "read_chunks", "read_table"]
+__all__ = ["STDIN", "Request", "Table", "check_weights_count_rows", "read_chunks", "read_table"]
 
 STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a file, and how it is to be read.
+
+    Attributes
+    ----------
+    columns : sequence of str, optional
+        Which columns, in this order. Unless given: the known ones where the file has names, otherwise all that have a
+        name and are not among the next three.
+    exclude : sequence of str
+    id, weights : str, optional
+        The columns of names and weights of rows.
+    known : sequence of str, optional
+        What a model's columns are called.
+    header : bool, optional
+        Whether the first line of text names the columns; told from the text unless given.
+    stream : bool, optional
+        Whether rows stay in the file; None is True where they are many (`fastgmm.cli.memory`).
+    """
+
+    columns: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
+    id: str | None = None
+    weights: str | None = None
+    known: Sequence[str] | None = None
+    header: bool | None = None
+    stream: bool | None = None
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, known: Sequence[str] | None = None) -> Request:
+        """Return what the options of a command ask for."""
+        return cls(
+            arguments.columns,
+            arguments.exclude or (),
+            arguments.id,
+            getattr(arguments, "weights", None),
+            known,
+            arguments.header,
+            arguments.stream,
+        )
+
+    @property
+    def expected(self) -> list[str]:
+        """Names that the file should have."""
+        others = [name for name in (self.id, self.weights) if name is not None]
+        return [*(self.columns or self.known or ()), *self.exclude, *others]
+
+    def chosen(self, raw: RawTable) -> list[str]:
+        """Return the columns to model."""
+        for option, names in (
+            ("--columns", self.columns or ()),
+            ("--exclude", self.exclude),
+            ("--id", () if self.id is None else (self.id,)),
+            ("--weights", () if self.weights is None else (self.weights,)),
+        ):
+            for name in names:
+                raw.position(name, option)
+            if len(set(names)) < len(names):
+                raise CommandError(f"{option}: {listed(names)} names a column twice; expected different columns")
+        if self.columns is not None:
+            columns = list(self.columns)
+            if self.weights in columns:
+                raise CommandError(f"--weights: {self.weights!r} is among --columns; expected a column beside them")
+        elif self.known is not None and raw.named:
+            columns = list(self.known)
+            present = set(raw.names)
+            missing = [repr(name) for name in columns if name not in present]
+            if missing:
+                raise CommandError(
+                    f"{raw.source}: has no column {listed(missing)}, which the model was fitted to; the columns are "
+                    f"{listed(raw.names)}. Name their counterparts with --columns"
+                )
+        else:
+            others = {*self.exclude, self.id, self.weights}
+            columns = [name for name in raw.names if not names_rows(name) and name not in others]
+        if not columns:
+            raise CommandError(f"{raw.source}: no column is left to model; the columns are {listed(raw.names)}")
+        return columns
 
 
 @dataclass
@@ -43,11 +125,12 @@ class Table:
         Whether the names are the file's own.
     ids : list of str, optional
         What to call the rows.
-    id_name : str, optional
     weights : ndarray of shape (n_samples,), optional
         Of the rows in `X`.
     stream : source, optional
         All rows and their weights, where they are not in memory.
+    notes : list of str
+        What was decided in reading that a reader might doubt.
     """
 
     source: str
@@ -55,9 +138,9 @@ class Table:
     X: np.ndarray
     named: bool = True
     ids: list[str] | None = None
-    id_name: str | None = None
     weights: np.ndarray | None = None
     stream: RowSource | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def n_rows(self) -> int:
@@ -86,29 +169,14 @@ class Table:
         return replace(self, X=function(self.X), stream=stream, columns=columns)
 
 
-def read_table(
-    path: str | os.PathLike[str],
-    columns: Sequence[str] | None = None,
-    *,
-    id_column: str | None = None,
-    weight_column: str | None = None,
-    known_columns: Sequence[str] | None = None,
-    stream: bool | None = False,
-) -> Table:
-    """Read numeric columns, and the names and weights of rows.
+def read_table(path: str | os.PathLike[str], request: Request) -> Table:
+    """Read numeric columns, and the names and weights of rows; of a table that is streamed, a sample of the rows.
 
     Parameters
     ----------
     path : str or path-like
         '-' for standard input.
-    columns : sequence of str, optional
-        Which columns, in this order; all that have a name and are not the next two unless given.
-    id_column, weight_column : str, optional
-    known_columns : sequence of str, optional
-        What a model's columns are called: chosen where `columns` is not given and the file has names.
-    stream : bool, optional
-        Whether rows stay in the file and a sample of them is read; None is True where they are many
-        (`fastgmm.cli.streamed.LARGE_SHARE`).
+    request : Request
 
     Returns
     -------
@@ -119,122 +187,111 @@ def read_table(
     CommandError
         If the file is missing, empty, or holds something else than finite numbers.
     """
-    raw, streamed = _opened(path, stream)
-    columns = _chosen(raw, columns, id_column, weight_column, known_columns)
-    if streamed is not None:
-        source = streamed.rows(columns, weight_column)
-        rows = source.sample(random_state=np.random.RandomState(0))
-        X, weights = rows.X, rows.sample_weight
-        return Table(raw.source, columns, X, raw.named, None, None, weights, source.with_sample(rows))
-    return _loaded(raw, columns, id_column, weight_column)
+    raw, columns, streams = _opened(path, request)
+    if not streams:
+        return _loaded(raw, columns, request)
+    source = raw.streamed(columns, request.weights)
+    rows = source.sample(random_state=np.random.RandomState(0))
+    stream = source.with_sample(rows)
+    return Table(raw.source, columns, rows.X, raw.named, None, rows.sample_weight, stream, raw.notes)
 
 
-def _loaded(raw: RawTable, columns: list[str], id_column: str | None, weight_column: str | None) -> Table:
-    wanted = [*columns, weight_column] if weight_column is not None else list(columns)
-    values = raw.numbers([raw.position(name, "--columns") for name in wanted])
-    if not len(values):
-        raise CommandError(f"{raw.source}: has no rows; expected at least one row of numbers")
-    weights = None
-    if weight_column is not None:
-        weights = np.array(values[:, -1], dtype=np.float64)
-        values = values[:, :-1]
-        if weights.min() < 0 or not weights.max() > 0:
-            raise CommandError(
-                f"--weights: column {weight_column!r} of {raw.source} goes from {weights.min():g} to "
-                f"{weights.max():g}; expected weights of at least 0, some above it"
-            )
-    ids = None if id_column is None else raw.texts(raw.position(id_column, "--id"))
-    return Table(raw.source, columns, np.ascontiguousarray(values), raw.named, ids, id_column, weights)
-
-
-def read_chunks(
-    path: str | os.PathLike[str],
-    columns: Sequence[str] | None = None,
-    *,
-    id_column: str | None = None,
-    weight_column: str | None = None,
-    known_columns: Sequence[str] | None = None,
-    stream: bool | None = None,
-) -> tuple[int, Iterator[Table]]:
-    """Read a table piece by piece if it is streamed, otherwise at once; arguments as of `read_table`.
+def read_chunks(path: str | os.PathLike[str], request: Request) -> tuple[int, list[str], Iterator[Table]]:
+    """Read a table piece by piece if it is streamed, otherwise at once; see `read_table`.
 
     Returns
     -------
     n_rows : int
+    notes : list of str
     tables : iterator of Table
         The rows in order; the next piece is read while one is worked on.
     """
-    raw, streamed = _opened(path, stream)
-    chosen = _chosen(raw, columns, id_column, weight_column, known_columns)
-    if streamed is None:
-        table = _loaded(raw, chosen, id_column, weight_column)
-        return table.n_rows, iter([table])
-    if not streamed.n_rows:
-        raise CommandError(f"{raw.source}: has no rows; expected at least one row of numbers")
+    raw, columns, streams = _opened(path, request)
+    if not streams:
+        table = _loaded(raw, columns, request)
+        return table.n_rows, raw.notes, iter([table])
+    if not raw.n_rows:
+        raise _without_rows(raw)
 
     def tables() -> Iterator[Table]:
-        for X, weights, ids in streamed.chunks(chosen, weight_column, id_column):
-            yield Table(raw.source, chosen, X, raw.named, ids, id_column, weights)
+        for X, weights, ids in raw.blocks(columns, request.weights, request.id):
+            yield Table(raw.source, columns, X, raw.named, ids, weights)
 
-    return streamed.n_rows, read_ahead(tables)
+    return raw.n_rows, raw.notes, read_ahead(tables)
 
 
-def _opened(path: str | os.PathLike[str], stream: bool | None) -> tuple[RawTable, StreamedTable | None]:
-    """Return a table, and the same one again if it is to be streamed."""
+def _opened(path: str | os.PathLike[str], request: Request) -> tuple[RawTable, list[str], bool]:
+    """Return a table, the columns to model, and whether it is to be read block by block."""
     name = os.fspath(path)
-    is_folder = os.path.isdir(name)
-    streamed = open_streamed(name) if stream is not False or is_folder else None
-    if streamed is None:
-        if stream:
-            raise CommandError(f"--stream: {name} is read whole; expected Parquet, a folder of it, or .npy")
-        return _open(path), None
-    if stream or (stream is None and streamed.is_large()):
-        return streamed, streamed
-    return (streamed if is_folder else _open(path)), None
+    raw = _open(name, request)
+    columns = request.chosen(raw)
+    if request.known and not raw.named and request.columns is None and len(columns) == len(request.known):
+        raw.notes.append(f"{raw.source}: without a header; its columns are taken for {listed(request.known)}")
+    if raw.n_rows is None:
+        if request.stream:
+            raise CommandError(f"--stream: {raw.source} is read whole; expected Parquet, a folder of it, or .npy")
+        return raw, columns, False
+    return raw, columns, is_large(raw.n_bytes) if request.stream is None else request.stream
 
 
-def _chosen(
-    raw: RawTable,
-    columns: Sequence[str] | None,
-    id_column: str | None,
-    weight_column: str | None,
-    known_columns: Sequence[str] | None,
-) -> list[str]:
-    """Return the columns to model; see `read_table`."""
-    for option, name in (("--id", id_column), ("--weights", weight_column)):
-        if name is not None:
-            raw.position(name, option)
-    if columns is None and known_columns is not None and raw.named:
-        missing = [name for name in known_columns if name not in raw.names]
-        if missing:
-            raise CommandError(
-                f"{raw.source}: has no column {', '.join(map(repr, missing))}, which the model was fitted to; the "
-                f"columns are {', '.join(raw.names)}. Name their counterparts with --columns"
-            )
-        columns = known_columns
-    if columns is None:
-        # R and pandas write the names of rows, mostly their numbers, into a column without a name: no feature.
-        columns = [name for name in raw.names if name and name not in (id_column, weight_column)]
-    for name in columns:
-        raw.position(name, "--columns")
-    if not columns:
-        raise CommandError(f"{raw.source}: no column is left to model")
-    return list(columns)
-
-
-def _open(path: str | os.PathLike[str]) -> RawTable:
-    name = os.fspath(path)
+def _open(name: str, request: Request) -> RawTable:
     source = "standard input" if name == STDIN else name
     try:
+        if os.path.isdir(name):
+            return _without_header_option(read_columnar(name, source), request)
         if name == STDIN:
             content = sys.stdin.buffer.read()
-            return read_columnar(content, source) if is_columnar(content[:8]) else read_delimited(content, source)
-        with open(name, "rb") as file:
-            head = file.read(8)
-            if not is_columnar(head):
-                return read_delimited(head + file.read(), source)
-        return read_columnar(name, source)
+        else:
+            with open(name, "rb") as file:
+                head = file.read(8)
+                # A pipe cannot be opened again.
+                if is_columnar(head) and os.path.isfile(name):
+                    return _without_header_option(read_columnar(name, source), request)
+                content = head + file.read()
+        content = decompressed(content, source)
+        if is_columnar(content[:8]):
+            return _without_header_option(read_columnar(content, source), request)
+        return read_delimited(content, source, request.header, request.expected)
     except FileNotFoundError:
         raise CommandError(f"{source}: no such file") from None
     except OSError as error:
         raise CommandError(f"{source}: cannot be read: {error.strerror or error}") from None
+
+
+def _without_header_option(raw: RawTable, request: Request) -> RawTable:
+    if request.header is not None:
+        option = "--header" if request.header else "--no-header"
+        kind = "names its columns itself" if raw.named else "has no names of columns"
+        raise CommandError(f"{option}: {raw.source} {kind}; expected delimited text. Leave {option} out")
+    return raw
+
+
+def _loaded(raw: RawTable, columns: list[str], request: Request) -> Table:
+    blocks = list(raw.blocks(columns, request.weights, request.id))
+    X = blocks[0].X if len(blocks) == 1 else np.concatenate([block.X for block in blocks])
+    if not len(X):
+        raise _without_rows(raw)
+    weights = ids = None
+    if request.weights is not None:
+        weights = np.concatenate([block.weights for block in blocks])
+        if not weights.max() > 0:
+            raise CommandError(
+                f"--weights: column {request.weights!r} of {raw.source} is 0 in every row; expected weights of at "
+                "least 0, some above it"
+            )
+    if request.id is not None:
+        ids = [name for block in blocks for name in block.ids or []]
+    return Table(raw.source, columns, np.ascontiguousarray(X), raw.named, ids, weights, notes=raw.notes)
+
+
+def _without_rows(raw: RawTable) -> CommandError:
+    return CommandError(f"{raw.source}: has no rows; expected at least one row of numbers")
+
+
+def check_weights_count_rows(total: float, column: str) -> None:
+    """Raise CommandError if weights of this total cannot count rows, as a criterion takes its logarithm."""
+    if total <= 1.0 + 1e-9:
+        raise CommandError(
+            f"--weights: column {column!r} sums to {total:g}; expected weights that count rows, as the criteria take "
+            "the logarithm of their sum. Scale them to sum to the number of rows"
+        )

@@ -9,19 +9,11 @@ import numpy as np
 
 from fastgmm.cli.errors import CommandError
 from fastgmm.cli.tables import Table
-from fastgmm.data import moments
+from fastgmm.data import moments, sliced
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model.shapes import DIAGONAL
 
 __all__ = ["Projection", "Scaling", "in_data_units"]
-
-
-def _moments(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and (population) covariance of the columns, with the weights of the rows."""
-    if table.stream is not None:
-        return moments(table.stream)
-    mean = np.average(table.X, axis=0, weights=table.weights)
-    return mean, np.cov(table.X.T, aweights=table.weights, bias=True).reshape(len(mean), len(mean))
 
 
 @dataclass(frozen=True)
@@ -40,13 +32,13 @@ class Scaling:
     @classmethod
     def of(cls, table: Table) -> Scaling:
         """Return the scaling that gives every column mean 0 and variance 1."""
-        shift, covariance = _moments(table)
+        shift, covariance = moments(table.stream or sliced(table.X, weights=table.weights))
         scale = np.sqrt(np.diagonal(covariance))
         for j, name in enumerate(table.columns):
             if not scale[j] > 1e-15 * abs(shift[j]):
                 raise CommandError(
                     f"{table.source}: column {name!r} has the same value in every row and cannot be standardised; "
-                    f"leave it out with --columns"
+                    f"leave it out with --exclude"
                 )
         return cls(shift, scale)
 
@@ -84,7 +76,7 @@ class Projection:
         n_features = table.X.shape[1]
         if n_axes > n_features:
             raise CommandError(f"--pca: {n_axes} components of {n_features} columns; expected at most {n_features}")
-        shift, covariance = _moments(table)
+        shift, covariance = moments(table.stream or sliced(table.X, weights=table.weights))
         scale = Scaling.of(table).scale if standardize else np.ones(n_features)
         values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
         vectors = vectors[:, ::-1][:, :n_axes]

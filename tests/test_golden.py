@@ -16,6 +16,7 @@ import json
 import os
 import pickle
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,13 @@ def tally(request):
     """Cases that are not the same to the bit; said at the end of the module's tests where bits are to be expected."""
     different, seen = [], []
     yield seen, different
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
     if LOCAL and reporter is not None:
         same = len(seen) - len(different)
-        reporter.write_line(f"\n{same} of {len(seen)} golden cases are the same to the bit; not: {different}")
+        # pytest captures what a fixture writes, the report included.
+        with nullcontext() if capture is None else capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n{same} of {len(seen)} golden cases are the same to the bit; not: {different}")
 
 
 # States.
@@ -132,9 +136,9 @@ def test_every_message_is_recorded_and_says_something():
 def test_a_pickle_of_version_0_1_answers_what_it_answered(name):
     model = pickle.loads((DATA / "pickles" / f"{name}.pkl").read_bytes())
     assert type(model) is type(pickles.MODELS[name][0])
-    assert repr(model) == repr(pickles.MODELS[name][0])
     found, expected = pickles.answers_of(name, model), ANSWERS[name]
     assert list(found) == list(expected)
+    assert found.pop("parameters").items() >= expected["parameters"].items()
     for question, answer in found.items():
         if question == "predict" and name != "regressor":
             assert_array_equal(answer, expected[question])

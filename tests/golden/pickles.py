@@ -62,6 +62,8 @@ def answers_of(name, model):
     rows = given.asked[:, : model.n_features_in_]
     methods = ("predict", "predict_proba", "score_samples", "pvalue", "predict_covariance", "decision_function")
     answers = {method: getattr(model, method)(rows).tolist() for method in methods if hasattr(model, method)}
+    # Those it was made with: defaults may be others by now, and parameters more.
+    answers["parameters"] = {name: repr(value) for name, value in model.get_params(deep=False).items()}
     if name.endswith("stream"):
         answers["counts"] = model.statistics_.counts.tolist()
         answers["means after another batch"] = model.partial_fit(given.X[:60]).means_.tolist()

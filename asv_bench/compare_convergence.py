@@ -13,16 +13,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from accelerators import METHODS, Fit
+from benchmarks.bench_convergence import CLOSE, passes_to
 from benchmarks.problems import EASY, SLOW, rows_of
+from tables import Table
 
 import fastgmm
-
-CLOSE = 1e-6
-
-
-def passes_to(bounds, target):
-    """Return the number of the first pass whose bound is at least `target`."""
-    return int(np.argmax(np.asarray(bounds) >= target)) + 1
 
 
 def measure(problem, n_seeds):
@@ -43,31 +38,24 @@ def measure(problem, n_seeds):
     return np.array(plain), {name: np.array(passes) for name, passes in others.items()}, elsewhere
 
 
-def table(title, problems, n_seeds):
+def compare(title, problems, n_seeds):
     """Print the table and the ratios to plain EM."""
     names = [name for name in METHODS if name != "plain"]
     print(f"\n{title}\n")
-    print("| problem | rows | plain |", " | ".join(names), "|")
-    print("|---|---|---|" + "---|" * len(names))
+    table = Table("problem", "rows", "plain", *names, n_texts=2)
     ratios = {name: [] for name in names}
     elsewhere = {name: np.zeros(2, dtype=int) for name in names}
     for name, problem in problems.items():
         plain, others, moved = measure(problem, n_seeds)
-        shape = rows_of(problem[0]).shape
-        cells = [f"{np.median(others[other]):.0f}" for other in names]
-        print(
-            f"| {name} | {shape[0]} x {shape[1]} | {np.median(plain):.0f} |",
-            " | ".join(cells),
-            "|",
-            flush=True,
-        )
+        shape = "{} x {}".format(*rows_of(problem[0]).shape)
+        table.row(name, shape, *(f"{np.median(passes):.0f}" for passes in (plain, *others.values())))
         for other in names:
             ratios[other] += list(plain / others[other])
             elsewhere[other] += moved[other]
     means = [f"**{np.exp(np.mean(np.log(ratios[name]))):.1f}**" for name in names]
-    print("| times fewer, geometric mean | | |", " | ".join(means), "|")
-    print("| times fewer, least | | |", " | ".join(f"{min(ratios[name]):.2f}" for name in names), "|")
-    print("| ended in a better / worse optimum | | |", " | ".join(f"{a} / {b}" for a, b in elsewhere.values()), "|")
+    table.row("times fewer, geometric mean", "", "", *means)
+    table.row("times fewer, least", "", "", *(f"{min(ratios[name]):.2f}" for name in names))
+    table.row("ended in a better / worse optimum", "", "", *(f"{a} / {b}" for a, b in elsewhere.values()))
 
 
 def draw(path):
@@ -105,7 +93,7 @@ if __name__ == "__main__":
     fastgmm.set_config(n_threads=1)
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     if seeds:
-        table("Slow", SLOW, seeds)
-        table("Easy", EASY, seeds)
+        compare("Slow", SLOW, seeds)
+        compare("Easy", EASY, seeds)
     if len(sys.argv) > 2:
         draw(sys.argv[2])

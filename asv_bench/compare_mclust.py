@@ -3,7 +3,9 @@
 Needs Rscript and mclust (on Debian: apt-get install r-base-core r-cran-mclust). Processor time of the search alone, the
 best of three, one thread: starting R and Python is not counted.
 
-    python asv_bench/compare_mclust.py [faithful iris 5000x5]
+    python asv_bench/compare_mclust.py [faithful iris "tied 5k x 5 K=4 overlapping"]
+
+Any workload of benchmarks/workloads.py may be named; these are those of bench_search.
 """
 
 import os
@@ -17,10 +19,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from benchmarks.bench_search import load
+from benchmarks.problems import rows_and_components
+from benchmarks.timing import seconds
+from benchmarks.workloads import asked
+from tables import Table
 
 from fastgmm.selection import GaussianMixtureSearch
 
@@ -45,28 +47,23 @@ def run_mclust(X):
 
 def run_search(X):
     """Return the same of the search."""
-    seconds = np.inf
-    for _ in range(3):
-        begin = time.process_time()
-        search = GaussianMixtureSearch(random_state=0).fit(X)
-        seconds = min(seconds, time.process_time() - begin)
+    search = GaussianMixtureSearch(random_state=0)
+    taken = min(seconds(lambda: search.fit(X), clock=time.process_time) for _ in range(3))
     best = search.best_params_
-    return f"{best['covariance_type']}, {best['n_components']}", search.best_score_, seconds
+    return f"{best['covariance_type']}, {best['n_components']}", search.best_score_, taken
 
 
 def main(names):
     """Print one line per data set."""
     if shutil.which("Rscript") is None:
         sys.exit("Rscript is not installed; on Debian: apt-get install r-base-core r-cran-mclust")
-    print(f"{'data':<12}{'mclust':<10}{'BIC':>14}{'s':>8}   {'fastgmm':<10}{'BIC':>14}{'s':>8}{'ratio':>8}")
+    table = Table("data", "mclust", "BIC", "s", "fastgmm", "BIC", "s", "ratio")
     for name in names:
-        X = load(name)
+        X = rows_and_components(name)[0]
         theirs, ours = run_mclust(X), run_search(X)
-        print(
-            f"{name:<12}{theirs[0]:<10}{theirs[1]:>14.4f}{theirs[2]:>8.2f}   "
-            f"{ours[0]:<10}{ours[1]:>14.4f}{ours[2]:>8.2f}{theirs[2] / ours[2]:>8.2f}"
-        )
+        shown = (f"{bic:.4f} | {taken:.2f}" for _, bic, taken in (theirs, ours))
+        table.row(name, theirs[0], next(shown), ours[0], next(shown), f"{theirs[2] / ours[2]:.2f}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["faithful", "iris", "5000x5"])
+    main(sys.argv[1:] or asked("search"))

@@ -7,10 +7,11 @@ rows, of fastgmm on one thread, as scikit-learn's run.
 """
 
 import sys
-import time
 import warnings
+from functools import partial
 
 import numpy as np
+from benchmarks.timing import seconds
 from sklearn.covariance import EllipticEnvelope
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -18,6 +19,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
+from tables import Table
 
 import fastgmm
 from fastgmm import GaussianMixtureOutlierDetector
@@ -77,27 +79,20 @@ def main(n_seeds=10):
         for seed in range(n_seeds):
             X, strange = draw(np.random.default_rng(seed))
             for method, estimator in methods(seed).items():
-                start = time.perf_counter()
-                estimator.fit(X)
-                fitted = time.perf_counter()
+                fit_time = seconds(partial(estimator.fit, X))
                 # A novelty detector counts a training row as its own neighbour; the fit's own scores do not.
-                scores = getattr(estimator, "negative_outlier_factor_", None)
-                scores = estimator.score_samples(X) if scores is None else scores
-                scored = time.perf_counter()
-                figures[method].append(
-                    (
-                        roc_auc_score(strange, -scores),
-                        average_precision_score(strange, -scores),
-                        fitted - start,
-                        scored - fitted,
-                    )
-                )
+                scores, score_time = getattr(estimator, "negative_outlier_factor_", None), 0.0
+                if scores is None:
+                    score_time = seconds(partial(estimator.score_samples, X))
+                    scores = estimator.score_samples(X)
+                quality = roc_auc_score(strange, -scores), average_precision_score(strange, -scores)
+                figures[method].append((*quality, fit_time, score_time))
         print(f"\n{name} ({len(X)} rows, {X.shape[1]} features, {strange.sum()} anomalies)\n")
-        print("| method | ROC-AUC | average precision | fit, ms | score, ms |\n|---|---:|---:|---:|---:|")
+        table = Table("method", "ROC-AUC", "average precision", "fit, ms", "score, ms")
         for method, rows in figures.items():
             auc, precision = np.mean(rows, axis=0)[:2]
             fit, score = 1e3 * np.median(rows, axis=0)[2:]
-            print(f"| {method} | {auc:.3f} | {precision:.3f} | {fit:.0f} | {score:.1f} |", flush=True)
+            table.row(method, f"{auc:.3f}", f"{precision:.3f}", f"{fit:.0f}", f"{score:.1f}")
 
 
 if __name__ == "__main__":

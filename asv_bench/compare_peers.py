@@ -1,6 +1,6 @@
 """Seconds per EM iteration of fastgmm beside scikit-learn, oneDAL, Armadillo and VLFeat, in one run.
 
-    python asv_bench/compare_peers.py [--quick] [--workloads TEXT ...] [--repeats N] [--threads N] [--markdown]
+    python asv_bench/compare_peers.py [--quick] [--workloads TEXT ...] [--repeats N] [--threads N]
 
 Every library gets the same rows and the same start; their runs take turns, and medians are compared. An iteration is
 counted when it was made, not when it was asked for: oneDAL, Armadillo and VLFeat stop early. What a run costs besides
@@ -8,7 +8,7 @@ its iterations is left out for all of them. After its iterations each library's 
 compared with fastgmm's after as many: a library that is not where the others are has not done the same work, and its
 ratio is marked. scikit-learn runs the loop of its fit; oneDAL (daal4py) is installed into an environment of its own
 and the C++ drivers are compiled at the first run, both under --cache. A peer that cannot be had is named with what to
-install.
+install. `figures.py --only 2` holds the same measurements against their targets.
 """
 
 from __future__ import annotations
@@ -17,70 +17,13 @@ import argparse
 import importlib.metadata
 import statistics
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.timing import machine
-from benchmarks.workloads import ENGINE, Workload
-from peers.install import PEERS, MissingPeerError, default_cache, peer_command
-from peers.measure import Comparison, compare
-
-#: The field's usual sizes, with and without overlap, and shapes between them.
-WORKLOADS = (
-    Workload("full", 1_000_000, 2, 8),
-    Workload("full", 1_000_000, 2, 8, overlapping=True),
-    Workload("full", 1_000_000, 3, 8, dtype="float32"),
-    Workload("full", 500_000, 1, 5, overlapping=True),
-    Workload("full", 200_000, 8, 16, overlapping=True),
-    Workload("full", 200_000, 16, 32),
-    Workload("full", 200_000, 16, 32, overlapping=True),
-    Workload("full", 200_000, 16, 32, dtype="float32"),
-    Workload("full", 50_000, 64, 32, overlapping=True),
-    Workload("full", 50_000, 128, 64),
-    Workload("full", 50_000, 128, 64, overlapping=True),
-    Workload("tied", 200_000, 32, 64),
-    Workload("spherical", 200_000, 32, 64),
-    Workload("diag", 500_000, 4, 16, overlapping=True),
-    Workload("diag", 200_000, 40, 256, overlapping=True),
-    Workload("diag", 200_000, 40, 256, overlapping=True, dtype="float32"),
-    Workload("diag", 200_000, 32, 64),
-    Workload("diag", 200_000, 32, 64, dtype="float32"),
-    Workload("diag", 100_000, 64, 1000),
-    Workload("diag", 100_000, 64, 1000, dtype="float32"),
-)
-
-#: Peers that figure 2 takes the fastest of.
-COMPILED_PEERS = ("oneDAL", "Armadillo", "VLFeat")
-
-# Nats per row, by dtype: more than rounding and differing variance floors give, less than an iteration does.
-AGREEMENT = {"float64": 1e-5, "float32": 1e-3}
-
-
-def available(cache: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the commands of the libraries that can be run, and a line about each that cannot."""
-    commands, missing = {}, []
-    for peer in PEERS:
-        try:
-            commands[peer] = peer_command(peer, cache)
-        except MissingPeerError as error:
-            missing.append(str(error))
-    return commands, missing
-
-
-def agrees(result: Comparison, peer: str) -> bool:
-    """Return whether the peer's model is as likely as fastgmm's after as many iterations."""
-    return result.measured[peer].disagreement <= AGREEMENT[result.workload.dtype]
-
-
-def fastest_ratio(result: Comparison) -> float | None:
-    """Return the ratio to the fastest compiled peer, or None where none ran."""
-    ratios = [result.ratio(peer) for peer in COMPILED_PEERS if peer in result.measured]
-    return min(ratios) if ratios and "fastgmm" in result.measured else None
-
-
-def seconds_text(seconds: float) -> str:
-    """Return seconds to three digits, in milliseconds where shorter."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+from benchmarks.peers.install import PEERS, default_cache
+from benchmarks.peers.measure import AGREEMENT, Comparison, compare_libraries
+from benchmarks.timing import SETTINGS, machine, text
+from benchmarks.workloads import asked, workload
+from tables import Table
 
 
 def cell(result: Comparison, peer: str) -> str:
@@ -90,78 +33,52 @@ def cell(result: Comparison, peer: str) -> str:
     if peer not in result.measured:
         return "-"
     measured = result.measured[peer]
-    text = seconds_text(measured.seconds)
-    if peer != "fastgmm":
-        text += f" ({result.ratio(peer):.1f}x)"
-    if not agrees(result, peer):
-        text += f" !{measured.disagreement:.1g}"
+    shown = text(measured.seconds, "s")
+    if peer != "fastgmm" and "fastgmm" in result.measured:
+        shown += f" ({result.ratio(peer):.1f}x)"
+    if not result.agrees(peer):
+        shown += f" !{measured.disagreement:.1g}"
     if measured.iterations < measured.asked:
-        text += f" [{measured.iterations}/{measured.asked}]"
-    return text
+        shown += f" [{measured.iterations}/{measured.asked}]"
+    return shown
 
 
-def table(results: list[Comparison], peers: list[str], markdown: bool) -> str:
-    """Return the table of `results`, its last lines the minimum and geometric mean of the ratios."""
-    rows = [["seconds per EM iteration", *peers, "fastest compiled peer"]]
-    for result in results:
-        fastest = fastest_ratio(result)
-        last = "-" if fastest is None else f"{fastest:.1f}x"
-        rows.append([result.workload.name, *(cell(result, peer) for peer in peers), last])
-    for label, summary in (("minimum", min), ("geometric mean", statistics.geometric_mean)):
-        line = [label]
-        for peer in [*peers, None]:
-            values = [
-                fastest_ratio(result) if peer is None else result.ratio(peer)
-                for result in results
-                if (peer is None and fastest_ratio(result) is not None)
-                or (peer in result.measured and "fastgmm" in result.measured)
-            ]
-            line.append("" if peer == "fastgmm" else f"{summary(values):.2f}x" if values else "-")
-        rows.append(line)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    if markdown:
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        lines.insert(1, "|" + "---|" * len(rows[0]))
-    return "\n".join(lines)
+def print_summaries(table: Table, results: list[Comparison], peers: list[str]) -> None:
+    """Print the least and the mean ratio of each library, and over the fastest compiled one."""
+    both = [result for result in results if "fastgmm" in result.measured]
+    columns = [[result.ratio(peer) for result in both if peer in result.measured] for peer in peers[1:]]
+    columns.append([result.ratio(result.fastest()) for result in both if result.fastest()])
+    for label, summary in (("least", min), ("geometric mean", statistics.geometric_mean)):
+        table.row(label, "", *(f"{summary(ratios):.2f}x" if ratios else "-" for ratios in columns))
 
 
-def notes(results: list[Comparison], missing: list[str], where: str, n_threads: int) -> list[str]:
+def notes(results: list[Comparison], where: str) -> list[str]:
     """Return what a reader of the table must know: the machine, the marks, what is missing and what failed."""
     version = importlib.metadata.version
     lines = [
-        f"{where}; {n_threads} threads; scikit-learn {version('scikit-learn')}, NumPy {version('numpy')}",
+        f"{where}; {SETTINGS.n_threads} threads; scikit-learn {version('scikit-learn')}, NumPy {version('numpy')}",
         "(x): times fastgmm's. [made/asked]: the library stopped early; seconds are per iteration made. '-': it has no "
         "such model (VLFeat is compared in float32 only).",
     ]
-    apart = [result for result in results for peer in result.measured if not agrees(result, peer)]
-    if apart:
-        lines.append(
-            "!: after as many iterations the model's mean log-likelihood differs from fastgmm's by this many nats per "
-            "row: not the same work, so the ratio is not a fair one (VLFeat drops responsibilities below 0.01)."
-        )
-    else:
+    if all(result.agrees(peer) for result in results for peer in result.measured):
         lines.append(
             "Every library's log-likelihood agrees with fastgmm's after as many iterations, within "
             f"{AGREEMENT['float64']:g} (float32: {AGREEMENT['float32']:g}) nats per row."
         )
-    lines += [f"missing: {line}" for line in missing]
-    lines += [f"failed: {peer} on {r.workload.name}: {text}" for r in results for peer, text in r.failed.items()]
+    else:
+        lines.append(
+            "!: after as many iterations the model's mean log-likelihood differs from fastgmm's by this many nats per "
+            "row: not the same work, so the ratio is not a fair one (VLFeat drops responsibilities below 0.01)."
+        )
+    lines += dict.fromkeys(f"missing: {line}" for result in results for line in result.missing.values())
+    lines += [f"failed: {peer} on {r.workload.name}: {reason}" for r in results for peer, reason in r.failed.items()]
     return lines
-
-
-def select(workloads, patterns, quick: bool):
-    """Return the workloads whose name holds any of the patterns, with fewer rows when `quick`."""
-    chosen = [w for w in workloads if not patterns or any(pattern in w.name for pattern in patterns)]
-    return [w.shrunk(20) for w in chosen] if quick else chosen
 
 
 def main() -> int:
     """Run the comparison the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="a twentieth of the rows and fewer repeats: about a minute"
-    )
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the rows, fewer repeats: about a minute")
     parser.add_argument("--workloads", nargs="+", metavar="TEXT", help="only those whose name holds one of these")
     parser.add_argument(
         "--engine", action="store_true", help="the six sizes of the benchmarks, with and without overlap"
@@ -169,32 +86,29 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, help="rounds; medians are taken over them (7, quick: 3)")
     parser.add_argument("--threads", type=int, default=2, help="for every library (2)")
     parser.add_argument("--seed", type=int, default=0, help="of the data")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where peers are built (%(default)s)")
     arguments = parser.parse_args()
 
-    everything = WORKLOADS
-    if arguments.engine:
-        everything = [replace(w, overlapping=overlapping) for w in ENGINE for overlapping in (False, True)]
-    workloads = select((replace(w, seed=arguments.seed) for w in everything), arguments.workloads, arguments.quick)
-    if not workloads:
-        parser.error("no workload's name holds that; they are: " + ", ".join(w.name for w in everything))
+    everything = asked("regimes" if arguments.engine else "peers")
+    names = [n for n in everything if not arguments.workloads or any(part in n for part in arguments.workloads)]
+    if not names:
+        parser.error("no workload's name holds that; they are: " + ", ".join(everything))
+    SETTINGS.seed, SETTINGS.n_threads, SETTINGS.cache = arguments.seed, arguments.threads, arguments.cache
+    SETTINGS.repeats = arguments.repeats or (3 if arguments.quick else 7)
+    if arguments.quick:
+        SETTINGS.shrink, SETTINGS.least_seconds = 20, 0.025
     # Before the run itself is what loads the machine.
-    where = machine()
-    commands, missing = available(arguments.cache)
-    for line in missing:
-        print(f"missing: {line}", file=sys.stderr)
-    repeats = arguments.repeats or (3 if arguments.quick else 7)
-    results = []
-    for number, workload in enumerate(workloads, 1):
-        result = compare(workload, commands, repeats, arguments.threads, 0.05 if arguments.quick else 0.3)
+    where, peers, results = machine(), list(PEERS), []
+    table = Table("seconds per EM iteration", *peers, "fastest compiled peer")
+    for name in names:
+        result = compare_libraries(workload(name), peers)
         results.append(result)
-        cells = ", ".join(f"{peer} {cell(result, peer)}" for peer in commands if peer in result.measured)
-        print(f"[{number}/{len(workloads)}] {workload.name}: {cells}", file=sys.stderr, flush=True)
-    print(table(results, list(commands), arguments.markdown))
+        last = f"{result.ratio(result.fastest()):.1f}x" if result.fastest() else "-"
+        table.row(result.workload.name, *(cell(result, peer) for peer in peers), last)
+    print_summaries(table, results, peers)
     print()
-    for line in notes(results, missing, where, arguments.threads):
-        print(f"- {line}" if arguments.markdown else line)
+    for line in notes(results, where):
+        print(f"- {line}")
     return 1 if any("fastgmm" in result.failed for result in results) else 0
 
 

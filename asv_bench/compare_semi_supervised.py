@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+from tables import Table
 
 from fastgmm import GaussianMixtureClassifier
 
@@ -67,9 +68,9 @@ def main(n_seeds=10):
     """Print one table per data set."""
     warnings.simplefilter("ignore")
     for name, X, y in datasets():
-        table = {method: [] for method in methods()}
+        cells = {method: [] for method in methods()}
         for share in SHARES:
-            accuracy = {method: [] for method in table}
+            accuracy = {method: [] for method in cells}
             for seed in range(n_seeds):
                 train, test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=seed, stratify=y)
                 hidden = hide_labels(y_train, share, np.random.default_rng(seed))
@@ -79,12 +80,11 @@ def main(n_seeds=10):
                     except (ValueError, np.linalg.LinAlgError):
                         accuracy[method].append(np.nan)
             for method, values in accuracy.items():
-                table[method].append("fails" if np.isnan(values).any() else f"{100 * np.mean(values):.1f}")
+                cells[method].append("fails" if np.isnan(values).any() else f"{100 * np.mean(values):.1f}")
         print(f"\n{name} ({len(X)} rows, {X.shape[1]} features, {len(np.unique(y))} classes)\n")
-        print("| method | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |")
-        print("|---|" + "---:|" * len(SHARES))
-        for method, cells in table.items():
-            print(f"| {method} | " + " | ".join(cells) + " |", flush=True)
+        table = Table("method", *(f"{share:.0%}" for share in SHARES))
+        for method, shown in cells.items():
+            table.row(method, *shown)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Run as ``python asv_bench/compare_starts.py [n_seeds [n_grid_seeds]]``. For each problem scikit-learn fits once from
 each of 50 seeds, all other settings its defaults; the target is the best of these that is not spurious
-(`fastgmm.families.spurious`), which is what ``n_init=50`` is meant to find. Ours is one fit per seed. A fit reaches the
+(`internals.spurious`), which is what ``n_init=50`` is meant to find. Ours is one fit per seed. A fit reaches the
 target if its mean log-likelihood is at least that, less 1e-6. Times are CPU seconds on one thread, the two libraries in
 turn, in multiples of one default fit by scikit-learn. Prints Markdown.
 """
@@ -19,24 +19,21 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # ruff: noqa: E402
 import numpy as np
 import sklearn.mixture
+from benchmarks.bench_convergence import CLOSE
+from benchmarks.internals import spurious
 from benchmarks.problems import STARTS, draw, rows_of
+from benchmarks.timing import seconds
+from tables import Table
 
 import fastgmm
-from fastgmm.families.spurious import is_spurious
-from fastgmm.model import MixtureParameters, get_structure
 
 N_RESTARTS = 50
-CLOSE = 1e-6
 
 
 def timed_fit(model, X):
     """Fit and return (mean log-likelihood, whether spurious, CPU seconds)."""
-    start = time.process_time()
-    model.fit(X)
-    seconds = time.process_time() - start
-    kernel = get_structure(model.covariance_type).kernel
-    state = MixtureParameters(kernel, model.weights_, model.means_, model.covariances_, model.precisions_cholesky_)
-    return model.score(X), is_spurious(state, len(X), model.reg_covar), seconds
+    taken = seconds(lambda: model.fit(X), clock=time.process_time)
+    return model.score(X), spurious(model, len(X)), taken
 
 
 def compare(problem, n_seeds):
@@ -54,8 +51,8 @@ def compare(problem, n_seeds):
 
 def starts(n_seeds):
     """Print the table of problems."""
-    print(f"| problem | rows | one fit, scikit-learn | multistart | worst, median seed | time |\n{'|---' * 6}|")
-    rates, own_rates, ratios, spurious = [], [], [], 0
+    table = Table("problem", "rows", "one fit, scikit-learn", "multistart", "worst, median seed", "time", n_texts=2)
+    rates, own_rates, ratios, n_spurious = [], [], [], 0
     for name, problem in STARTS.items():
         theirs, ours = compare(problem, n_seeds)
         target = theirs[theirs[:, 1] == 0, 0].max()
@@ -65,17 +62,17 @@ def starts(n_seeds):
         below = ours[:, 0] - target
         shape = "{} x {}".format(*rows_of(problem[0]).shape)
         reached = f"{below.min():+.4f}, {np.median(below):+.4f}"
-        print(f"| {name} | {shape} | {own:.0%} | {rate:.0%} | {reached} | {ratio:.2f} |", flush=True)
+        table.row(name, shape, f"{own:.0%}", f"{rate:.0%}", reached, f"{ratio:.2f}")
         rates.append(rate)
         own_rates.append(own)
         ratios.append(ratio)
-        spurious += int(ours[:, 1].sum())
+        n_spurious += int(ours[:, 1].sum())
     rates, ratios = np.array(rates), np.array(ratios)
     print(f"\nProblems: {len(rates)}; the target reached by 90% of seeds or more: {np.mean(rates >= 0.9):.0%}.")
     print(f"Mean rate: multistart {rates.mean():.0%}, one fit by scikit-learn {np.mean(own_rates):.0%}.")
     print(
         f"Time: geometric mean {np.exp(np.log(ratios).mean()):.2f} of a default fit, at most {ratios.max():.2f}; "
-        f"within one fit in {np.mean(ratios <= 1):.0%}. Spurious results: {spurious}."
+        f"within one fit in {np.mean(ratios <= 1):.0%}. Spurious results: {n_spurious}."
     )
 
 

@@ -22,80 +22,37 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from benchmarks.bench_sources import write_files
+from benchmarks.timing import seconds
+from benchmarks.workloads import Workload
 
 N_FEATURES, N_COMPONENTS = 16, 16
-CHUNK_ROWS = 1 << 20
-
-
-def components(rng: np.random.Generator):
-    """Return means (K, D) and factors (K, D, D) of the mixture that rows are drawn from."""
-    return 2.0 * rng.normal(size=(N_COMPONENTS, N_FEATURES)), rng.normal(size=(N_COMPONENTS, N_FEATURES, N_FEATURES))
-
-
-def chunk(number: int, n_rows: int) -> np.ndarray:
-    """Return rows of a mixture that overlaps, float32."""
-    means, factors = components(np.random.default_rng(0))
-    rng = np.random.default_rng((1, number))
-    labels = np.sort(rng.integers(N_COMPONENTS, size=n_rows))
-    rows = rng.standard_normal((n_rows, N_FEATURES), dtype=np.float32)
-    for k in range(N_COMPONENTS):
-        part = slice(*np.searchsorted(labels, [k, k + 1]))
-        rows[part] = rows[part] @ (0.3 * factors[k]).astype(np.float32) + means[k].astype(np.float32)
-    return rows[rng.permutation(n_rows)]
-
-
-def write(folder: Path, n_rows: int) -> None:
-    """Write both files, unless they are there."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    matrix, table = folder / "rows.npy", folder / "rows.parquet"
-    if matrix.exists() and table.exists() and np.load(matrix, mmap_mode="r").shape[0] == n_rows:
-        return
-    needed, free = 2 * n_rows * N_FEATURES * 4, shutil.disk_usage(folder).free
-    if free < 1.1 * needed:
-        raise SystemExit(
-            f"{folder} has {free / 1e9:.1f} GB free; {1.1 * needed / 1e9:.1f} GB are needed. Choose another folder, or "
-            "fewer --gigabytes"
-        )
-    mapped = np.lib.format.open_memmap(matrix, mode="w+", dtype=np.float32, shape=(n_rows, N_FEATURES))
-    schema = pa.schema([(f"x{j}", pa.float32()) for j in range(N_FEATURES)])
-    with pq.ParquetWriter(table, schema, compression="none") as writer:
-        for number, start in enumerate(range(0, n_rows, CHUNK_ROWS)):
-            rows = chunk(number, min(CHUNK_ROWS, n_rows - start))
-            mapped[start : start + len(rows)] = rows
-            writer.write_table(pa.table({f"x{j}": rows[:, j] for j in range(N_FEATURES)}, schema))
-    mapped.flush()
 
 
 def fit(kind: str, folder: Path, iterations: int, threads: int | None) -> None:
     """Fit in this process and print what it took as JSON."""
+    from benchmarks.internals import em_pass
+
     import fastgmm
     from fastgmm import GaussianMixture
-    from fastgmm.data import ArrayRows, parquet, sliced
+    from fastgmm.data import parquet, sliced
 
     warnings.simplefilter("ignore")
     fastgmm.set_config(n_threads=threads)
-    mapped = np.load(folder / "rows.npy", mmap_mode="r")
+    source = mapped = np.load(folder / "rows.npy", mmap_mode="r")
     model = GaussianMixture(N_COMPONENTS, random_state=0, tol=0.0, max_iter=iterations, acceleration=None)
-    facts = {}
+    facts, n_rows, n_passes = {}, len(mapped), 1
     if kind == "array":
-        rows = np.array(mapped[: len(mapped) // 8])
-        state = model.fit(rows[: 1 << 18])._fitted_state()
-        source, n_rows = ArrayRows(rows), len(rows)
+        n_rows, n_passes = len(mapped) // 8, 3
+        source = np.array(mapped[:n_rows])
+        model.fit(source[: 1 << 18])
     else:
         source = parquet(folder / "rows.parquet") if kind == "parquet" else sliced(mapped)
-        begin = time.perf_counter()
-        model.fit(source)
-        facts["seconds of the fit"] = time.perf_counter() - begin
+        facts["seconds of the fit"] = seconds(lambda: model.fit(source))
         facts["passes"] = model.n_passes_ + 1
-        state, n_rows = model._fitted_state(), len(mapped)
-    begin, before = time.perf_counter(), time.process_time()
-    for _ in range(3 if kind == "array" else 1):
-        source.accumulate(state)
-    passes = 3 if kind == "array" else 1
-    facts["seconds per million rows"] = (time.perf_counter() - begin) / passes / n_rows * 1e6
-    facts["CPU seconds per million rows"] = (time.process_time() - before) / passes / n_rows * 1e6
+    one_pass, before = em_pass(model, source), time.process_time()
+    facts["seconds per million rows"] = 1e6 * seconds(one_pass, n_passes) / n_rows
+    facts["CPU seconds per million rows"] = 1e6 * (time.process_time() - before) / n_passes / n_rows
     facts["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(facts))
 
@@ -136,7 +93,13 @@ def main() -> None:
         return
     arguments.folder.mkdir(parents=True, exist_ok=True)
     n_rows = int(arguments.gigabytes * 1e9 / (4 * N_FEATURES))
-    write(arguments.folder, n_rows)
+    needed, free = 1.1 * 2 * 4 * N_FEATURES * n_rows, shutil.disk_usage(arguments.folder).free
+    if not (arguments.folder / "rows.parquet").exists() and free < needed:
+        raise SystemExit(
+            f"{arguments.folder} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed. Choose another folder "
+            "or fewer --gigabytes"
+        )
+    write_files(arguments.folder, Workload("full", n_rows, N_FEATURES, N_COMPONENTS, overlapping=True, dtype="float32"))
     print(f"{n_rows} rows of {N_FEATURES} float32; load {os.getloadavg()[0]:.1f}", flush=True)
     array = run("array", arguments.folder, arguments)
     for kind in ("memmap", "parquet"):

@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from benchmarks.timing import seconds
+from tables import Table
 
 from fastgmm import GaussianMixture
 
@@ -40,22 +42,19 @@ def rows_of(model: GaussianMixture, n_rows: int, seed: int) -> np.ndarray:
     return rows[np.random.default_rng(seed).permutation(n_rows)]
 
 
-def streamed(X: np.ndarray, batch: int, seed: int) -> GaussianMixture:
-    """Return what one pass learns."""
-    model = GaussianMixture(N_COMPONENTS, random_state=seed)
+def learn(model: GaussianMixture, X: np.ndarray, batch: int) -> None:
+    """Let a model see all rows once."""
     for start in range(0, len(X), batch):
         model.partial_fit(X[start : start + batch])
-    return model
 
 
-def compare(name: str, seed: int, n_rows: int, batch: int) -> None:
-    """Print one row of the table."""
+def compare(name: str, seed: int, n_rows: int, batch: int) -> tuple[object, ...]:
+    """Return one row of the table."""
     known = truth(SPREADS[name], seed)
     X, held_out = rows_of(known, n_rows, seed), rows_of(known, N_HELD_OUT, seed + 1000)
     best = known.score(held_out)
-    begin = time.process_time()
-    stream = streamed(X, batch, seed)
-    seconds = time.process_time() - begin
+    stream = GaussianMixture(N_COMPONENTS, random_state=seed)
+    taken = seconds(lambda: learn(stream, X, batch), clock=time.process_time)
     fitted = GaussianMixture(N_COMPONENTS, random_state=seed, tol=1e-6, max_iter=5000).fit(X)
     on = GaussianMixture(
         N_COMPONENTS,
@@ -66,21 +65,18 @@ def compare(name: str, seed: int, n_rows: int, batch: int) -> None:
         max_iter=5000,
     ).fit(X)
     score = stream.score(held_out)
-    print(
-        f"| {name} | {seed} | {fitted.score(held_out) - score:.4f} | {on.score(held_out) - score:.4f} | "
-        f"{best - score:.4f} | {seconds:.1f} |",
-        flush=True,
-    )
+    gains = (fitted.score(held_out) - score, on.score(held_out) - score, best - score)
+    return name, seed, *(f"{gain:.4f}" for gain in gains), f"{taken:.1f}"
 
 
-def table(seeds: int, n_rows: int, batch: int) -> None:
+def print_table(seeds: int, n_rows: int, batch: int) -> None:
     """Print the table."""
     print(f"{n_rows} rows in batches of {batch}; load {os.getloadavg()[0]:.1f}")
-    print("| components | seed | fit less stream | EM from the stream's end | truth less stream | CPU seconds |")
-    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    head = ("fit less stream", "EM from the stream's end", "truth less stream", "CPU seconds")
+    table = Table("components", "seed", *head)
     for name in SPREADS:
         for seed in range(seeds):
-            compare(name, seed, n_rows, batch)
+            table.row(*compare(name, seed, n_rows, batch))
 
 
 def drift(path: Path) -> None:
@@ -147,7 +143,7 @@ def main() -> None:
     if arguments.drift is not None:
         drift(arguments.drift)
     else:
-        table(arguments.seeds, arguments.rows, arguments.batch)
+        print_table(arguments.seeds, arguments.rows, arguments.batch)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Benchmarks of fastgmm for asv, one file per question; `workloads` makes the data, `timing` measures.
+"""Benchmarks of fastgmm for asv, one file per question: all that is timed is timed here.
 
 ``time_`` is seconds, ``peakmem_`` bytes, ``track_`` the unit it states. scikit-learn stands beside fastgmm wherever a
-speed is claimed. ``figures.py``, one folder up, prints the same measurements in one run with their targets.
+speed is claimed, at as many iterations. `workloads` is the table of what is measured on and makes the data, `problems`
+has real data and hard ones, `timing` measures, `targets` says what the figures have to come to, `internals` holds all
+that is not public, `peers` the libraries to compare with. The scripts one folder up run the same benchmarks:
+``figures.py`` against their targets, ``compare_versions.py`` on two installed versions in turn.
 
     cd asv_bench
     asv machine --yes                   # once

@@ -1,83 +1,68 @@
-"""BayesianGaussianMixture per iteration, beside scikit-learn's: fixed iterations from the same start."""
+"""BayesianGaussianMixture per iteration, beside scikit-learn's: as many iterations of both from the same start."""
 
 import warnings
 
 import numpy as np
 import sklearn.mixture
 
+from benchmarks.workloads import asked, draw_rows, workload
 from fastgmm import BayesianGaussianMixture
 
-# (covariance type, rows, features, components)
-CASES = {
-    "full 200k x 16 K=32": ("full", 200_000, 16, 32),
-    "diag 200k x 40 K=256": ("diag", 200_000, 40, 256),
-}
+LIBRARIES = {"fastgmm": BayesianGaussianMixture, "scikit-learn": sklearn.mixture.BayesianGaussianMixture}
+N_ITERATIONS = 2
 
 
-def overlapping(n_samples, n_features, n_components, spread=1.0):
-    """Return rows of components whose means lie about `spread` standard deviations apart per feature, and labels."""
-    rng = np.random.default_rng(0)
-    means = rng.normal(size=(n_components, n_features)) * spread
-    labels = rng.integers(n_components, size=n_samples)
-    return means[labels] + rng.normal(size=(n_samples, n_features)), labels
+class FromLabels:
+    """A library's fit from the posterior that labels give; scikit-learn is given it by hand."""
 
-
-def fit_iterations(cls, X, labels, covariance_type, n_components, n_iter):
-    """Run `n_iter` iterations from the posterior of `labels`; scikit-learn is given it by hand."""
-    options = {"n_components": n_components, "covariance_type": covariance_type, "max_iter": n_iter, "tol": 0.0}
-    with warnings.catch_warnings():
+    def __init__(self, library, name):
         warnings.simplefilter("ignore")
-        if cls is BayesianGaussianMixture:
-            return cls(**options, init_params=labels).fit(X)
+        chosen = workload(name)
+        self.library, self.n_components = library, chosen.n_components
+        self.X, self.labels = draw_rows(chosen)
+        self.options = {"n_components": chosen.n_components, "covariance_type": chosen.covariance_type, "tol": 0.0}
+
+    def run(self, n_iterations):
+        """Return the model after so many iterations."""
+        cls, options = LIBRARIES[self.library], {**self.options, "max_iter": n_iterations}
+        if self.library == "fastgmm":
+            return cls(**options, init_params=self.labels).fit(self.X)
         model = cls(**options, warm_start=True)
-        model._check_parameters(X)
-        model._initialize(X, np.eye(n_components)[labels])
+        model._check_parameters(self.X)
+        model._initialize(self.X, np.eye(self.n_components)[self.labels])
         model.converged_, model.lower_bound_ = False, -np.inf
-        return model.fit(X)
+        return model.fit(self.X)
 
 
-class TimeIterations:
-    """Twenty iterations without a convergence check; the start is a pass over given labels."""
+class Iterations:
+    """Two iterations without a convergence check; the start is a pass over given labels."""
 
-    params = tuple(CASES)
-    param_names = ("case",)
+    params = (asked("bayesian"), tuple(LIBRARIES))
+    param_names = ("workload", "library")
     timeout = 600
+    warmup_time = 0
 
-    def setup(self, case):
-        self.covariance_type, n_samples, n_features, self.n_components = CASES[case]
-        self.X, self.labels = overlapping(n_samples, n_features, self.n_components)
-        fit_iterations(BayesianGaussianMixture, self.X, self.labels, self.covariance_type, self.n_components, 1)
+    def setup(self, name, library):
+        self.fit = FromLabels(library, name)
 
-    def time_iterations(self, case):
-        fit_iterations(BayesianGaussianMixture, self.X, self.labels, self.covariance_type, self.n_components, 20)
+    def time_two_iterations(self, name, library):
+        self.fit.run(N_ITERATIONS)
 
-    def peakmem_iterations(self, case):
-        fit_iterations(BayesianGaussianMixture, self.X, self.labels, self.covariance_type, self.n_components, 2)
-
-    def track_elbo(self, case):
-        model = fit_iterations(
-            BayesianGaussianMixture, self.X, self.labels, self.covariance_type, self.n_components, 20
-        )
-        return model.elbo_ / len(self.X)
-
-    track_elbo.unit = "nats per row"
+    def peakmem_two_iterations(self, name, library):
+        self.fit.run(N_ITERATIONS)
 
 
-class ScikitLearnIterations:
-    """scikit-learn's iteration on the same rows, at two iterations: it takes tens of seconds."""
+class Reached:
+    """The bound after twenty iterations."""
 
-    params = tuple(CASES)
-    param_names = ("case",)
+    params = (asked("bayesian"),)
+    param_names = ("workload",)
     timeout = 600
-    number = repeat = 1
+    unit = "nats/row"
 
-    def setup(self, case):
-        self.covariance_type, n_samples, n_features, self.n_components = CASES[case]
-        self.X, self.labels = overlapping(n_samples, n_features, self.n_components)
-
-    def time_iterations(self, case):
-        cls = sklearn.mixture.BayesianGaussianMixture
-        fit_iterations(cls, self.X, self.labels, self.covariance_type, self.n_components, 2)
+    def track_elbo(self, name):
+        fit = FromLabels("fastgmm", name)
+        return fit.run(20).elbo_ / len(fit.X)
 
 
 class TimePredictive:
@@ -87,9 +72,8 @@ class TimePredictive:
     param_names = ("predictive",)
 
     def setup(self, predictive):
-        self.X, labels = overlapping(100_000, 16, 16)
-        model = fit_iterations(BayesianGaussianMixture, self.X, labels, "full", 16, 2)
-        self.model = model.set_params(predictive=predictive)
+        fit = FromLabels("fastgmm", "full 100k x 16 K=16 overlapping")
+        self.X, self.model = fit.X, fit.run(2).set_params(predictive=predictive)
 
     def time_score_samples(self, predictive):
         self.model.score_samples(self.X)

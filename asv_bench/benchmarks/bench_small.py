@@ -4,9 +4,9 @@ import numpy as np
 import sklearn.mixture
 from sklearn.datasets import make_blobs
 
-from benchmarks.targets import at_most, reported, unavailable
-from benchmarks.timing import interleaved_medians
-from fastgmm import GaussianMixture, kernels
+from benchmarks import internals
+from benchmarks.timing import SETTINGS, interleaved
+from fastgmm import GaussianMixture
 
 LIBRARIES = {"fastgmm": GaussianMixture, "scikit-learn": sklearn.mixture.GaussianMixture}
 N_SCORED = 200_000
@@ -20,67 +20,6 @@ def example():
 def fitted(library):
     """Return the example's model."""
     return LIBRARIES[library](n_components=3, random_state=42).fit(example())
-
-
-def scorer():
-    """Return the frozen scorer of the example's model.
-
-    Raises
-    ------
-    NotImplementedError
-        In versions without one, which asv then passes over.
-    """
-    model = fitted("fastgmm")
-    if not hasattr(model, "scorer"):
-        raise NotImplementedError("GaussianMixture has no scorer()")
-    return model.scorer()
-
-
-def many_rows():
-    """Return rows like the example's, as many as make a batch."""
-    return np.resize(example(), (N_SCORED, 2))
-
-
-def figure(quick):
-    """Return figure 5: microseconds of small fits and of one row."""
-    repeats, least = (5, 0.02) if quick else (15, 0.1)
-    X, row = example(), example()[:1]
-    ours, theirs = fitted("fastgmm"), fitted("scikit-learn")
-    seconds = interleaved_medians(
-        {
-            "fit": lambda: GaussianMixture(n_components=3, random_state=42).fit(X),
-            "their fit": lambda: sklearn.mixture.GaussianMixture(n_components=3, random_state=42).fit(X),
-            "row": lambda: ours.predict_proba(row),
-            "their row": lambda: theirs.predict_proba(row),
-        },
-        repeats,
-        least,
-    )
-    yield at_most("fit, 300 x 2, K=3", 1e3 * seconds["fit"], 1, " ms")
-    yield reported("scikit-learn's fit, 300 x 2, K=3", f"{1e3 * seconds['their fit']:.3g} ms")
-    yield at_most("predict_proba of one row", 1e6 * seconds["row"], 50, " us")
-    yield reported("scikit-learn's predict_proba of one row", f"{1e6 * seconds['their row']:.3g} us")
-    try:
-        frozen = scorer()
-    except NotImplementedError as error:
-        yield unavailable("scorer of one row", str(error))
-        return
-    out, batch, batch_out = np.empty(1), many_rows(), np.empty(N_SCORED)
-    calls = {
-        "predict": lambda: frozen.predict(row),
-        "predict_proba": lambda: frozen.predict_proba(row),
-        "score_samples": lambda: frozen.score_samples(row),
-        "score_samples, out=": lambda: frozen.score_samples(row, out=out),
-    }
-    for name, value in interleaved_medians(calls, repeats, least).items():
-        yield at_most(f"scorer, one row, {name}", 1e6 * value, 5, " us")
-    density = ours._density()
-    calls = {
-        "kernel": lambda: kernels.log_density(batch, density, batch_out),
-        "scorer": lambda: frozen.score_samples(batch, out=batch_out),
-    }
-    seconds = interleaved_medians(calls, repeats, least)
-    yield at_most(f"scorer over the kernel, {N_SCORED // 1000}k rows", seconds["scorer"] / seconds["kernel"], 1.1, "x")
 
 
 class SmallWork:
@@ -108,26 +47,34 @@ class SmallWork:
 
 
 class Scorer:
-    """The frozen object of `model.scorer()`."""
+    """The frozen object of `model.scorer()`: one row, and a batch."""
 
     def setup(self):
-        self.scorer = scorer()
-        self.row = example()[:1].copy()
-        self.out = np.empty(1)
-        self.batch = many_rows()
-        self.batch_out = np.empty(N_SCORED)
+        self.model = fitted("fastgmm")
+        self.scorer = self.model.scorer()
+        self.row, self.out = example()[:1].copy(), np.empty(1)
+        self.batch, self.batch_out = np.resize(example(), (N_SCORED, 2)), np.empty(N_SCORED)
 
-    def time_predict_one_row(self):
+    def time_scorer_predict_one_row(self):
         self.scorer.predict(self.row)
 
-    def time_predict_proba_one_row(self):
+    def time_scorer_predict_proba_one_row(self):
         self.scorer.predict_proba(self.row)
 
-    def time_score_samples_one_row(self):
+    def time_scorer_score_samples_one_row(self):
         self.scorer.score_samples(self.row)
 
-    def time_score_samples_one_row_into_out(self):
+    def time_scorer_score_samples_one_row_into_out(self):
         self.scorer.score_samples(self.row, out=self.out)
 
-    def time_score_samples_batch_into_out(self):
+    def time_scorer_batch_into_out(self):
         self.scorer.score_samples(self.batch, out=self.batch_out)
+
+    def track_scorer_batch_over_kernel(self):
+        """Return how many times longer the batch takes than the kernel alone."""
+        kernel = internals.log_density(self.model, self.batch, self.batch_out)
+        calls = {"kernel": kernel, "scorer": self.time_scorer_batch_into_out}
+        seconds = interleaved(calls, least_seconds=SETTINGS.least_seconds)
+        return seconds["scorer"] / seconds["kernel"]
+
+    track_scorer_batch_over_kernel.unit = "x"

@@ -5,32 +5,47 @@ what is too large for here: files beyond a limit of memory, and clusters.
 """
 
 import warnings
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.workloads import Workload, make_rows, make_start
+from benchmarks.internals import em_pass
+from benchmarks.workloads import asked, make_rows, make_start, workload
 from fastgmm import GaussianMixture
-from fastgmm.data import ArrayRows, batches, parquet, sliced
+from fastgmm.data import DaskRows, batches, parquet, sliced
 
-WORKLOAD = Workload("full", 2_000_000, 16, 16, overlapping=True, dtype="float32")
 KINDS = ("array", "memory map", "sliced memory map", "batches", "parquet", "dask")
 
 
-def write_files():
-    """Write the rows as .npy and as Parquet in the current folder."""
+CHUNK_ROWS = 1 << 20
+
+
+def write_files(folder, size):
+    """Write a workload's rows as ``rows.npy`` and ``rows.parquet``, never all in memory, unless they are there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    X = make_rows(WORKLOAD)
-    np.save("rows.npy", X)
-    pq.write_table(pa.table({f"x{j}": X[:, j] for j in range(X.shape[1])}), "rows.parquet", compression="none")
+    matrix, table = folder / "rows.npy", folder / "rows.parquet"
+    shape = size.n_samples, size.n_features
+    if matrix.exists() and table.exists() and np.load(matrix, mmap_mode="r").shape == shape:
+        return
+    mapped = np.lib.format.open_memmap(matrix, mode="w+", dtype=size.dtype, shape=shape)
+    schema = pa.schema([(f"x{j}", pa.from_numpy_dtype(mapped.dtype)) for j in range(size.n_features)])
+    with pq.ParquetWriter(table, schema, compression="none") as writer:
+        for number, start in enumerate(range(0, size.n_samples, CHUNK_ROWS)):
+            part = replace(size, n_samples=min(CHUNK_ROWS, size.n_samples - start))
+            rows = make_rows(part, number)
+            mapped[start : start + len(rows)] = rows
+            writer.write_table(pa.table({f"x{j}": rows[:, j] for j in range(size.n_features)}, schema))
+    mapped.flush()
 
 
 def open_source(kind):
-    """Return the rows as what makes passes over them."""
+    """Return the rows as what passes are made over."""
     mapped = np.load("rows.npy", mmap_mode="r")
     if kind == "memory map":
-        return ArrayRows(mapped)
+        return mapped
     if kind == "sliced memory map":
         return sliced(mapped)
     if kind == "parquet":
@@ -38,12 +53,10 @@ def open_source(kind):
     if kind == "dask":
         import dask.array as da
 
-        from fastgmm.data import DaskRows
-
         return DaskRows(da.from_array(mapped, chunks=(1 << 18, -1)))
     X = np.array(mapped)
     if kind == "array":
-        return ArrayRows(X)
+        return X
     return batches(lambda: (X[start : start + 10_000] for start in range(0, len(X), 10_000)))
 
 
@@ -58,22 +71,21 @@ class SourcePasses:
 
     def setup_cache(self):
         """Write the files."""
-        write_files()
+        write_files(Path(), workload(*asked("sources")))
 
     def setup(self, kind):
         """Open the source, which reads nothing but arrays and batches."""
         warnings.simplefilter("ignore")
-        model = GaussianMixture.from_parameters(*make_start(WORKLOAD))
-        self.state = model._fitted_state()
-        self.source = open_source(kind)
+        model = GaussianMixture.from_parameters(*make_start(workload(*asked("sources"))))
+        self.one_pass = em_pass(model, open_source(kind))
 
     def time_pass(self, kind):
         """Time of a pass over 128 MB of rows."""
-        self.source.accumulate(self.state)
+        self.one_pass()
 
     def peakmem_pass(self, kind):
         """Largest memory of the process; arrays and batches hold all rows."""
-        self.source.accumulate(self.state)
+        self.one_pass()
 
 
 class Streams:
@@ -86,9 +98,8 @@ class Streams:
     def setup(self, batch):
         """Learn the first batch."""
         warnings.simplefilter("ignore")
-        workload = Workload("full", 50_000, 8, 8, overlapping=True)
-        self.X = make_rows(workload)
-        self.model = GaussianMixture(8, random_state=0).partial_fit(self.X[:10_000])
+        self.X = make_rows(workload(*asked("stream")))
+        self.model = GaussianMixture(16, random_state=0).partial_fit(self.X[:10_000])
 
     def time_batch(self, batch):
         """Time of one batch."""

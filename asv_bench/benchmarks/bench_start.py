@@ -1,24 +1,23 @@
 """The start by k-means where there are many components: what comes before EM must not outgrow it."""
 
-import numpy as np
-
-from benchmarks.workloads import Workload, make_rows
-from fastgmm.data import ArrayRows
-from fastgmm.em import kmeans, kmeans_plusplus
+from benchmarks.internals import kmeans_start, seeding
+from benchmarks.workloads import asked, make_rows, workload
 
 
 class ManyClusters:
-    """Rows of 16 features in as many clusters as wanted."""
+    """Rows of 16 features in as many clusters as the workload has components."""
 
-    params = ([100, 1000, 2000],)
-    param_names = ("n_clusters",)
+    params = (asked("start"),)
+    param_names = ("workload",)
     timeout = 600
 
-    def setup(self, n_clusters):
-        self.rows = ArrayRows(make_rows(Workload("diag", 64_000, 16, n_clusters)))
+    def setup(self, name):
+        chosen = workload(name)
+        X = make_rows(chosen)
+        self.seeding, self.kmeans = seeding(X, chosen.n_components), kmeans_start(X, chosen.n_components)
 
-    def time_kmeans_plusplus_with_swaps(self, n_clusters):
-        kmeans_plusplus(self.rows, n_clusters, np.random.RandomState(0), n_swaps=2 * n_clusters + 8)
+    def time_kmeans_plusplus_with_swaps(self, name):
+        self.seeding()
 
-    def time_kmeans(self, n_clusters):
-        kmeans(self.rows, n_clusters, np.random.RandomState(0))
+    def time_kmeans(self, name):
+        self.kmeans()

@@ -1,7 +1,7 @@
-"""Data on which convergence and starts are measured: the same rows for every library, from fixed seeds.
+"""Data sets of note, the same rows for every library: real ones, and what convergence and starts are measured on.
 
 `SLOW` and `EASY` are fits whose plain EM takes hundreds of passes, or few; `STARTS` are fits with poor local optima.
-Each entry is ``name: (make, n_components, covariance_type)`` with ``make() -> X``.
+Each entry is ``name: (make, n_components, covariance_type)`` with ``make() -> X``. `REAL` are rows as they come.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from functools import cache
 import numpy as np
 from sklearn import datasets
 
-__all__ = ["EASY", "SLOW", "STARTS", "draw", "rows_of"]
+from benchmarks.workloads import make_rows, workload
+
+__all__ = ["EASY", "REAL", "SLOW", "STARTS", "draw", "rows_and_components", "rows_of"]
 
 
 def draw(seed, n_samples, means, covariances, weights=None):
@@ -209,3 +211,21 @@ STARTS = {
 def rows_of(make):
     """Return the rows of a problem, C-contiguous float64, made once."""
     return np.ascontiguousarray(make(), dtype=np.float64)
+
+
+#: Blank pixels of the digits leave a covariance with reg_covar alone on its diagonal; every library fits it.
+REAL = {
+    "faithful": _faithful,
+    "iris": _iris,
+    "breast cancer": lambda: datasets.load_breast_cancer().data,
+    "digits": lambda: datasets.load_digits().data,
+}
+
+
+def rows_and_components(name):
+    """Return the rows of a workload and its number of components, or those of ``iris``, or of ``iris K=3``."""
+    data, _, n_components = name.rpartition(" K=") if name not in REAL else (name, "", "0")
+    if data in REAL:
+        return rows_of(REAL[data]), int(n_components)
+    chosen = workload(name)
+    return make_rows(chosen), chosen.n_components

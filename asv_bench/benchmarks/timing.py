@@ -1,26 +1,70 @@
-"""Medians of interleaved runs, the machine's own rates, and memory above what was there."""
+"""Medians of interleaved runs, how many and how long; the machine's own rates; memory above what was there."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-__all__ = ["clock_hz", "extra_peak_bytes", "gemm_flops", "interleaved_medians", "machine", "read_bandwidth"]
-
+__all__ = [
+    "SETTINGS",
+    "clock_hz",
+    "extra_peak_bytes",
+    "gemm_call",
+    "interleaved",
+    "machine",
+    "read_bandwidth",
+    "seconds",
+    "shortest",
+    "text",
+]
 
 #: Seconds without work before a timed call.
 REST = 0.3
 
 
-def interleaved_medians(
-    calls: Mapping[str, Callable[[], object]], repeats: int = 5, least_seconds: float = 0.0
+@dataclass
+class Settings:
+    """What every benchmark reads while it is set up: asv takes it as it is here, the scripts one folder up change it.
+
+    Attributes
+    ----------
+    shrink : int
+        Workloads have this many times fewer rows than their names say.
+    repeats : int
+        Rounds in which calls that are compared take turns.
+    least_seconds : float
+        A call shorter than this is repeated within a round until it has taken that long.
+    seed : int
+        Of the data.
+    n_threads : int
+        Of every library that runs in a process of its own.
+    cache : Path or None
+        Where peers are built.
+    """
+
+    shrink: int = 1
+    repeats: int = 5
+    least_seconds: float = 0.1
+    seed: int = 0
+    n_threads: int = 2
+    cache: Path | None = None
+
+
+SETTINGS = Settings()
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], repeats: int | None = None, least_seconds: float = 0.0
 ) -> dict[str, float]:
     """Return the median seconds of each call, run in turn so that whatever slows the machine slows all of them.
 
@@ -28,30 +72,38 @@ def interleaved_medians(
     ----------
     calls : mapping of str to callable
         Each is run once beforehand, untimed.
-    repeats : int
-        Rounds.
+    repeats : int or None
+        Rounds; None: those of the settings.
     least_seconds : float
         A call shorter than this is repeated within a round until it has taken that long.
 
     Before each timed call the process rests: threads of the library that ran before it wait for more work with their
     cores busy, OpenBLAS's longest, and would slow down whoever comes next.
     """
-    number = dict.fromkeys(calls, 1)
+    number = {}
     for name, call in calls.items():
         call()
-        if least_seconds:
-            start = time.perf_counter()
-            call()
-            number[name] = max(1, int(np.ceil(least_seconds / max(time.perf_counter() - start, 1e-7))))
+        number[name] = max(1, math.ceil(least_seconds / max(seconds(call), 1e-7))) if least_seconds else 1
     taken = {name: [] for name in calls}
-    for _ in range(repeats):
+    for _ in range(repeats or SETTINGS.repeats):
         for name, call in calls.items():
             time.sleep(REST)
-            start = time.perf_counter()
-            for _ in range(number[name]):
-                call()
-            taken[name].append((time.perf_counter() - start) / number[name])
+            taken[name].append(seconds(call, number[name]))
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def seconds(call: Callable[[], object], number: int = 1, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return how long a call takes, the mean of so many in a row; ``time.process_time`` counts processor time."""
+    start = clock()
+    for _ in range(number):
+        call()
+    return (clock() - start) / number
+
+
+def shortest(call: Callable[[], object], repeats: int = 3) -> float:
+    """Return the shortest of several runs, after one that is not timed."""
+    call()
+    return min(seconds(call) for _ in range(repeats))
 
 
 def gemm_call(dtype: str, size: int = 2000) -> Callable[[], object]:
@@ -62,28 +114,10 @@ def gemm_call(dtype: str, size: int = 2000) -> Callable[[], object]:
     return lambda: np.matmul(left, right, out=out)
 
 
-def gemm_flops(dtype: str, size: int = 2000, repeats: int = 5) -> float:
-    """Return the flops per second of NumPy's matrix product, all threads: the best of several."""
-    call = gemm_call(dtype, size)
-    call()
-    best = np.inf
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best
-
-
 def read_bandwidth() -> float:
     """Return the bytes per second at which one core reads an array that no cache holds."""
     values = np.ones(16_000_000)
-    values.sum()
-    best = np.inf
-    for _ in range(3):
-        start = time.perf_counter()
-        values.max()
-        best = min(best, time.perf_counter() - start)
-    return values.nbytes / best
+    return values.nbytes / shortest(values.max)
 
 
 def clock_hz() -> float:
@@ -107,13 +141,7 @@ def clock_hz() -> float:
         return value
 
     count, cycles_each = 20_000_000, 6
-    shifted(np.uint64(1), 10)
-    best = np.inf
-    for _ in range(3):
-        start = time.perf_counter()
-        shifted(np.uint64(1), count)
-        best = min(best, time.perf_counter() - start)
-    return count * cycles_each / best
+    return count * cycles_each / shortest(lambda: shifted(np.uint64(1), count))
 
 
 def extra_peak_bytes(call: Callable[[], object]) -> int:
@@ -153,3 +181,10 @@ def machine() -> str:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     busy = f"; BUSY (load average {load:.1f}: times are not to be trusted)" if load > 0.5 else ""
     return f"{model}, {cores} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}{busy}"
+
+
+def text(value: float, unit: str) -> str:
+    """Return a value to three digits in a unit that suits it."""
+    scales = {"s": ((1, "s"), (1e-3, "ms"), (1e-6, "us")), "bytes": ((2**20, "MiB"),)}.get(unit, ((1, unit),))
+    scale, unit = next((pair for pair in scales if abs(value) >= pair[0]), scales[-1])
+    return f"{value / scale:.3g}{'' if unit in ('x', '%') else ' '}{unit}"

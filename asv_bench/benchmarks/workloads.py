@@ -1,4 +1,4 @@
-"""Data and starts of any size, separated or heavily overlapping, and the workloads that are compared everywhere.
+"""Data and starts of any size, separated or heavily overlapping, and the one table of what is measured on them.
 
 Nothing here imports fastgmm, so a process that measures a peer stays free of it.
 """
@@ -10,15 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "BREADTH",
-    "ENGINE",
-    "Parameters",
-    "Workload",
-    "make_rows",
-    "make_start",
-    "true_parameters",
-]
+from benchmarks.timing import SETTINGS
+
+__all__ = ["Parameters", "Workload", "asked", "draw_rows", "make_rows", "make_start", "true_parameters", "workload"]
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
@@ -54,6 +48,14 @@ class Workload:
         kind = "overlapping" if self.overlapping else "separated"
         single = " float32" if self.dtype == "float32" else ""
         return f"{self.covariance_type} {rows} x {self.n_features} K={self.n_components} {kind}{single}"
+
+    @classmethod
+    def parse(cls, name: str) -> Workload:
+        """Return the workload of a name, such as `name` gives."""
+        covariance_type, rows, _, n_features, n_components, kind, *single = name.split()
+        n_samples = int(rows.rstrip("kM")) * {"k": 1_000, "M": 1_000_000}.get(rows[-1], 1)
+        sizes = n_samples, int(n_features), int(n_components.removeprefix("K="))
+        return cls(covariance_type, *sizes, kind == "overlapping", single[0] if single else "float64")
 
     def shrunk(self, factor: int) -> Workload:
         """Return the same with fewer rows, though never so few that a component's covariance is singular."""
@@ -109,10 +111,15 @@ def true_parameters(workload: Workload) -> Parameters:
     return Parameters(weights / weights.sum(), _means(workload, rng), _covariances(workload, rng))
 
 
-def make_rows(workload: Workload) -> np.ndarray:
-    """Return the rows, (n_samples, n_features) of the workload's dtype, in random order."""
+def make_rows(workload: Workload, *part: int) -> np.ndarray:
+    """Return the rows, (n_samples, n_features) of the workload's dtype, in random order; each part has its own."""
+    return draw_rows(workload, *part)[0]
+
+
+def draw_rows(workload: Workload, *part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same and the component that each row is from, (n_samples,)."""
     weights, means, covariances = true_parameters(workload)
-    rng = np.random.default_rng([workload.seed, 2])
+    rng = np.random.default_rng([workload.seed, 2, *part])
     labels = rng.choice(workload.n_components, size=workload.n_samples, p=weights)
     X = rng.normal(size=(workload.n_samples, workload.n_features))
     if workload.covariance_type == "tied":
@@ -128,7 +135,7 @@ def make_rows(workload: Workload) -> np.ndarray:
     else:
         X *= np.sqrt(covariances)[labels, None]
     X += means[labels]
-    return np.ascontiguousarray(X, dtype=workload.dtype)
+    return np.ascontiguousarray(X, dtype=workload.dtype), labels
 
 
 def make_start(workload: Workload) -> Parameters:
@@ -140,30 +147,90 @@ def make_start(workload: Workload) -> Parameters:
     return Parameters(np.full(k, 1.0 / k), means + off, 1.3 * covariances)
 
 
-#: One per structure and regime: what every figure of speed is first read on.
-ENGINE = (
-    Workload("full", 1_000_000, 3, 8),
-    Workload("full", 200_000, 16, 32),
-    Workload("full", 50_000, 128, 64),
-    Workload("diag", 200_000, 40, 256),
-    Workload("tied", 200_000, 32, 64),
-    Workload("spherical", 200_000, 32, 64),
-)
+#: Every workload by name, and the questions it is asked for: a benchmark takes what `asked` returns for its own.
+#: Names that are no sizes are data sets of `problems`, fitted with that many components.
+WORKLOADS = {
+    "full 1M x 1 K=3 separated": "iterations",
+    "full 500k x 1 K=5 overlapping": "peers",
+    "full 1M x 1 K=8 overlapping": "narrow",
+    "full 20k x 2 K=5 separated": "fit version-fit",
+    "full 1M x 2 K=8 separated": "peers scoring",
+    "full 1M x 2 K=8 overlapping": "iterations peers narrow version engines",
+    "full 1M x 3 K=8 separated": "iterations regimes threads version",
+    "full 1M x 3 K=8 separated float32": "iterations peers",
+    "full 1M x 3 K=8 overlapping": "iterations regimes narrow",
+    "full 1M x 3 K=8 overlapping float32": "iterations",
+    "full 150k x 4 K=3 overlapping": "fit",
+    "full 1M x 4 K=8 overlapping": "narrow",
+    "full 500k x 4 K=16 separated float32": "iterations",
+    "full 1M x 8 K=10 separated float32": "scoring",
+    "full 200k x 8 K=16 separated": "fit version-fit",
+    "full 200k x 8 K=16 overlapping": "peers stream",
+    "full 200k x 8 K=100 overlapping": "iterations version",
+    "full 2M x 16 K=16 overlapping float32": "sources",
+    "full 1M x 16 K=16 overlapping": "scoring",
+    "full 200k x 16 K=32 separated": "iterations regimes peers version engines",
+    "full 200k x 16 K=32 separated float32": "iterations peers",
+    "full 200k x 16 K=32 overlapping": "iterations regimes peers product threads bayesian version engines",
+    "full 200k x 16 K=32 overlapping float32": "iterations version",
+    "full 100k x 16 K=32 overlapping": "fit",
+    "full 50k x 32 K=20 separated float32": "fit",
+    "full 100k x 32 K=32 overlapping": "product",
+    "full 100k x 32 K=32 overlapping float32": "product",
+    "full 20k x 64 K=10 separated": "fit",
+    "full 50k x 64 K=20 overlapping": "iterations",
+    "full 100k x 64 K=32 overlapping": "product",
+    "full 100k x 64 K=32 overlapping float32": "product engines",
+    "full 50k x 64 K=32 overlapping": "peers",
+    "full 50k x 128 K=64 separated": "iterations regimes peers skipping threads version",
+    "full 50k x 128 K=64 separated float32": "iterations",
+    "full 50k x 128 K=64 overlapping": "iterations regimes peers product",
+    "full 50k x 128 K=64 overlapping float32": "iterations product",
+    "tied 500k x 2 K=30 separated float32": "iterations",
+    "tied 5k x 5 K=4 overlapping": "search",
+    "tied 1M x 16 K=16 separated": "scoring",
+    "tied 200k x 32 K=64 separated": "iterations regimes peers threads version engines",
+    "tied 200k x 32 K=64 separated float32": "iterations",
+    "tied 200k x 32 K=64 overlapping": "iterations regimes",
+    "tied 200k x 32 K=64 overlapping float32": "iterations",
+    "tied 50k x 128 K=100 overlapping": "iterations",
+    "diag 1M x 1 K=5 overlapping": "iterations version",
+    "diag 500k x 4 K=16 overlapping": "peers",
+    "diag 500k x 4 K=64 separated float32": "iterations",
+    "diag 1M x 16 K=32 overlapping": "scoring",
+    "diag 64k x 16 K=100 separated": "start",
+    "diag 64k x 16 K=1000 separated": "start",
+    "diag 64k x 16 K=2000 separated": "start",
+    "diag 200k x 32 K=64 separated": "peers",
+    "diag 200k x 32 K=64 separated float32": "peers",
+    "diag 200k x 40 K=256 separated": "iterations regimes",
+    "diag 200k x 40 K=256 separated float32": "iterations",
+    "diag 200k x 40 K=256 overlapping": "iterations regimes peers threads bayesian version engines",
+    "diag 200k x 40 K=256 overlapping float32": "iterations peers",
+    "diag 100k x 64 K=1000 separated": "iterations peers",
+    "diag 100k x 64 K=1000 separated float32": "peers",
+    "diag 100k x 128 K=16 overlapping": "iterations",
+    "spherical 1M x 2 K=3 separated float32": "iterations",
+    "spherical 1M x 8 K=16 separated": "scoring",
+    "spherical 100k x 16 K=1000 separated": "iterations",
+    "spherical 200k x 32 K=64 separated": "iterations regimes peers version engines",
+    "spherical 200k x 32 K=64 separated float32": "iterations",
+    "spherical 200k x 32 K=64 overlapping": "iterations regimes",
+    "spherical 200k x 32 K=64 overlapping float32": "iterations",
+    "spherical 100k x 100 K=50 overlapping": "iterations",
+    "breast cancer K=2": "fit",
+    "digits K=10": "fit version-fit",
+    "faithful": "search",
+    "iris": "search",
+    "iris K=3": "fit version-fit",
+}
 
-#: From 1 to 128 features and 3 to 1000 components, both dtypes, where the ones above are not.
-BREADTH = (
-    Workload("full", 1_000_000, 1, 3),
-    Workload("full", 1_000_000, 2, 8, overlapping=True),
-    Workload("full", 500_000, 4, 16),
-    Workload("full", 200_000, 8, 100, overlapping=True),
-    Workload("full", 50_000, 64, 20, overlapping=True),
-    Workload("tied", 500_000, 2, 30),
-    Workload("tied", 50_000, 128, 100, overlapping=True),
-    Workload("diag", 1_000_000, 1, 5, overlapping=True),
-    Workload("diag", 500_000, 4, 64),
-    Workload("diag", 100_000, 64, 1000),
-    Workload("diag", 100_000, 128, 16, overlapping=True),
-    Workload("spherical", 1_000_000, 2, 3),
-    Workload("spherical", 100_000, 16, 1000),
-    Workload("spherical", 100_000, 100, 50, overlapping=True),
-)
+
+def asked(*questions: str) -> tuple[str, ...]:
+    """Return the names of the workloads on which any of the questions is asked."""
+    return tuple(name for name, known in WORKLOADS.items() if set(questions) & set(known.split()))
+
+
+def workload(name: str) -> Workload:
+    """Return the workload of a name, with the seed and as many rows as the settings want."""
+    return replace(Workload.parse(name), seed=SETTINGS.seed).shrunk(SETTINGS.shrink)

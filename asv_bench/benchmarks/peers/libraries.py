@@ -1,7 +1,7 @@
 """EM iterations of the Python libraries, and a process that makes them on request.
 
 Run as ``python libraries.py {fastgmm,scikit-learn,onedal} FOLDER COVARIANCE_TYPE``; answers as the
-C++ peers do (see peers/driver.hpp) and needs nothing but NumPy and that library, for oneDAL has an environment of its
+C++ peers do (see driver.hpp) and needs nothing but NumPy and that library, for oneDAL has an environment of its
 own.
 """
 
@@ -17,6 +17,13 @@ import numpy as np
 def precisions_of(covariance_type, covariances):
     """Return the inverses, in the same shape."""
     return np.linalg.inv(covariances) if covariance_type in ("full", "tied") else 1.0 / covariances
+
+
+def precisions_cholesky_of(covariance_type, covariances):
+    """Return upper triangular factors of the precisions, or square roots of the diagonal ones."""
+    if covariance_type in ("full", "tied"):
+        return np.ascontiguousarray(np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), -1, -2))
+    return 1.0 / np.sqrt(covariances)
 
 
 class Fastgmm:

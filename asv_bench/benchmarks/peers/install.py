@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.workloads import Workload
+
 __all__ = ["PEERS", "MissingPeerError", "can_do", "clean", "default_cache", "peer_command"]
 
 HERE = Path(__file__).parent
-WORKER = HERE.parent / "benchmarks" / "libraries.py"
+WORKER = HERE / "libraries.py"
 ONEDAL_REQUIREMENTS = ("daal4py==2024.7.0", "scikit-learn<1.6", "numpy<2", "packaging")
 # The Pythons that release has wheels for, newest first.
 ONEDAL_PYTHONS = ("3.12", "3.11", "3.10", "3.9")
@@ -109,12 +111,12 @@ PEERS: dict[str, Callable[[Path], list[str]]] = {
 }
 
 
-def can_do(peer: str, covariance_type: str, dtype: str) -> bool:
+def can_do(peer: str, workload: Workload) -> bool:
     """Return whether the peer has such a model. VLFeat's vector code is float32; it is compared in that alone."""
     if peer in ("oneDAL", "Armadillo"):
-        return covariance_type in ("full", "diag")
+        return workload.covariance_type in ("full", "diag")
     if peer == "VLFeat":
-        return covariance_type == "diag" and dtype == "float32"
+        return workload.covariance_type == "diag" and workload.dtype == "float32"
     return True
 
 

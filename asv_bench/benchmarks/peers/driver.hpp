@@ -1,4 +1,4 @@
-// What the C++ peers share: .npy files in and out, and the requests benchmarks/libraries.py answers in the same way.
+// What the C++ peers share: .npy files in and out, and the requests libraries.py answers in the same way.
 //
 // A request is a line "run <n>" or "save <n>" on standard input: n iterations from the given start. The answer is a
 // line "<seconds> <iterations really made>"; "save" writes <name>_weights.npy, _means.npy and _covariances.npy first.

@@ -171,5 +171,7 @@ def _column(batch: Any, given: str | Sequence[str], where: str, what: str) -> np
         return _numbers(column, f"{where} {given!r} of weights")
     if what == "labels":
         return np.asarray(column.fill_null(-1).to_numpy(zero_copy_only=False))
-    # A class that is missing is one that is not known.
+    if column.null_count:
+        # A class that is missing is one that is not known, of whatever type; NaN would say so of some types only.
+        return np.array([*column.to_pylist(), None], dtype=object)[:-1]
     return np.asarray(column.to_numpy(zero_copy_only=False))

@@ -77,7 +77,8 @@ class DaskBlocks(Blocks):
         """Return a dask array of ``task([part], *arguments)``."""
         shape: dict[str, Any] = {"drop_axis": 1}
         if like.ndim > 1:
-            shape = {"chunks": (self.array.chunks[0], like.shape[1])}
+            shape = {"chunks": (self.array.chunks[0], *((size,) for size in like.shape[1:]))}
+            shape["new_axis"] = list(range(2, like.ndim)) or None
         return self.array.map_blocks(_on_block, task=task, arguments=arguments, dtype=like.dtype, meta=like, **shape)
 
     def mapped(self, task: Task, *arguments: Any, like: np.ndarray) -> DaskBlocks:
@@ -192,8 +193,9 @@ def _as_column(column: Any, array: Any, name: str, kinds: str | None = None) -> 
     """Return a column over all rows as a dask array with the blocks of `array`."""
     import dask.array as da
 
-    if hasattr(column, "to_dask_array"):
-        column = column.to_dask_array()
+    if hasattr(column, "map_partitions"):
+        # Of any type: dask's own conversion warns of strings.
+        column = column.map_partitions(np.asarray, meta=np.asarray(column._meta))
     lengths = array.chunks[0]
     known = not np.isnan(lengths).any()
     if not is_dask(column):

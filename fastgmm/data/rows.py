@@ -164,8 +164,11 @@ class ArrayRows(Rows):
         self.along = dict(columns or {})
         self.columns = tuple(self.along)
         self.weighted = sample_weight is not None
-        self.total_weight = float(self.n_samples if sample_weight is None else sample_weight.sum())
         self._whole: Block | None = None
+        # Added up as every source adds up its blocks' weights, to the same bits.
+        self.total_weight = float(
+            self.n_samples if sample_weight is None else sum(block.total_weight for block in self.iterate())
+        )
 
     @property
     def mean_weight(self) -> float:
@@ -207,6 +210,12 @@ class ArrayRows(Rows):
     def with_columns(self, **columns: np.ndarray) -> ArrayRows:
         """Return the same rows with further columns riding along."""
         return ArrayRows(self.X, self.sample_weight, {**self.along, **columns})
+
+    def without_column(self, name: str) -> ArrayRows:
+        """Return the same rows without what rides along under that name."""
+        if name not in self.along:
+            return self
+        return ArrayRows(self.X, self.sample_weight, {n: column for n, column in self.along.items() if n != name})
 
     def where(self, mask: np.ndarray) -> ArrayRows:
         """Return the rows that `mask` chooses, with what they have, in an array of their own."""

@@ -87,7 +87,7 @@ def parquet(
     weights : str, optional
         The column of the rows' weights.
     labels : str, optional
-        The column of known components, for ``GaussianMixture.fit``; negative or missing where unknown.
+        The column of known components, for ``GaussianMixture.fit``; -1 or missing where unknown.
     y : str or sequence of str, optional
         The column of classes, for a classifier, or one or more of targets, for a regressor.
 
@@ -130,7 +130,7 @@ def sliced(
     weights : array-like of shape (n_samples,), optional
         Of the rows; sliced as X is, and so are the others.
     labels : array-like of shape (n_samples,), optional
-        Known components, for ``GaussianMixture.fit``; negative where unknown.
+        Known components, for ``GaussianMixture.fit``; -1 where unknown.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), optional
         Classes, for a classifier, or targets, for a regressor.
 

@@ -71,7 +71,8 @@ class StreamedRows(Rows):
     ) -> None:
         self.open_batches, self.description, self.stable = open_batches, description, stable
         self.names = None if names is None else list(names)
-        self._own: tuple[str, ...] | None = None
+        #: What rides along with the batches, and the shape of each row's entry; None until the first batch is read.
+        self._own: dict[str, tuple[int, ...]] | None = None
         self._further: dict[str, np.ndarray] = {}
         self.n_samples: int | None = None
         self.n_features: int | None = None
@@ -147,13 +148,21 @@ class StreamedRows(Rows):
         Raises
         ------
         ValueError
-            If the number of rows is known and a column has another.
+            If the number of rows is known and a column has another, or the batches bring a column of that name.
         """
         other = copy.copy(self)
-        other._further = {**self._further, **columns}
+        other._further = {**self._further, **{name: np.asarray(column) for name, column in columns.items()}}
+        other._check_given_once()
         if self.n_samples is not None:
             other._check_lengths(self.n_samples)
         return other
+
+    def _check_given_once(self) -> None:
+        twice = next((name for name in self._own or () if name in self._further), None)
+        if twice is not None:
+            raise ValueError(
+                f"{twice} is given and X, {self.description}, brings {twice} with its rows; expected one of the two"
+            )
 
     def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
         """Return `n_rows` rows drawn without replacement in one pass, in order; all rows if there are no more.
@@ -205,8 +214,7 @@ class StreamedRows(Rows):
                     yield Block(rows[at : at + size])
                     at += size
                     continue
-                if block is None:
-                    block = _room(batch, size, self.dtype)
+                block = _room(batch, size, self.dtype) if block is None else _widened(block, batch)
                 taken = min(size - filled, len(rows) - at)
                 for room, found in _pairs(block, batch):
                     room[filled : filled + taken] = found[at : at + taken]
@@ -266,18 +274,24 @@ class StreamedRows(Rows):
                 )
             along = {name: batch[name] for name in RIDING if name in batch}
             batch, weight = batch["X"], batch.get("sample_weight")
+        rows = self._checked(batch, number, first_row)
+        columns = {name: check_column(column, len(rows), f"the {name} of {where}") for name, column in along.items()}
         if self.weighted is None:
-            self.weighted, self._own = weight is not None, tuple(along)
+            self.weighted, self._own = weight is not None, {name: column.shape[1:] for name, column in columns.items()}
+            self._check_given_once()
         if (weight is not None) != self.weighted:
             has = "has" if weight is not None else "has no"
             raise ValueError(f"{where} {has} weights, unlike those before; expected weights of all rows or of none")
-        missing = next((name for name in self._own or () if name not in along), None)
-        if missing is not None:
-            raise ValueError(
-                f"{where} has no {missing}, unlike those before; expected {missing} of all rows or of none"
-            )
-        rows = self._checked(batch, number, first_row)
-        columns = {name: check_column(column, len(rows), f"the {name} of {where}") for name, column in along.items()}
+        own = self._own or {}
+        for name in [*own, *columns]:
+            if (name in own) != (name in columns):
+                has = f"has {name}" if name in columns else f"has no {name}"
+                raise ValueError(f"{where} {has}, unlike those before; expected {name} of all rows or of none")
+            if columns[name].shape[1:] != own[name]:
+                raise ValueError(
+                    f"the {name} of {where} have shape {columns[name].shape}; expected "
+                    f"{(len(rows), *own[name])}, as those before"
+                )
         return Block(rows, None if weight is None else check_weights(weight, len(rows), where), columns)
 
     def _checked(self, batch: Any, number: int, first_row: int) -> np.ndarray:
@@ -305,6 +319,14 @@ def _room(batch: Block, size: int, dtype: np.dtype | None) -> Block:
     columns = {name: np.empty((size, *column.shape[1:]), dtype=column.dtype) for name, column in batch.columns.items()}
     weight = None if batch.weight is None else np.empty(size)
     return Block(np.empty((size, batch.rows.shape[1]), dtype=dtype), weight, columns)
+
+
+def _widened(block: Block, batch: Block) -> Block:
+    """Return a block whose columns can hold those of `batch`: of longer strings, or missing values among numbers."""
+    dtypes = {name: np.result_type(column, batch.columns[name]) for name, column in block.columns.items()}
+    if all(column.dtype == dtypes[name] for name, column in block.columns.items()):
+        return block
+    return replace(block, columns={name: column.astype(dtypes[name]) for name, column in block.columns.items()})
 
 
 def _pairs(block: Block, batch: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -142,12 +142,13 @@ def _labels_of(e_step: Labelled, block: Block) -> np.ndarray:
     given = np.asarray(block.columns[LABELS])
     if given.dtype.kind == "f":
         given = np.where(np.isnan(given), -1, given)
+    expected = f"expected whole numbers from 0 to {len(e_step.blocks) - 1}, -1 or missing where a row's is not known"
+    if given.ndim != 1 or given.dtype.kind not in "iuf":
+        raise ValueError(f"labels of X have {given.ndim} dimensions and dtype {given.dtype}; {expected}")
     labels = given.astype(np.int64)
-    if labels.max(initial=-1) >= len(e_step.blocks) or not np.array_equal(labels, given):
-        raise ValueError(
-            f"labels of X hold {given.max()}; expected whole numbers up to {len(e_step.blocks) - 1}, negative or "
-            "missing where a row's component is not known"
-        )
+    wrong = (labels < -1) | (labels >= len(e_step.blocks)) | (labels != given)
+    if wrong.any():
+        raise ValueError(f"labels of X have the value {given[wrong][0]}; {expected}")
     return labels
 
 

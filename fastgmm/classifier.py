@@ -17,11 +17,12 @@ from fastgmm.data.e_steps import LABELS, Labelled
 from fastgmm.em import Reporter, Run
 from fastgmm.estimator.class_labels import check_class_priors, class_numbers, encode_classes
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
-from fastgmm.estimator.class_sizes import components_per_class, with_rare_classes
+from fastgmm.estimator.class_sizes import components_per_class
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.problem import Problem, count_floor, warn_unconverged
-from fastgmm.estimator.reading import Reading, read_rows
+from fastgmm.estimator.rare_labels import with_rare_labels
+from fastgmm.estimator.reading import Reading, read_rows, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import COVARIANCES, ClassMixtures, Gaussian, get_covariance
@@ -264,25 +265,24 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     def _labelled(self, read: Reading, y: Any) -> tuple[np.ndarray, Rows, ArrayRows]:
         """Return the classes, and the rows and those of the start with the number of their class riding along."""
         rows, sample, name = read.rows, read.sample, type(self).__name__
-        if rows is not sample:
-            if "y" not in rows.columns:
-                raise ValueError(
-                    f"X, {rows.description}, has no classes and y is None; expected classes that come with the rows, "
-                    "as in parquet(..., y=column), sliced(..., y=array) or batches of mappings with 'y', or y"
-                )
-            y = np.concatenate(list(rows.map(_classes_of)))
-        classes, labels = encode_classes(
-            y, len(y) if rows is not sample else sample.n_samples, self.unlabelled_label, name
-        )
-        if rows is not sample:
-            rows = rows.with_columns(**{LABELS: labels})
-            numbers = class_numbers(sample.along["y"], classes, self.unlabelled_label)
-            return classes, rows, with_rare_classes(sample.with_columns(**{LABELS: numbers}), rows, len(classes))
-        if sample.sample_weight is not None:
-            # A row of no weight is absent: it neither founds a class nor counts towards one.
-            labels = np.where(sample.sample_weight > 0, labels, -1)
-        rows = sample.with_columns(**{LABELS: labels})
-        return classes, rows, rows
+        if rows is sample:
+            classes, labels = encode_classes(y, sample.n_samples, self.unlabelled_label, name)
+            rows = sample.with_columns(**{LABELS: _present(labels, sample.sample_weight)})
+            return classes, rows, rows
+        if "y" not in rows.columns:
+            raise ValueError(
+                f"{name} requires y: X, {rows.description}, has no classes and y is None; expected classes that come "
+                "with the rows, as in parquet(..., y=column), sliced(..., y=array) or batches of mappings with 'y', "
+                "or y"
+            )
+        parts = list(rows.map(_classes_and_weight))
+        y = np.concatenate([part[0] for part in parts])
+        weight = None if any(part[1] is None for part in parts) else np.concatenate([part[1] for part in parts])
+        classes, labels = encode_classes(y, len(y), self.unlabelled_label, name)
+        rows = rows.with_columns(**{LABELS: _present(labels, weight)})
+        labels = class_numbers(sample.along["y"], classes, self.unlabelled_label)
+        sample = sample.with_columns(**{LABELS: _present(labels, sample.sample_weight)})
+        return classes, rows, with_rare_labels(sample, rows, len(classes))
 
     def _set_fitted(self, run: Run, *, classes: Any, problem: Problem) -> None:
         family = problem.family
@@ -324,6 +324,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         """
         from fastgmm.plotting import plot_classes
 
+        refuse_source(X, "plot")
         return plot_classes(self, X, y, ax=ax, **options)
 
 
@@ -331,8 +332,13 @@ def _begin(sample: ArrayRows, family: ClassMixtures, random_state: Any, listener
     return labelled_start(sample, sample.along[LABELS], family, random_state)
 
 
-def _classes_of(block: Block) -> np.ndarray:
-    return np.asarray(block.columns["y"])
+def _classes_and_weight(block: Block) -> tuple[np.ndarray, np.ndarray | None]:
+    return np.asarray(block.columns["y"]), block.weight
+
+
+def _present(labels: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    # A row of no weight is absent: it neither founds a class nor counts towards one.
+    return labels if weight is None else np.where(weight > 0, labels, -1)
 
 
 def _bic(run: Run, problem: Problem) -> float:

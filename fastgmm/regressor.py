@@ -26,7 +26,7 @@ from fastgmm.estimator.inner_mixture import (
 )
 from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.estimator.per_row import PerRow
-from fastgmm.estimator.reading import learn_columns
+from fastgmm.estimator.reading import check_labels_are_taken, learn_columns, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
@@ -170,21 +170,25 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         if y is not None:
             source = source.with_columns(y=y)
         sample = source.sample(random_state=random_state)
+        check_labels_are_taken(self, source, ["y"])
         if "y" not in source.columns:
             raise ValueError(
-                f"X, {source.description}, has no targets and y is None; expected targets that come with the rows, as "
-                "in parquet(..., y=columns), sliced(..., y=array) or batches of mappings with 'y', or y"
+                f"{type(self).__name__} requires y: X, {source.description}, has no targets and y is None; expected "
+                "targets that come with the rows, as in parquet(..., y=columns), sliced(..., y=array) or batches of "
+                "mappings with 'y', or y"
             )
-        learn_columns(self, source)
+        learn_columns(self, sample.n_features, source)
         self._one_target = sample.along["y"].ndim == 1
-        both = joined(source, "y")
+        # In the precision that an array is computed in.
+        double = mapped(source, _as_float64) if source.dtype == np.float32 else source
+        both = joined(double, "y")
         mean, covariance = moments(both)
         sd = np.sqrt(np.diagonal(covariance))
         # As many digits as a constant column of this size would round to.
         constant = sd <= 1e-15 * np.abs(mean)
         self.centre_, self.scale_ = mean, np.where(constant, 1.0, sd)
         standard = mapped(both, partial(standardised_rows, self.centre_, self.scale_))
-        rows = np.column_stack([sample.X, sample.along["y"]])
+        rows = np.column_stack([sample.X, sample.along["y"]]).astype(np.float64, copy=False)
         drawn = ArrayRows(standardised_rows(self.centre_, self.scale_, rows), sample.sample_weight)
         standard.n_samples, standard.total_weight = source.n_samples, source.total_weight
         return standard.with_sample(drawn)
@@ -226,7 +230,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
@@ -247,7 +251,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
@@ -263,6 +267,27 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
             out[part] = mixtures.covariance() * scale[:, None] * scale
         return out[:, 0, 0] if self._one_target else out
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination of the predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), dask array, series or frame
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        r2 : float
+            One where the predictions are the targets, zero where they are no better than the mean of the targets; the
+            mean over targets.
+        """
+        from sklearn.metrics import r2_score
+
+        # A distributed prediction has no length until it is computed.
+        return float(r2_score(np.asarray(y), np.asarray(self.predict(X)), sample_weight=sample_weight))
+
     def condition(self, X: Any) -> ConditionalMixtures:
         """Return the whole distribution of the targets for each row, in their own units.
 
@@ -275,6 +300,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         ConditionalMixtures
             Of ``n_samples`` mixtures in ``n_targets`` features; an item is the `GaussianMixture` of one row.
         """
+        refuse_source(X, "condition, which holds a mixture for each row,")
         X = self._check_rows(X)
         d = X.shape[1]
         mixtures = self._conditioner().at(self._standardised(X))
@@ -305,6 +331,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         ValueError
             If y has another shape or is not finite.
         """
+        refuse_source(X, "log_density")
         X = self._check_rows(X)
         d = X.shape[1]
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
@@ -332,6 +359,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
         """
+        refuse_source(X, "sample")
         X = self._check_rows(X)
         random_state = check_random_state(self.random_state if random_state is None else random_state)
         parts = [m.sample(random_state) for _, m in self._conditioner().blocks(self._standardised(X))]
@@ -355,4 +383,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         """
         from fastgmm.plotting import plot_regression
 
+        refuse_source(X, "plot")
         return plot_regression(self, X, y, ax=ax, **options)
+
+
+def _as_float64(rows: np.ndarray) -> np.ndarray:
+    return rows.astype(np.float64)

@@ -13,7 +13,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils.estimator_checks import check_classifiers_classes, check_estimator
 
 from fastgmm import GaussianMixture, GaussianMixtureClassifier
-from fastgmm.data import ArrayRows
+from fastgmm.data import ArrayRows, batches
 from fastgmm.data.e_steps import LABELS, Labelled
 from fastgmm.exceptions import ComponentCollapseError
 
@@ -305,6 +305,22 @@ def test_estimator_checks():
     assert sum(r["status"] == "passed" for r in results) >= 55
     # scikit-learn knows by name which classifiers -1 has that meaning for, and leaves that part out for them.
     check_classifiers_classes("LabelSpreading", GaussianMixtureClassifier())
+
+
+@pytest.mark.parametrize("n_components", [1, 2])
+def test_a_start_from_a_sample_ends_where_all_rows_do(n_components, monkeypatch):
+    for module in ("rows", "streamed_rows"):
+        monkeypatch.setattr(f"fastgmm.data.{module}.block_rows", lambda n_features: 500)
+    X, y = two_classes(4000)
+    hidden = hide(y, 1200)
+    options = {"tol": 1e-9, "max_iter": 2000, "random_state": 0}
+    expected = GaussianMixtureClassifier(n_components, **options).fit(X, hidden)
+    source = batches(lambda: ({"X": X[i : i + 300], "y": hidden[i : i + 300]} for i in range(0, 4000, 300)))
+    model = GaussianMixtureClassifier(n_components, **options).fit(source)
+    # Of several components per class, each may end in a maximum of its own, as high as the other to a few per cent.
+    assert_allclose(model.lower_bound_, expected.lower_bound_, atol=1e-7 if n_components == 1 else 0.02)
+    assert np.mean(model.predict(source) == expected.predict(X)) > 0.98
+    assert_allclose(model.priors_, expected.priors_, atol=0.02)
 
 
 @pytest.mark.parametrize(

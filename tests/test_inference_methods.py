@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import check_estimator
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureRegressor
+from fastgmm.data import batches
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -295,6 +296,36 @@ def test_units_of_the_columns_do_not_matter():
     assert_allclose(
         scaled.predict(x * [2.0**20, 2.0**-20] + [0.0, 1.0]) / 2.0**30, plain.predict(x), rtol=1e-6, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_source_of_far_off_and_constant_columns_is_regressed_as_an_array(dtype):
+    rng = np.random.default_rng(12)
+    X = rng.normal(size=(400, 3)) * [1.0, 1e-3, 0.0] + [1e4, 0.0, 1e4 / 3.0]
+    X = X.astype(dtype)
+    y = np.abs(X[:, 0] - 1e4) + 0.1 * rng.normal(size=400)
+    source = batches(lambda: ({"X": X[i : i + 90], "y": y[i : i + 90]} for i in range(0, 400, 90)))
+    model, expected = (GaussianMixtureRegressor(3, random_state=0).fit(*given) for given in ((source,), (X, y)))
+    assert_allclose(model.centre_, expected.centre_, rtol=1e-12)
+    assert_allclose(model.scale_, expected.scale_, rtol=1e-9)
+    assert model.scale_[2] == 1.0
+    # Columns lose four digits beside their means.
+    assert_allclose(model.predict(source), expected.predict(X), rtol=1e-7)
+    assert_allclose(model.predict_covariance(source), expected.predict_covariance(X), rtol=1e-6)
+
+
+def test_a_regressors_start_from_a_sample_ends_where_all_rows_do(monkeypatch):
+    for module in ("rows", "streamed_rows"):
+        monkeypatch.setattr(f"fastgmm.data.{module}.block_rows", lambda n_features: 500)
+    rng = np.random.default_rng(13)
+    x = rng.uniform(-3.0, 3.0, size=(4000, 1))
+    y = np.abs(x[:, 0]) + 0.1 * rng.normal(size=4000)
+    source = batches(lambda: ({"X": x[i : i + 300], "y": y[i : i + 300]} for i in range(0, 4000, 300)))
+    options = {"tol": 1e-8, "max_iter": 500, "random_state": 0}
+    model, expected = (GaussianMixtureRegressor(2, **options).fit(*given) for given in ((source,), (x, y)))
+    # Each is within some `tol` of the same maximum.
+    assert_allclose(model.mixture_.lower_bound_, expected.mixture_.lower_bound_, atol=1e-6)
+    assert_allclose(model.predict(source), expected.predict(x), atol=1e-3)
 
 
 def test_bic_finds_the_bend():

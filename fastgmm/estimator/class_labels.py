@@ -65,7 +65,7 @@ def encode_classes(y, n_samples: int, unlabelled_label, estimator_name: str) -> 
 
 def class_numbers(y, classes: np.ndarray, unlabelled_label) -> np.ndarray:
     """Return the index in `classes` of each row's class, -1 where it is unlabelled, shape (n_samples,), int64."""
-    y = np.asarray(y)
+    y = column_or_1d(y)
     unknown = _is_unlabelled(y, unlabelled_label)
     labels = np.full(len(y), -1, dtype=np.int64)
     known = y[~unknown]

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastgmm.data import ArrayRows, Block, Rows
-from fastgmm.data.e_steps import LABELS
+from fastgmm.data import ArrayRows
 from fastgmm.estimator.inner_mixture import too_many_parameters, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.starts.units import StartInUnits
 
-__all__ = ["components_per_class", "with_rare_classes"]
-
-
-#: Labelled rows of a class that a start is made of at least, where there are as many.
-ENOUGH = 1000
+__all__ = ["components_per_class"]
 
 
 def components_per_class(
@@ -103,40 +97,3 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
         except ValueError:
             break
     return best[1]
-
-
-def with_rare_classes(sample: ArrayRows, rows: Rows, n_classes: int) -> ArrayRows:
-    """Return a sample of a source with more rows of the classes that it has few of, read in one more pass.
-
-    Parameters
-    ----------
-    sample : ArrayRows
-        With the number of each row's class along, as `rows` have.
-    rows : Rows
-    n_classes : int
-    """
-    counts = np.bincount(sample.along[LABELS][sample.along[LABELS] >= 0], minlength=n_classes)
-    rare = np.flatnonzero(counts < ENOUGH)
-    if len(rare) == 0:
-        return sample
-    found = rows.fold(list, partial(_add_rare, rare))
-    parts = [sample.where(~np.isin(sample.along[LABELS], rare))]
-    for c in rare:
-        members = [block for block in found if block.columns[LABELS][0] == c]
-        parts += [ArrayRows(block.rows, block.weight, block.columns) for block in members]
-    weights = [part.sample_weight for part in parts]
-    return ArrayRows(
-        np.concatenate([part.X for part in parts]),
-        None if any(weight is None for weight in weights) else np.concatenate(weights),
-        {LABELS: np.concatenate([part.along[LABELS] for part in parts])},
-    )
-
-
-def _add_rare(rare: np.ndarray, block: Block, found: list[Block]) -> None:
-    labels = block.columns[LABELS]
-    for c in rare:
-        n_found = sum(len(part.rows) for part in found if part.columns[LABELS][0] == c)
-        members = np.flatnonzero(labels == c)[: max(ENOUGH - n_found, 0)]
-        if len(members):
-            weight = None if block.weight is None else block.weight[members]
-            found.append(Block(block.rows[members], weight, {LABELS: labels[members]}))

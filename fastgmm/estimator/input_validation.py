@@ -178,7 +178,7 @@ def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:
 
 
 def check_component_labels(labels, n_samples: int, n_components: int) -> np.ndarray | None:
-    """Return known components as int64 of shape (n_samples,), -1 for unknown; None where none is known.
+    """Return known components as int64 of shape (n_samples,), -1 for unknown or missing; None where none is known.
 
     Raises
     ------

@@ -23,6 +23,7 @@ from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
 from fastgmm.estimator.prediction_methods import PredictionMethods
 from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised, warn_unconverged
+from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.estimator.stream_methods import StreamMethods
@@ -217,13 +218,13 @@ class BaseMixture(
         read = read_rows(self, X, sample_weight, random_state, labels=labels)
         self._check_start_of(read)
         self._check_enough_rows(read.sample)
-        plan = self._plan(read.rows, read.sample)
         rows, sample = self._labelled(read, labels)
+        plan = self._plan(rows, sample)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
             self._check_continuation()
         e_step: Any = Plain()
-        if LABELS in rows.columns:
+        if LABELS in sample.columns:
             e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
 
         def begin(listener: Any) -> Any:
@@ -291,18 +292,16 @@ class BaseMixture(
     def _labelled(self, read: Reading, labels: Any) -> tuple[Rows, ArrayRows]:
         """Return the rows and the sample with known components riding along, where any is known."""
         rows, sample = read.rows, read.sample
-        if rows is not sample:
-            if LABELS in rows.columns:
-                # Those of all rows are looked at by the passes.
-                known = check_component_labels(sample.along[LABELS], sample.n_samples, self.n_components)
-                nothing = np.full(sample.n_samples, -1, dtype=np.int64)
-                sample = sample.with_columns(**{LABELS: nothing if known is None else known})
-            return rows, sample
+        from_source = rows is not sample
+        if from_source:
+            labels = sample.along.get(LABELS)
         known = check_component_labels(labels, sample.n_samples, self.n_components)
-        if known is None:
-            return rows, sample
-        rows = sample.with_columns(**{LABELS: known})
-        return rows, rows
+        if from_source and labels is not None and sample.n_samples != rows.n_samples:
+            # Those of all rows are looked at by the passes; here are some that the start is to know.
+            known = np.full(sample.n_samples, -1) if known is None else known
+            return rows, with_rare_labels(sample.with_columns(**{LABELS: known}), rows, self.n_components)
+        sample = sample.without_column(LABELS) if known is None else sample.with_columns(**{LABELS: known})
+        return (rows if from_source else sample), sample
 
     def _check_enough_rows(self, sample: ArrayRows) -> None:
         weight = sample.sample_weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from fastgmm.data import ArrayRows, Rows, RowSource, source_of
+from fastgmm.data.e_steps import LABELS
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, tame_weights
 
-__all__ = ["Reading", "check_columns", "learn_columns", "read_rows"]
+__all__ = ["Reading", "check_columns", "check_labels_are_taken", "learn_columns", "read_rows", "refuse_source"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
     random_state : RandomState
         For the sample of a source.
     **along : array-like or None
-        What rides along with the rows of a source, by name, where the source does not bring it itself. Of an array it
-        is the caller's to check.
+        What the estimator's `fit` takes beside rows and weights, by name: it rides along with the rows of a source,
+        which brings it itself where this is None. Of an array it is the caller's to check.
 
     Raises
     ------
     ValueError
-        If X or a weight is not valid, or there are fewer than two rows.
+        If X or a weight is not valid, there are fewer than two rows, or a source brings labels that the estimator does
+        not take.
     """
     source = source_of(X, sample_weight)
     if source is None:
@@ -66,15 +69,35 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
     if given:
         source = source.with_columns(**given)
     sample = source.sample(random_state=random_state)
+    check_labels_are_taken(estimator, source, along)
     if sample.n_samples < 2:
         raise ValueError(f"X, {source.description}, has {sample.n_samples} row; expected at least 2")
-    learn_columns(estimator, source)
+    learn_columns(estimator, sample.n_features, source)
     return Reading(source, sample, source)
 
 
-def learn_columns(estimator: Any, source: RowSource) -> None:
+def check_labels_are_taken(estimator: Any, source: RowSource, along: Collection[str]) -> None:
+    """Raise ValueError if a source brings known components to an estimator whose `fit` takes `along`, no labels."""
+    if LABELS in source.columns and LABELS not in along:
+        raise ValueError(
+            f"X, {source.description}, brings labels, the known components of a mixture, and "
+            f"{type(estimator).__name__} takes none; leave them out, or fit a GaussianMixture. Classes and targets are "
+            "called y"
+        )
+
+
+def refuse_source(X: Any, method: str) -> None:
+    """Raise ValueError if X is a source and `method` is one that answers for rows in memory only."""
+    if isinstance(X, RowSource):
+        raise ValueError(
+            f"X is a source, {X.description}, and {method} takes rows in memory; expected an array, such as "
+            "X.sample(1000).X"
+        )
+
+
+def learn_columns(estimator: Any, n_features: int, source: RowSource) -> None:
     """Set the number of an estimator's features and their names, if the source has names."""
-    estimator.n_features_in_ = source.n_features
+    estimator.n_features_in_ = n_features
     estimator.__dict__.pop("feature_names_in_", None)
     if source.names is not None:
         estimator.feature_names_in_ = np.array(source.names, dtype=object)

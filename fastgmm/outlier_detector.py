@@ -30,7 +30,7 @@ from fastgmm.estimator.inner_mixture import (
 from fastgmm.estimator.input_validation import DTYPES, check_weight_counts_rows
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes
-from fastgmm.estimator.reading import Reading, read_rows
+from fastgmm.estimator.reading import Reading, read_rows, refuse_source
 from fastgmm.estimator.reweighting import reweighted
 from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.families import Gaussian, get_covariance
@@ -251,7 +251,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         state = reweighted(rows, run.state, self._share(), family)
         mixture = self._known(state.weights, state.means, state.covariances)
         vars(mixture).update(run_attributes(run, problem.passes.n_made))
-        n_rows = problem.passes.total_weight
+        mixture.n_samples_seen_ = n_rows = problem.passes.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 
     def _known(self, weights: Any, means: Any, covariances: Any) -> GaussianMixture:
@@ -363,7 +363,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        X : array-like of shape (n_samples, n_features)
         kind : {'outliers', 'clusters', 'density', 'histogram', 'pairs', 'posterior'}, default='outliers'
         ax : matplotlib Axes, optional
             Those of a new figure unless given.
@@ -376,6 +376,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         """
         from fastgmm.plotting import plot_model
 
+        refuse_source(X, "plot")
         if kind == "outliers" and "fraction" not in options:
             options.setdefault("threshold", getattr(self, "offset_", None))
         return plot_model(self, X, kind=kind, ax=ax, **options)

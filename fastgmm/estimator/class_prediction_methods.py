@@ -134,3 +134,23 @@ class ClassPredictionMethods(PerRow):
             In nats. Low for rows unlike any class.
         """
         return self._per_row(X, self._log_density)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows whose class is predicted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        y : array-like of shape (n_samples,), dask array or series
+            Their classes.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        accuracy : float
+            Weighted share of the rows, 0 to 1.
+        """
+        from sklearn.metrics import accuracy_score
+
+        # A distributed prediction has no length until it is computed.
+        return float(accuracy_score(np.asarray(y), np.asarray(self.predict(X)), sample_weight=sample_weight))

@@ -153,14 +153,17 @@ class InferenceMethods:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
 
         Returns
         -------
         distances : ndarray of shape (n_samples, n_components), float64
             In standard deviations of the component.
         """
-        return mahalanobis(self._check_rows(X), self._gaussian())  # type: ignore[attr-defined]
+        return self._per_row(X, self._distances)  # type: ignore[attr-defined]
+
+    def _distances(self, rows: np.ndarray) -> np.ndarray:
+        return mahalanobis(rows, self._gaussian())
 
     def entropy_bounds(self) -> tuple[float, float]:
         """Return a lower and an upper bound on the differential entropy, in nats.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastgmm.estimator.reading import refuse_source
+
 __all__ = ["PlotMethod", "SummaryMethod"]
 
 
@@ -27,6 +29,7 @@ class SummaryMethod:
         """
         from fastgmm.summary import summary
 
+        refuse_source(X, "summary")
         return summary(self, X, sample_weight)
 
 
@@ -52,4 +55,5 @@ class PlotMethod:
         """
         from fastgmm.plotting import plot_model
 
+        refuse_source(X, "plot")
         return plot_model(self, X, kind=kind, ax=ax, **options)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import source_of
 from fastgmm.estimator.input_validation import DTYPES
-from fastgmm.estimator.reading import check_columns
+from fastgmm.estimator.reading import check_columns, refuse_source
 from fastgmm.gaussian_mixture import GaussianMixture
 
 __all__ = ["WinnerMethods"]
@@ -80,6 +80,7 @@ class WinnerMethods:
         """
         from fastgmm.plotting import plot_criteria, plot_model
 
+        refuse_source(X, "plot")
         if kind == "criteria" or (kind is None and X is None):
             return plot_criteria(self, ax=ax, **options)  # type: ignore[arg-type]  # a search mixes this in
         if X is None:

@@ -110,6 +110,11 @@ class BayesianGaussianMixture(BaseMixture):
         The same after each iteration.
     converged_ : bool
     n_iter_ : int
+        Iterations of the best run: passes over the data, one spent on a proposal that failed included.
+    n_passes_ : int
+        Passes over the data of all runs, beside those of the start.
+    log_likelihood_gap_ : float
+        Estimate of what `lower_bound_` lacks of its limit, total over samples, in nats; as in `GaussianMixture`.
     n_samples_seen_ : float
         Weight of the rows of `fit`, or of all batches of `partial_fit`.
     statistics_ : SufficientStatistics

@@ -83,6 +83,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        When X had column names.
 
     Notes
     -----
@@ -200,11 +202,16 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
     # Parameters.
 
     def _check_source(self, criterion: Criterion) -> None:
-        for name, given in (("init_params", self.init_params), ("noise", self.noise)):
-            if not (given is None or isinstance(given, str)):
-                raise ValueError(
-                    f"{name} is {type(given).__name__} and X is a source; expected a name, or X as an array"
-                )
+        if not isinstance(self.init_params, str) and not callable(self.init_params):
+            raise ValueError(
+                f"init_params is {type(self.init_params).__name__} and X is a source; expected a name or a callable, "
+                "or X as an array"
+            )
+        if not (self.noise is None or isinstance(self.noise, Real)):
+            raise ValueError(
+                f"noise is {type(self.noise).__name__} and X is a source; expected a fraction in (0, 1), or X as an "
+                "array"
+            )
         if criterion.name == "cv_log_likelihood":
             raise ValueError(
                 "criterion is 'cv_log_likelihood' and X is a source, which is not cut into folds; expected 'bic', "

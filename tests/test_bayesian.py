@@ -7,7 +7,7 @@ import pytest
 import sklearn.mixture
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
-from scipy.special import betaln, gammaln, logsumexp
+from scipy.special import betaln, digamma, gammaln, logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture
@@ -201,6 +201,169 @@ def test_entropy_of_memberships_is_that_of_the_responsibilities(structure):
     shares = model.predict_proba(X)
     expected = -float(np.sum(shares * np.log(np.maximum(shares, 1e-300))))
     assert_allclose(entropy_of_memberships(ArrayRows(X).accumulate(state), state), expected, rtol=1e-9)
+
+
+# Acceleration.
+
+
+def slow_rows():
+    """Return rows of components that overlap so much that plain iterations take hundreds."""
+    rng = np.random.default_rng(1)
+    return np.concatenate([rng.normal(size=(500, 2)), rng.normal(2.0, 1.0, size=(500, 2))])
+
+
+@pytest.mark.parametrize("prior_type", PRIOR_TYPES)
+def test_acceleration_reaches_the_same_bound_in_fewer_passes_without_descending(structure, prior_type):
+    options = {
+        "n_components": 3,
+        "covariance_type": structure,
+        "weight_concentration_prior_type": prior_type,
+        "expected_log_precision": "exact",
+        "reg_covar": 0.0,
+        "tol": 1e-7,
+        "max_iter": 5000,
+        "random_state": 0,
+    }
+    X = slow_rows()
+    plain = BayesianGaussianMixture(**options).fit(X)
+    accelerated = BayesianGaussianMixture(acceleration="quasi-newton", **options).fit(X)
+    assert plain.converged_
+    assert accelerated.converged_
+    assert accelerated.n_passes_ < plain.n_passes_
+    # A bound is a sum over 1000 rows, rounded.
+    assert np.diff(accelerated.lower_bounds_).min() >= -1e-12 * abs(accelerated.lower_bound_)
+    # Plain iterations end within `tol` per iteration, hundreds of them short of the limit.
+    assert accelerated.lower_bound_ > plain.lower_bound_ - 1e-5
+    assert_allclose(accelerated.lower_bound_, plain.lower_bound_, atol=1e-3)
+    assert_allclose(accelerated.elbo_, accelerated.lower_bound_, rtol=1e-12)
+    assert_allclose(np.sort(accelerated.weights_), np.sort(plain.weights_), atol=1e-3)
+
+
+def test_acceleration_is_off_unless_asked_for():
+    X, options = slow_rows(), {"n_components": 3, "max_iter": 300, "random_state": 0}
+    assert BayesianGaussianMixture().acceleration is None
+    model, plain = (
+        BayesianGaussianMixture(**options).fit(X),
+        BayesianGaussianMixture(acceleration=None, **options).fit(X),
+    )
+    assert model.lower_bounds_ == plain.lower_bounds_
+    # The first states are plain, so a fit that is quick is the same to the bit.
+    quick = {**options, "max_iter": 4}
+    accelerated = BayesianGaussianMixture(acceleration="quasi-newton", **quick).fit(X)
+    assert_array_equal(accelerated.means_, BayesianGaussianMixture(**quick).fit(X).means_)
+
+
+# Labels.
+
+
+def posterior_by_hand(X, shares, alpha, mean_prior, precision, dof, covariance):
+    """Return weights' concentration, mean precision, means, degrees of freedom and scatter (Bishop 10.58 to 10.63)."""
+    counts = shares.sum(axis=0)
+    beta, nu = precision + counts, dof + counts
+    means, scatter = np.empty((len(counts), X.shape[1])), []
+    for k, share in enumerate(shares.T):
+        centre = share @ X / counts[k]
+        apart = centre - mean_prior
+        between = precision * counts[k] / beta[k] * np.outer(apart, apart)
+        scatter.append(covariance + (share[:, None] * (X - centre)).T @ (X - centre) + between)
+        means[k] = (precision * mean_prior + counts[k] * centre) / beta[k]
+    return alpha + counts, beta, means, nu, np.array(scatter)
+
+
+def shares_by_hand(X, concentration, beta, means, nu, scatter):
+    """Return the responsibilities under a posterior (Bishop 10.46, 10.64 to 10.67)."""
+    d = X.shape[1]
+    log_share = np.empty((len(X), len(beta)))
+    for k in range(len(beta)):
+        inverse = np.linalg.inv(scatter[k])
+        log_det = digamma(0.5 * (nu[k] - np.arange(d))).sum() + d * np.log(2.0) + np.linalg.slogdet(inverse)[1]
+        apart = X - means[k]
+        distance = d / beta[k] + nu[k] * np.einsum("nd,de,ne->n", apart, inverse, apart)
+        log_share[:, k] = digamma(concentration[k]) - digamma(concentration.sum()) + 0.5 * (log_det - distance)
+    return np.exp(log_share - logsumexp(log_share, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("n_iter", [1, 2, 10])
+def test_labelled_rows_stay_in_their_components(n_iter):
+    """The posterior is that of responsibilities of which those of labelled rows are one and zero."""
+    X, truth = overlapping_rows(n_samples=60)
+    rng = np.random.default_rng(3)
+    labels = np.where(rng.uniform(size=60) < 0.4, truth, -1)
+    labels[:4] = (truth[:4] + 1) % 4  # in components that they are not likely to be of
+    start = np.where(labels < 0, truth, labels)
+    priors, alpha = given_priors("full", 3, rng), 0.6
+    arguments = (alpha, *evidence_arguments(priors))
+    expected = posterior_by_hand(X, np.eye(4)[start], *arguments)
+    for _ in range(n_iter):
+        shares = shares_by_hand(X, *expected)
+        shares[labels >= 0] = np.eye(4)[labels[labels >= 0]]
+        expected = posterior_by_hand(X, shares, *arguments)
+    model = BayesianGaussianMixture(
+        n_components=4,
+        weight_concentration_prior_type="dirichlet_distribution",
+        weight_concentration_prior=alpha,
+        reg_covar=0.0,
+        tol=0.0,
+        max_iter=n_iter,
+        init_params=start,
+        **priors,
+    ).fit(X, labels=labels)
+    concentration, beta, means, nu, scatter = expected
+    assert_allclose(model.weight_concentration_, concentration, rtol=1e-9)
+    assert_allclose(model.mean_precision_, beta, rtol=1e-9)
+    assert_allclose(model.means_, means, rtol=1e-9, atol=1e-9)
+    assert_allclose(model.degrees_of_freedom_, nu, rtol=1e-9)
+    assert_allclose(model.covariances_, scatter / nu[:, None, None], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("prior_type", PRIOR_TYPES)
+def test_labels_of_every_row_settle_the_posterior(structure, prior_type):
+    X, labels = overlapping_rows()
+    options = {
+        "n_components": 4,
+        "covariance_type": structure,
+        "weight_concentration_prior_type": prior_type,
+        "reg_covar": 0.0,
+    }
+    start = BayesianGaussianMixture(init_params=labels, max_iter=0, **options).fit(X)
+    model = BayesianGaussianMixture(random_state=0, **options).fit(X, labels=labels)
+    # The bound does not change from the first iteration to the second.
+    assert model.n_iter_ == 2
+    for name in ("weights_", "means_", "covariances_", "mean_precision_", "degrees_of_freedom_"):
+        assert_allclose(getattr(model, name), getattr(start, name), rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("prior_type", PRIOR_TYPES)
+@pytest.mark.parametrize("acceleration", [None, "quasi-newton"])
+def test_the_bound_given_labels_never_falls(structure, prior_type, acceleration):
+    X, truth = overlapping_rows()
+    labels = np.where(np.random.default_rng(4).uniform(size=len(X)) < 0.2, truth, -1)
+    model = BayesianGaussianMixture(
+        n_components=6,
+        covariance_type=structure,
+        weight_concentration_prior_type=prior_type,
+        expected_log_precision="exact",
+        reg_covar=0.0,
+        tol=1e-8,
+        max_iter=300,
+        acceleration=acceleration,
+        random_state=0,
+    ).fit(X, labels=labels)
+    assert len(model.lower_bounds_) > 5
+    assert np.diff(model.lower_bounds_).min() >= -1e-12 * abs(model.lower_bound_)
+
+
+def test_labels_name_the_components():
+    X, truth = overlapping_rows()
+    X = X + 8.0 * truth[:, None]
+    order = np.array([2, 0, 3, 1])
+    # Components 0 to 2 are known from three rows each, the last from none.
+    labels = np.full(len(X), -1)
+    for k in range(4):
+        if order[k] != 3:
+            labels[np.flatnonzero(truth == k)[:3]] = order[k]
+    model = BayesianGaussianMixture(n_components=4, max_iter=500, random_state=0).fit(X, labels=labels)
+    assert np.mean(model.predict(X) == order[truth]) > 0.97
 
 
 # Weights, offsets, scales.

@@ -1,6 +1,7 @@
 """The estimator as users meet it: weights, starts, frames, criteria, copies, and scikit-learn's tools around it."""
 
 import pickle
+import tracemalloc
 import warnings
 
 import joblib
@@ -111,6 +112,32 @@ def test_labels_and_responsibilities_as_start(structure, blobs):
     partly = np.where(np.arange(len(blobs)) < 30, labels, -1)
     c = GaussianMixture(3, init_params=partly, **kwargs).fit(blobs)
     assert_allclose(c.means_[2], blobs[2:30:3].mean(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_random_responsibilities_are_those_of_one_array_to_the_bit(cls, structure):
+    # More rows than are held at a time, 2^19 numbers.
+    X = np.random.default_rng(0).normal(size=(60_000, 2))
+    share = np.random.RandomState(5).uniform(size=(len(X), 9))
+    share /= share.sum(axis=1, keepdims=True)
+    options = {"n_components": 9, "covariance_type": structure, "max_iter": 0}
+    drawn = cls(init_params="random", random_state=5, **options).fit(X)
+    given = cls(init_params=share, **options).fit(X)
+    for name in FITTED:
+        assert_array_equal(getattr(drawn, name), getattr(given, name), err_msg=name)
+
+
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_random_responsibilities_are_never_all_in_memory(cls):
+    X = np.random.default_rng(0).normal(size=(150_000, 2))
+    model = cls(n_components=64, covariance_type="diag", init_params="random", max_iter=0, random_state=0)
+    model.fit(X[:100])
+    tracemalloc.start()
+    model.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Of 150,000 rows and 64 components they would take 77 MB; 2^19 numbers of them, some of them twice, take 4 MB each.
+    assert peak < 20e6
 
 
 @pytest.mark.parametrize(

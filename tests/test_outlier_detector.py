@@ -1,18 +1,25 @@
-"""Laws of the outlier detector: thresholds, p-values, robustness."""
+"""Laws of the outlier detector: thresholds, p-values, robustness, what it tells of its fit."""
+
+import warnings
 
 import numpy as np
 import pytest
 from mixtures import maximise, random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import check_estimator
 
-from fastgmm import GaussianMixtureOutlierDetector
-from fastgmm.data import ArrayRows
+from fastgmm import GaussianMixture, GaussianMixtureOutlierDetector
+from fastgmm.callbacks import Callback
+from fastgmm.data import ArrayRows, batches
 from fastgmm.data.e_steps import Trimmed
+from fastgmm.em import run_em
 from fastgmm.estimator.reweighting import consistency_factor
+from fastgmm.families import Gaussian
 from fastgmm.families.covariance import get_covariance
+from fastgmm.starts import Start, initial_parameters
 
 ROBUST = ["trimming", "noise", None]
 
@@ -178,6 +185,76 @@ def test_single_precision_and_offsets_change_nothing():
     assert_allclose(far.score_samples(X + 1e6), base.score_samples(X), rtol=1e-6)
     assert_array_equal(far.predict(X + 1e6), base.predict(X))
     assert_allclose(single.score_samples(X), base.score_samples(X), rtol=1e-2)
+
+
+# What it tells of its fit.
+
+
+RUN = ("converged_", "n_iter_", "n_passes_", "lower_bound_", "lower_bounds_", "log_likelihood_gap_", "n_samples_seen_")
+
+
+@pytest.mark.parametrize("noise", [0.1, None])
+def test_its_mixture_tells_how_the_fit_of_that_mixture_went(noise):
+    X = two_clusters()
+    options = {"tol": 1e-6, "random_state": 0}
+    model = GaussianMixtureOutlierDetector(2, robust="noise" if noise else None, **options).fit(X)
+    expected = GaussianMixture(2, noise=noise, **options).fit(X)
+    assert expected.converged_
+    for name in RUN:
+        assert_array_equal(getattr(model.mixture_, name), getattr(expected, name), err_msg=name)
+    assert model.n_iter_ == expected.n_iter_
+
+
+@pytest.mark.parametrize("max_iter", [3, 100])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_its_mixture_tells_how_the_trimmed_run_went(max_iter):
+    X = np.concatenate([two_clusters(), np.random.default_rng(1).uniform(-20.0, 20.0, size=(60, 2))])
+    model = GaussianMixtureOutlierDetector(2, robust_share=0.1, tol=1e-6, max_iter=max_iter, random_state=0).fit(X)
+    rows, family = ArrayRows(X), Gaussian(get_covariance("full"), 1e-6, 10.0 * np.finfo(float).eps)
+    start = initial_parameters(rows, 2, family, Start("kmeans"), np.random.RandomState(0))
+    run = run_em(rows, Trimmed(0.1), family, start, tol=1e-6, max_iter=max_iter)
+    assert (run.n_iter == max_iter) != run.converged
+    expected = (run.converged, run.n_iter, run.n_iter, run.lower_bound, run.lower_bounds, run.gap, 0.9 * len(X))
+    for name, value in zip(RUN, expected, strict=True):
+        assert_array_equal(getattr(model.mixture_, name), value, err_msg=name)
+
+
+@pytest.mark.parametrize("robust", ROBUST)
+@pytest.mark.parametrize("n_components", [2, "bic"])
+def test_a_fit_that_did_not_converge_is_warned_of_once_at_its_caller(robust, n_components):
+    X = two_clusters()
+    model = GaussianMixtureOutlierDetector(n_components, robust=robust, tol=0.0, max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="EM did not converge in max_iter=2 iterations; increase") as warned:
+        model.fit(X)
+    assert [warning.filename for warning in warned] == [__file__]
+    assert not model.mixture_.converged_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.set_params(tol=1e-3, max_iter=100).fit(X).mixture_.converged_
+
+
+def test_a_fit_that_a_callback_ended_is_not_warned_of():
+    class Enough(Callback):
+        max_propagation_depth = None
+
+        def on_fit_task_end(self, estimator, context):
+            return context.task_name == "iteration"
+
+    model = GaussianMixtureOutlierDetector(2, robust=None, tol=0.0, random_state=0).set_callbacks(Enough())
+    model.fit(two_clusters())
+    assert (model.mixture_.stopped_, model.mixture_.converged_) == (True, False)
+
+
+@pytest.mark.parametrize("robust", ROBUST)
+def test_a_start_from_a_sample_ends_where_all_rows_do(robust, monkeypatch):
+    monkeypatch.setattr("fastgmm.data.streamed_rows.block_rows", lambda n_features: 300)
+    X = two_clusters(2000)
+    options = {"robust": robust, "tol": 1e-8, "max_iter": 500, "random_state": 0}
+    expected = GaussianMixtureOutlierDetector(2, **options).fit(X)
+    model = GaussianMixtureOutlierDetector(2, **options).fit(batches(lambda: iter(np.array_split(X, 8))))
+    # Each is within some `tol` of the same maximum.
+    assert_allclose(np.sort(model.mixture_.means_, axis=0), np.sort(expected.mixture_.means_, axis=0), atol=1e-3)
+    assert_allclose(model.mixture_.lower_bound_, expected.mixture_.lower_bound_, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -603,7 +603,7 @@ def test_the_examples_of_the_docs_run(tmp_path, monkeypatch):
     pytest.importorskip("dask.array")
     text = (Path(__file__).parent.parent / "docs" / "big_data.md").read_text()
     examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(examples) == 6
+    assert len(examples) == 7
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     for example in examples:

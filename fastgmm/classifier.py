@@ -291,7 +291,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self.classes_ = classes
         sizes = [block.stop - block.start for block in family.blocks]
         self.component_classes_ = np.repeat(np.arange(len(classes)), sizes)
-        vars(self).update(family.attributes(run.state, np.dtype(np.float64)))
+        self.__dict__.update(family.attributes(run.state, np.dtype(np.float64)))
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
 

@@ -250,7 +250,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         run = problem.best_of(self.n_init)
         state = reweighted(rows, run.state, self._share(), family)
         mixture = self._known(state.weights, state.means, state.covariances)
-        vars(mixture).update(run_attributes(run, problem.passes.n_made))
+        mixture.__dict__.update(run_attributes(run, problem.passes.n_made))
         mixture.n_samples_seen_ = n_rows = problem.passes.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 

@@ -141,7 +141,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
             X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
             weight = check_sample_weight(sample_weight, len(X))
             self._one_target = y.ndim == 1
-            given = self._standardise(np.column_stack([X, y]).astype(np.float64, copy=False), weight)
+            given: Any = self._standardise(np.column_stack([X, y]).astype(np.float64, copy=False), weight)
             total: float = len(X) if weight is None else weight.sum()
         else:
             given, weight = self._standardised_source(source, y, np.random.RandomState(seed)), None

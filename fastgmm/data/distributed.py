@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -210,7 +210,7 @@ class DistributedRows(Rows):
         """Yield ``action(block)`` of every block in turn; what it returns travels to this process."""
         yield from self.of_engine.map(_mapped, self._facts(), frozen(action))
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    def blocks(self) -> Generator[np.ndarray, None, None]:
         """Yield the rows, block by block; each travels to this process."""
         yield from self.map(_rows_of)
 

@@ -285,9 +285,7 @@ class ArrayRows(Rows):
             weights = share if self.sample_weight is None else share * self.sample_weight[part, None]
             yield self.X[part], np.asarray(weights, dtype=np.float64)
 
-    def sample(  # type: ignore[override]
-        self, n_rows: int | None, random_state: np.random.RandomState, *, by_weight: bool = False
-    ) -> ArrayRows:
+    def sample(self, n_rows: int | None, random_state: np.random.RandomState, *, by_weight: bool = False) -> ArrayRows:
         """Return about `n_rows` rows drawn in proportion to their weight, in order; all of them if there are no more.
 
         One row is drawn from each of `n_rows` strata of equal weight, so the draw depends on the cumulative weight

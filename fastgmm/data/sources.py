@@ -106,8 +106,8 @@ def parquet(
         If a column is not there, or `batch_rows` is not positive. Wrong values are found when they are read.
     """
     files = parquet_files(path)
-    along = {"sample_weight": weights, "labels": labels, "y": y}
-    along = {name: column for name, column in along.items() if column is not None}
+    given = {"sample_weight": weights, "labels": labels, "y": y}
+    along = {name: column for name, column in given.items() if column is not None}
     names = parquet_columns(files[0], columns, along)
     n_rows = _checked_rows(batch_rows, len(names))
     return StreamedRows(lambda: parquet_mappings(files, names, n_rows, along), str(Path(path)), names, stable=True)

@@ -142,10 +142,10 @@ def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarr
     given = getattr(values, "columns", None)
     if given is None and getattr(values, "ndim", 1) == 1 and isinstance(getattr(values, "name", None), str):
         given = [values.name]
-    named = given is not None and names is not None and all(isinstance(name, str) for name in given)
-    if named and list(given) != list(names):
+    given = [] if given is None or names is None else list(given)
+    if all(isinstance(name, str) for name in given) and given and given != list(names or ()):
         raise ValueError(
-            f"values has columns {', '.join(given)}; expected {', '.join(map(str, names))}, in that order. Choose them "
+            f"values has columns {', '.join(given)}; expected {', '.join(map(str, names or ()))}, in that order. Choose them "
             "with values[[...]]"
         )
     array = np.asarray(values, dtype=np.float64)

@@ -69,7 +69,7 @@ class ConversionMethods(BaseMixture):
         state = MixtureParameters(shape.name, weights, means, covariances, shape.factorise(covariances))
         model._set_state(Gaussian(model._covariance), state, np.dtype(np.float64))
         model.n_features_in_ = means.shape[1]
-        vars(model).update(run_attributes(Run(state), 0, np.float64))
+        model.__dict__.update(run_attributes(Run(state), 0, np.float64))
         model.stopped_, model.n_samples_seen_ = False, 0.0
         return model
 

@@ -269,7 +269,7 @@ class BaseMixture(
         self._set_state(problem.family, run.state, dtype)
         if not isinstance(self.reg_covar, str):
             self.__dict__.pop("reg_covar_", None)
-        vars(self).update(run_attributes(run, problem.passes.n_made, dtype))
+        self.__dict__.update(run_attributes(run, problem.passes.n_made, dtype))
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
         for name in ("statistics_", "_latest_statistics"):
             self.__dict__.pop(name, None)
@@ -280,12 +280,12 @@ class BaseMixture(
         attributes = family.attributes(state, dtype)
         for name in BACKGROUND_ATTRIBUTES:
             self.__dict__.pop(name, None)
-        vars(self).update(attributes)
+        self.__dict__.update(attributes)
 
     def _check_start_of(self, read: Reading) -> None:
         # A search hands its candidates a source whose sample is known, and labels for that sample.
         named = isinstance(self.init_params, str) or callable(self.init_params)
-        if named or read.rows is read.sample or read.rows.drawn is not None:
+        if named or read.rows is read.sample or getattr(read.rows, "drawn", None) is not None:
             return
         raise ValueError("init_params are memberships of rows and X is a source; expected the name of a start")
 

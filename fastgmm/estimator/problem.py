@@ -54,7 +54,7 @@ class Problem:
     passes: Passes
     family: Family
     begin: Callable[[Any], Any]
-    dtype: np.dtype
+    dtype: np.dtype | None
     tol: float
     max_iter: int
     stop_on: str = "change"

@@ -103,7 +103,7 @@ def learn_columns(estimator: Any, n_features: int, source: RowSource) -> None:
         estimator.feature_names_in_ = np.array(source.names, dtype=object)
 
 
-def check_columns(estimator: Any, source: RowSource, n_features: int) -> None:
+def check_columns(estimator: Any, source: RowSource, n_features: int | None) -> None:
     """Raise ValueError unless a source's columns are those that an estimator was fitted to."""
     if n_features != estimator.n_features_in_:
         raise ValueError(

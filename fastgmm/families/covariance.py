@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,8 @@ def _covariances() -> dict[str, CovarianceFamily]:
         return d * (d - 1) // 2
 
     closed, volumes, axes = closed_form, volume_families, common_axes
-    free, shared = {"is_free": True}, {"is_shared": True}
+    free: dict[str, Any] = {"is_free": True}
+    shared: dict[str, Any] = {"is_shared": True}
     # scikit-learn's names, for any number of features.
     rows = [
         CovarianceFamily("full", FULL, closed.separate, lambda k, d: k * d * (d + 1) // 2, **free),
@@ -87,7 +89,7 @@ def _covariances() -> dict[str, CovarianceFamily]:
         CovarianceFamily("spherical", SPHERICAL, closed.separate, lambda k, d: k, **free),
     ]
     # mclust's: spherical, axis-aligned, ellipsoidal.
-    several = {"n_features": range(2, 1 << 62)}
+    several: dict[str, Any] = {"n_features": range(2, 1 << 62)}
     equal, varying = {**several, "elsewhere": ("E",)}, {**several, "elsewhere": ("V",)}
     rows += [
         CovarianceFamily("EII", SPHERICAL, closed.eii, lambda k, d: 1, **shared, **equal),
@@ -105,7 +107,7 @@ def _covariances() -> dict[str, CovarianceFamily]:
         CovarianceFamily("EVV", FULL, closed.evv, lambda k, d: 1 + k * (d - 1) + k * rotation(d), **equal),
         CovarianceFamily("VVV", FULL, closed.separate, lambda k, d: k * d * (d + 1) // 2, **free, **varying),
     ]
-    one = {"n_features": range(1, 2)}
+    one: dict[str, Any] = {"n_features": range(1, 2)}
     rows += [
         CovarianceFamily("E", SPHERICAL, closed.eii, lambda k, d: 1, **shared, **one, elsewhere=("EII", "EEE")),
         CovarianceFamily("V", SPHERICAL, closed.separate, lambda k, d: k, **free, **one, elsewhere=("VII", "VVV")),

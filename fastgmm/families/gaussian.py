@@ -154,7 +154,7 @@ class Gaussian(Family):
         return statistics
 
 
-def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> list[np.ndarray]:
+def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return weights, means, covariances and precision factors of fitted attributes, float64.
 
     They may have been set by hand: any factor F with ``precision = F F^T``, or covariances or factors alone.
@@ -184,7 +184,8 @@ def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> list[np.ndarray
     if not math.isfinite(means.sum()):
         raise ValueError("means_ holds NaN or infinity; expected finite numbers. Fit the model, or set means_ anew")
     given[3] = shape.upper(factor)
-    return [np.ascontiguousarray(part, dtype=np.float64) for part in given]
+    weights, means, covariances, factor = (np.ascontiguousarray(part, dtype=np.float64) for part in given)
+    return weights, means, covariances, factor
 
 
 def covariance_attributes(state: MixtureParameters, dtype: np.dtype) -> dict[str, np.ndarray]:

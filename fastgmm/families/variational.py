@@ -95,7 +95,7 @@ class Variational(Family):
 
     def attributes(self, state: VariationalPosterior, dtype: np.dtype) -> dict[str, Any]:
         """Return the posterior's parameters, and what was made of the rows."""
-        found = {
+        found: dict[str, Any] = {
             "weights_": state.weights,
             "means_": state.means,
             **covariance_attributes(state, dtype),
@@ -114,10 +114,10 @@ class Variational(Family):
         return VariationalPosterior(
             self.shape.name,
             *fitted_parts(attributes, self.shape),
-            attributes["weight_concentration_"],
-            attributes["mean_precision_"],
-            attributes["degrees_of_freedom_"],
-            self.priors,
+            concentration=attributes["weight_concentration_"],
+            mean_precision=attributes["mean_precision_"],
+            degrees_of_freedom=attributes["degrees_of_freedom_"],
+            priors=self.priors,
         )
 
     def statistics_of(self, state: VariationalPosterior, weight: float) -> SufficientStatistics:

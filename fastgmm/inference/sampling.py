@@ -37,8 +37,8 @@ def sample(
     X : ndarray of shape (n_samples, n_features), float64
     y : ndarray of shape (n_samples,), int64
     """
-    parts = (np.asarray(part, dtype=np.float64) for part in (weights, means, covariances))
-    return draw(n_samples, MixtureParameters(kernel, *parts, np.empty(0)), random_state)
+    weights, means, covariances = (np.asarray(part, dtype=np.float64) for part in (weights, means, covariances))
+    return draw(n_samples, MixtureParameters(kernel, weights, means, covariances, np.empty(0)), random_state)
 
 
 def draw(n_samples: int, density: Any, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:

@@ -136,7 +136,9 @@ def bootstrap_lrt(
             warnings.simplefilter("ignore", ConvergenceWarning)
             return model.fit(X)
 
-    statistics, p_values, replicates = [], [], []
+    statistics: list[float] = []
+    p_values: list[float] = []
+    replicates: list[np.ndarray] = []
     n_failed, failure = 0, None
     smaller = fitted(1)
     n_samples = len(X)

@@ -123,7 +123,8 @@ def merge_components(estimator: GaussianMixture, X: Any, sample_weight: Any = No
     [100, 300]
     """
     check_is_fitted(estimator)
-    if not isinstance(getattr(estimator, "best_estimator_", estimator)._fitted_state(), MixtureParameters):
+    fitted: Any = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(fitted._fitted_state(), MixtureParameters):
         raise ValueError("estimator has a background component, which is no cluster; refit it with noise=None")
     shares = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     weight = check_sample_weight(sample_weight, shares.shape[0])

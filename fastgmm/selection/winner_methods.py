@@ -82,7 +82,7 @@ class WinnerMethods:
 
         refuse_source(X, "plot")
         if kind == "criteria" or (kind is None and X is None):
-            return plot_criteria(self, ax=ax, **options)  # type: ignore[arg-type]  # a search mixes this in
+            return plot_criteria(self, ax=ax, **options)
         if X is None:
             raise ValueError(f"kind is {kind!r} and X is None; expected rows to draw, or kind='criteria'")
         return plot_model(self, X, kind=kind, ax=ax, **options)

@@ -136,7 +136,7 @@ def _forget(key: int, reference: Any) -> None:
 def _triangular(factor: np.ndarray) -> np.ndarray:
     """Return the upper triangular ``U`` with ``U U^T = F F^T``, without forming the product, which squares rounding."""
     # QR gives a lower factor first; of the matrix turned by 180 degrees it is the upper one wanted.
-    r: np.ndarray = np.linalg.qr(np.swapaxes(factor[..., ::-1, :], -1, -2), mode="r")
+    r = np.asarray(np.linalg.qr(np.swapaxes(factor[..., ::-1, :], -1, -2), mode="r"))
     r = r * np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[..., :, None]
     return np.ascontiguousarray(np.swapaxes(r, -1, -2)[..., ::-1, ::-1])
 

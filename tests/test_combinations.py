@@ -81,6 +81,11 @@ def test_every_question_about_rows_is_in_the_table(estimator):
     assert about_rows - {"fit", "fit_predict", *IN_MEMORY} == {*asking.questions, *asking.in_memory}
 
 
+def test_the_box_of_the_background_is_turned():
+    box = fitted_to_array(("GaussianMixture", "plain", "background"), True).noise_box_
+    assert np.abs(box.axes).max() < 0.95
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("cell", WORKING, ids=name_of)
 def test_the_answer_is_that_of_an_array(cell, kind, tmp_path):

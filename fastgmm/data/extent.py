@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from fastgmm.data.rows import Block, Rows
-from fastgmm.data.standardised import statistics_of_all
+from fastgmm.data.rows import Block, Rows, join_statistics
+from fastgmm.data.standardised import add_moments
 from fastgmm.model.noise import Box, smaller_box
 
 __all__ = ["box_around"]
@@ -16,12 +16,14 @@ __all__ = ["box_around"]
 def box_around(rows: Rows) -> Box:
     """Return the smaller of the boxes along the features and along the principal axes, by four passes over the rows.
 
+    Rows of weight zero are absent; others are as good as each other, as they are to `enclosing_box`.
+
     Raises
     ------
     ValueError
         If the rows have no volume.
     """
-    statistics = statistics_of_all(rows)
+    statistics = join_statistics(rows.fold(list, _add_present))
     shift = statistics.sums[0] / statistics.counts[0]
     scatter = statistics.scatter[0] - statistics.counts[0] * np.outer(shift, shift)
     centre = statistics.centres[0] + shift
@@ -35,8 +37,16 @@ def box_around(rows: Rows) -> Box:
     return smaller_box(scatter, extent)
 
 
+def _present(block: Block) -> np.ndarray:
+    return block.rows if block.weight is None else np.ascontiguousarray(block.rows[block.weight > 0])
+
+
+def _add_present(block: Block, parts: list) -> None:
+    add_moments("full", Block(_present(block)), parts)
+
+
 def _add_extent(axes: np.ndarray, centre: np.ndarray, block: Block, found: list) -> None:
-    present = block.rows if block.weight is None else block.rows[block.weight > 0]
+    present = _present(block)
     if len(present):
         along = (present - centre) @ axes
         found.append((along.min(axis=0), along.max(axis=0)))

@@ -18,6 +18,7 @@ from fastgmm.model import SufficientStatistics
 
 __all__ = [
     "Standardised",
+    "add_moments",
     "joined",
     "mapped",
     "mean_and_covariance",
@@ -129,7 +130,7 @@ def mean_and_covariance(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 def statistics_of_all(rows: Rows, structure: str = "full") -> SufficientStatistics:
     """Return the statistics of all rows as one component, about a centre among them, by one pass."""
-    return join_statistics(rows.fold(list, partial(_add_moments, structure)))
+    return join_statistics(rows.fold(list, partial(add_moments, structure)))
 
 
 def mapped(
@@ -192,7 +193,8 @@ def standardised_rows(shift: np.ndarray, scale: np.ndarray, rows: np.ndarray) ->
     return ((rows - shift) / scale).astype(rows.dtype, copy=False)
 
 
-def _add_moments(structure: str, block: Block, parts: list[SufficientStatistics]) -> None:
+def add_moments(structure: str, block: Block, parts: list[SufficientStatistics]) -> None:
+    """Add the statistics of a block's rows, as one component, to those in `parts`: one entry, or none so far."""
     if len(block.rows) == 0:
         if not parts:
             parts.append(SufficientStatistics.zeros(structure, np.zeros((1, block.rows.shape[1]))))

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 WITH_NOISE = {"noise_weight_", "noise_box_"}
 AFTER_PARTIAL_FIT = {"statistics_"}
 WITH_NAMES = {"feature_names_in_"}
+WITH_AUTO = {"reg_covar_"}
 
 
 def documented(cls):
@@ -34,7 +35,7 @@ def documented(cls):
 
 def assert_as_documented(model, *conditional):
     """Check that a model has all that its class documents and no other public fitted attribute."""
-    expected = documented(type(model)) - WITH_NOISE - AFTER_PARTIAL_FIT - WITH_NAMES
+    expected = documented(type(model)) - WITH_NOISE - AFTER_PARTIAL_FIT - WITH_NAMES - WITH_AUTO
     for names in conditional:
         assert names <= documented(type(model))
         expected |= names
@@ -111,3 +112,5 @@ def test_a_background_and_a_source_set_what_is_documented():
     assert_as_documented(noisy.fit(batches(lambda: iter([X]))), WITH_NOISE)
     assert_as_documented(noisy.set_params(noise=None).fit(X))
     assert_as_documented(BayesianGaussianMixture(max_iter=0, random_state=0).fit(X))
+    assert_as_documented(noisy.set_params(reg_covar="auto").fit(X), WITH_AUTO)
+    assert_as_documented(noisy.set_params(reg_covar=0.0).fit(X))

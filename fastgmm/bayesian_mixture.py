@@ -212,6 +212,8 @@ class BayesianGaussianMixture(BaseMixture):
 
     # What BaseMixture asks for.
 
+    _weights_count_rows = True
+
     def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
         return np.dtype(np.float64)
 

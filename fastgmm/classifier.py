@@ -173,6 +173,11 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
 
     # Fitting.
 
+    @property
+    def _weights_count_rows(self) -> bool:
+        chooses = isinstance(self.n_components, str) or not isinstance(self.covariance_type, str)
+        return self.shrinkage > 0 or chooses
+
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixtures of all classes.
@@ -211,7 +216,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         if not names:
             raise ValueError("covariance_type is an empty list; expected at least one name")
         if len(names) > 1:
-            check_weight_counts_rows(sample)
+            check_weight_counts_rows(rows)
         passes = Labelled(blocks, float(self.unlabelled_weight)).prepare(rows)
         reporter = Reporter.of(self.verbose, self.verbose_interval, len(names))
         watch = self._watch(len(names), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)

@@ -202,6 +202,10 @@ default='kmeans'
 
     # What BaseMixture asks for.
 
+    @property
+    def _weights_count_rows(self) -> bool:  # type: ignore[override]
+        return self.prior is not None
+
     def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
         n_features, covariance = sample.n_features, self._covariance
         covariance.check_n_features(n_features)

@@ -155,6 +155,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
 
     # Fitting.
 
+    _weights_count_rows = True
+
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the mixture and set the threshold.
@@ -184,7 +186,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state)
         get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
-        check_weight_counts_rows(read.sample)
+        check_weight_counts_rows(read.rows)
         sizes = [self.n_components]
         if isinstance(self.n_components, str):
             family = Gaussian(get_covariance(self.covariance_type))

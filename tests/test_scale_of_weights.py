@@ -1,4 +1,4 @@
-"""A fit with weights c w is the fit with w, whatever c."""
+"""A fit with weights c w is the fit with w, whatever c; unless weights count rows beside something else."""
 
 import warnings
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fastgmm import GaussianMixture, GaussianMixtureClassifier
+from fastgmm import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureClassifier,
+    GaussianMixtureOutlierDetector,
+    GaussianMixtureSearch,
+)
+from fastgmm.data import sliced
 
 FACTORS = [1e-300, 1e-150, 1e-30, 1e-12, 1e-4, 3.0, 1e5, 1e30, 1e150, 1e300]
 
@@ -47,3 +54,46 @@ def test_the_scale_of_weights_is_no_part_of_a_classifier(factor, problem):
     plain = GaussianMixtureClassifier(tol=1e-8).fit(X, y, sample_weight=weight)
     scaled = GaussianMixtureClassifier(tol=1e-8).fit(X, y, sample_weight=weight * factor)
     assert_allclose(scaled.means_, plain.means_, rtol=1e-2)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-30, 1e30, 1e300])
+@pytest.mark.parametrize("options", [{}, {"noise": 0.1}, {"init_params": "random"}, {"prior": "default"}])
+def test_a_source_of_such_weights_is_an_array_of_them(options, factor, problem):
+    X, weight = problem
+    model = GaussianMixture(3, random_state=0, max_iter=10, tol=0.0, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = model.fit(X, sample_weight=factor * weight).means_
+        found = model.fit(sliced(X, weights=factor * weight)).means_
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [lambda **o: GaussianMixture(3, prior="default", **o), BayesianGaussianMixture])
+def test_beside_a_prior_weights_are_numbers_of_rows(make, problem):
+    """Beside many rows a prior is nothing: at 1e30 and 1e200 rows the same model, that of none."""
+    X, weight = problem
+    models = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for factor in (1e30, 1e200):
+            models.append(make(random_state=0, max_iter=10, tol=0.0).fit(X, sample_weight=factor * weight))
+    assert_allclose(models[1].means_, models[0].means_, rtol=1e-9, atol=1e-9)
+    assert_allclose(models[1].covariances_, models[0].covariances_, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e-30, 1e-40, 1e-300])
+@pytest.mark.parametrize(
+    "model",
+    [
+        BayesianGaussianMixture(n_components=2),
+        GaussianMixtureOutlierDetector(2),
+        GaussianMixtureSearch([1, 2], ["EII"]),
+        GaussianMixtureClassifier("bic"),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_weights_that_count_no_rows_are_refused_where_rows_count(model, factor, problem):
+    X, weight = problem
+    y = np.repeat([0, 1], 150)
+    with pytest.raises(ValueError, match=r"sample_weight sums to .*; expected"):
+        model.fit(X, y, sample_weight=factor * weight / weight.sum())

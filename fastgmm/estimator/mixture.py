@@ -100,6 +100,8 @@ class BaseMixture(
     # What BayesianGaussianMixture has not, and every fit asks for.
     stop_on: str = "change"
     acceleration: str | None = None
+    #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
+    _weights_count_rows: bool = False
 
     # What a subclass defines.
 

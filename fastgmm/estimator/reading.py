@@ -62,7 +62,10 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
     source = source_of(X, sample_weight)
     if source is None:
         X = validate_data(estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2)
-        weight, unit = tame_weights(check_sample_weight(sample_weight, X.shape[0]))
+        weight, unit = check_sample_weight(sample_weight, X.shape[0]), 1.0
+        # Where they are set against a prior's rows or a number of parameters, their scale is part of the answer.
+        if not getattr(estimator, "_weights_count_rows", False):
+            weight, unit = tame_weights(weight)
         rows = ArrayRows(X, weight)
         return Reading(rows, rows, X, unit)
     given = {name: column for name, column in along.items() if column is not None}

@@ -144,6 +144,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         self.prior = prior
         self.noise = noise
 
+    _weights_count_rows = True
+
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit all candidates.

@@ -1,6 +1,5 @@
 """Settings: engines, instruction sets, threads."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import threading
 import pytest
 
 import fastgmm
-from fastgmm import config
+from fastgmm import config, kernels
 from fastgmm.exceptions import EngineError
 from fastgmm.kernels import engines
 
@@ -74,7 +73,8 @@ def test_isa_from_the_environment():
 
 
 def test_missing_engine_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(engines._LOADERS, "numba", lambda: importlib.import_module("fastgmm.kernels._no_such_engine"))
+    monkeypatch.setitem(sys.modules, "fastgmm.kernels.numba", None)
+    monkeypatch.delattr(kernels, "numba", raising=False)
     monkeypatch.setattr(engines, "_import", engines._import.__wrapped__)
     with pytest.raises(EngineError, match=r"pip install 'fastgmm\[numba\]'"):
         fastgmm.set_config(engine="numba")

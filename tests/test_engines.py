@@ -166,7 +166,9 @@ def checkout(tmp_path):
     """A source folder without an extension."""
     ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "_compiled.cpp")
     shutil.copytree(PACKAGE, tmp_path / "checkout" / "fastgmm", ignore=ignored)
-    (tmp_path / "checkout" / "pyproject.toml").write_text(f'[project]\nversion = "{fastgmm.__version__}"\n')
+    (tmp_path / "checkout" / "pyproject.toml").write_text(
+        f'[project]\nname = "fastgmm"\nversion = "{fastgmm.__version__}"\n'
+    )
     return tmp_path / "checkout"
 
 

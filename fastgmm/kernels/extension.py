@@ -32,13 +32,12 @@ def load() -> ModuleType:
     """
     try:
         return importlib.import_module(NAME)
-    except ModuleNotFoundError as error:
-        project = FOLDER.parents[1] / "pyproject.toml"
-        if error.name != NAME or not project.is_file():
-            raise
+    except ImportError as error:
+        source_version = _version_of_checkout()
+        if error.name != NAME or source_version is None:
+            remedy = "install fastgmm with a C++ compiler and without FASTGMM_NO_EXT"
+            raise ImportError(f"{error}; {remedy}") from error
         missing = error
-    import tomllib  # here and below: what only a checkout needs is not imported for everybody
-
     installed = _installed()
     if installed is None:
         raise ImportError(
@@ -46,7 +45,6 @@ def load() -> ModuleType:
             "installed: run pip install -e . there"
         ) from missing
     version, path = installed
-    source_version = tomllib.loads(project.read_text())["project"]["version"]
     if version != source_version or _differ(path.parent):
         raise OtherExtensionError(
             f"Python imports fastgmm {source_version} from its source folder {FOLDER.parent}, but the extension in "
@@ -54,6 +52,18 @@ def load() -> ModuleType:
             "(pip install .), or start Python in another folder"
         ) from missing
     return _load_from(path)
+
+
+# What only a checkout needs is not imported for everybody.
+
+
+def _version_of_checkout() -> str | None:
+    """Return the version of the sources, or None where this package is no source folder."""
+    import tomllib
+
+    project = FOLDER.parents[1] / "pyproject.toml"
+    facts = tomllib.loads(project.read_text()).get("project", {}) if project.is_file() else {}
+    return facts.get("version") if facts.get("name") == "fastgmm" else None
 
 
 def _installed() -> tuple[str, Path] | None:

@@ -17,6 +17,7 @@ from fastgmm.em import ACCELERATIONS, STOP_ON
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
 from fastgmm.estimator.input_validation import called_start
+from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
@@ -235,6 +236,9 @@ default='kmeans'
         # scikit-learn's starts are compared as scikit-learn does.
         searches = isinstance(self.init_params, str) and self.init_params == "multistart"
         return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
+
+    def _fitted_state(self) -> Any:
+        return kept_state(self, super()._fitted_state)
 
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
         reg_covar = self.reg_covar

@@ -179,10 +179,12 @@ class ArrayRows(Rows):
 
     def iterate(self) -> Iterator[Block]:
         """Yield all rows in order, `block_rows` at a time."""
+        if self._whole is not None:
+            yield self._whole
+            return
         size = block_rows(self.n_features)
         if self.n_samples <= size:
-            if self._whole is None:
-                self._whole = Block(self.X, self.sample_weight, self.along)
+            self._whole = Block(self.X, self.sample_weight, self.along)
             yield self._whole
             return
         for start in range(0, self.n_samples, size):
@@ -199,6 +201,9 @@ class ArrayRows(Rows):
     ) -> T:
         """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
         total = empty()
+        if self._whole is not None:
+            add(self._whole, total)
+            return total
         for block in self.iterate():
             add(block, total)
         return total

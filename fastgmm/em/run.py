@@ -2,7 +2,8 @@
 
 An accelerator may propose another state in place of the one the M-step made. The driver disposes: it keeps a proposal
 only if the bound has not fallen, and otherwise takes the M-step's state with the next pass. So no proposal can lower
-the bound, and a failed one costs one pass.
+the bound, and a failed one costs one pass. Proposals that were kept may still lead where a component collapses: the run
+then goes back to the last state of plain EM and continues from there by itself.
 """
 
 from __future__ import annotations
@@ -115,12 +116,15 @@ def run_em(
     Raises
     ------
     ComponentCollapseError
-        If a plain M-step fails before the last iteration. In the last one, unless the bound needs its outcome, the run
-        ends with the state it had, not converged: the pass asked for has been made, and its log-likelihood is its.
+        If an M-step of plain EM fails before the last iteration. In the last one, unless the bound needs its outcome,
+        the run ends with the state it had, not converged: the pass asked for has been made, and its log-likelihood is
+        its.
     """
     passes, run = e_step.prepare(rows), Run(start)
     rule = StoppingRule(stop_on, tol, accelerator, unit_roundoff)
     proposal = None
+    #: Where plain EM was before the first proposal that was kept: its state, passes and bound.
+    plain: tuple[Any, int, float] | None = None
     for n_iter in range(1, max_iter + 1):
         if listener is not None:
             listener.begin_iteration()
@@ -135,6 +139,15 @@ def run_em(
                     value = family.bound(statistics, following)
             except ComponentCollapseError:
                 if proposal is None:
+                    if plain is not None and n_iter < max_iter:
+                        run.state, n_plain, previous_bound = plain
+                        run.lower_bounds[n_plain:] = [previous_bound] * (n_iter - n_plain)
+                        plain = accelerator = None
+                        rule = StoppingRule(stop_on, tol, None, unit_roundoff)
+                        if listener is not None and listener.iteration(run, 0.0):
+                            run.stopped = True
+                            break
+                        continue
                     if n_iter < max_iter or family.bound is not None:
                         raise
                     run.lower_bounds.append(value)
@@ -144,6 +157,8 @@ def run_em(
                 break
             proposal = None
             continue
+        if proposal is not None and plain is None:
+            plain = run.state, len(run.lower_bounds), previous_bound
         run.state = following
         run.lower_bounds.append(value)
         change = value - previous_bound

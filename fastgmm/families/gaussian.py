@@ -109,7 +109,7 @@ class Gaussian(Family):
         covariances, factor, log_offset = np.empty(scatter.shape), np.empty(scatter.shape), np.empty(len(centres))
         written = (weights, means, covariances, factor, log_offset)
         reg_covar = self.reg_covar
-        if np.ndim(reg_covar) == 1:
+        if type(reg_covar) is not float and np.ndim(reg_covar) == 1:
             # The kernel adds one number to all features; these are added beforehand.
             merged, scatter = self.shape.features_per_variance(centres.shape[1]), scatter.copy()
             self.shape.add_to_diagonal(scatter, merged * self._added(statistics.counts + self.count_floor))

@@ -178,3 +178,7 @@ class _OfAllRows:
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         """Return the natural step of a gradient."""
         return self._per_row.solve(gradient) / self._total
+
+    def longest(self, step: np.ndarray, gradient: np.ndarray) -> float:
+        """Return the length of a step of the component that it moves most."""
+        return self._per_row.longest(step, gradient / self._total)

@@ -62,11 +62,19 @@ class BoundMixture:
         key = config.engine(), action
         mixture = self._running.get(key)
         if mixture is None:
-            mixture = self._running[key] = _mixture(action, self)
+            kind = engine_for(action, self.structure, self.tail).Mixture
+            same = (other for other in self._running.values() if type(other) is kind)
+            mixture = self._running[key] = next(same, None) or _mixture(action, self)
         return mixture
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BoundMixture, (self.structure, self.log_offset, self.means, self.precisions_cholesky, self.tail)
+        return _rebuilt, (self.structure, self.log_offset, self.means, self.precisions_cholesky, self.tail)
+
+
+def _rebuilt(structure: str, *parts: Any) -> BoundMixture:
+    # What came from another process may lie at any address of the message, and the kernels read no such numbers.
+    *arrays, tail = parts
+    return BoundMixture(structure, *(np.require(array, requirements=["A"]) for array in arrays), tail)
 
 
 def _mixture(action: str, parameters: Any) -> Any:

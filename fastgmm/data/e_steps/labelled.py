@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
-from fastgmm.data.e_steps.plain import empty_about, read_by_kernels
+from fastgmm.data.e_steps.plain import empty_about
 from fastgmm.data.rows import ArrayRows, Block, Rows
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import add_part, components_of, expected_log_joint
@@ -133,7 +133,8 @@ class _LabelledPasses(Passes):
         super().__init__(rows, float(weights[0] + e_step.unlabelled_weight * weights[1]))
 
     def _accumulate(self, density: Any) -> SufficientStatistics:
-        density = read_by_kernels(density)
+        # What the kernels read, and no more: it may travel, and a posterior has further arrays.
+        density = components_of(density, slice(None))
         return self.rows.fold(partial(empty_about, density), partial(_add_labelled, self.e_step, density))
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
-from fastgmm.data.rows import Block, Rows
+from fastgmm.data.rows import ArrayRows, Block, Rows
 from fastgmm.model import SufficientStatistics
-from fastgmm.model.moments import Components
 
-__all__ = ["Plain", "empty_about", "read_by_kernels"]
+__all__ = ["Plain", "empty_about"]
 
 
 class Plain(EStep):
@@ -24,13 +23,10 @@ class Plain(EStep):
 
 class _PlainPasses(Passes):
     def _accumulate(self, density: Any) -> SufficientStatistics:
-        density = read_by_kernels(density)
+        if not isinstance(self.rows, ArrayRows):
+            # Checked once for many blocks, and it may travel: a posterior has further arrays.
+            density = kernels.bind(density)
         return self.rows.fold(partial(empty_about, density), partial(_add, density))
-
-
-def read_by_kernels(density: Any) -> Components:
-    """Return what the kernels read of a density, and no more: it may travel, and a posterior has further arrays."""
-    return Components(density.structure, density.log_offset, density.means, density.precisions_cholesky)
 
 
 def empty_about(density: Any) -> SufficientStatistics:

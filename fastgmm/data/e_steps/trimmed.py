@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
-from fastgmm.data.e_steps.plain import empty_about, read_by_kernels
+from fastgmm.data.e_steps.plain import empty_about
 from fastgmm.data.rows import Block, Rows
 from fastgmm.model import SufficientStatistics
 
@@ -55,7 +55,7 @@ class TrimmedPasses(Passes):
 
         They sum to `total_weight`: one row may be left out in part.
         """
-        parts = list(self.rows.map(partial(_density_and_weight, read_by_kernels(density))))
+        parts = list(self.rows.map(partial(_density_and_weight, kernels.bind(density))))
         log_density = np.concatenate([part[0] for part in parts])
         weight = np.concatenate([part[1] for part in parts])
         excess = float(weight.sum()) * self.share
@@ -73,7 +73,7 @@ class TrimmedPasses(Passes):
 
 def accumulate_kept(rows: Rows, kept_weight: np.ndarray, density: Any) -> SufficientStatistics:
     """Return the statistics of a pass under `density` with these weights of the rows, shape (n_samples,)."""
-    density = read_by_kernels(density)
+    density = kernels.bind(density)
     weighed = rows.with_columns(kept_weight=kept_weight)
     return weighed.fold(partial(empty_about, density), partial(_add_kept, density))
 

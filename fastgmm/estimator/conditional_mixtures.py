@@ -144,9 +144,9 @@ def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarr
         given = [values.name]
     given = [] if given is None or names is None else list(given)
     if all(isinstance(name, str) for name in given) and given and given != list(names or ()):
+        expected = ", ".join(map(str, names or ()))
         raise ValueError(
-            f"values has columns {', '.join(given)}; expected {', '.join(map(str, names or ()))}, in that order. Choose them "
-            "with values[[...]]"
+            f"values has columns {', '.join(given)}; expected {expected}, in that order. Choose them with values[[...]]"
         )
     array = np.asarray(values, dtype=np.float64)
     if array.ndim < 2:

@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.callbacks import CallbackSupport, fitted_attributes, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Reporter, fitted_attributes, unchanged_on_failure
 from fastgmm.data import ArrayRows, Block, Rows
 from fastgmm.data.e_steps import LABELS, Labelled
-from fastgmm.em import Reporter, Run
+from fastgmm.em import Run
 from fastgmm.estimator.class_labels import check_class_priors, class_numbers, encode_classes
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from fastgmm.callbacks import progress as writer
 from fastgmm.cli.screen import Screen, number
-from fastgmm.em import status_line
 
 
 class Terminal(io.StringIO):
@@ -79,7 +79,7 @@ def test_column_names_are_not_markup(style, terminal):
 def test_progress_counts_on_a_terminal_and_leaves_nothing(style, terminal, monkeypatch):
     out, error = terminal()
     clock = iter(range(100))
-    monkeypatch.setattr(status_line.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(writer.time, "monotonic", lambda: float(next(clock)))
     with Screen().progress(3, words="beginning") as progress:
         for k in range(3):
             progress.note("within")

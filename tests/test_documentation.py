@@ -99,7 +99,16 @@ ROOMS = [
 
 
 # What the estimators use of their own rooms.
-INTERNAL = {"CallbackSupport", "Task", "Watch", "each_candidate", "fitted_attributes", "unchanged_on_failure"}
+INTERNAL = {
+    "CallbackSupport",
+    "Reporter",
+    "SearchReporter",
+    "Task",
+    "Watch",
+    "each_candidate",
+    "fitted_attributes",
+    "unchanged_on_failure",
+}
 
 
 @pytest.mark.parametrize("room", ROOMS)

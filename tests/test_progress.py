@@ -7,9 +7,8 @@ import sys
 import pytest
 
 from fastgmm import GaussianMixture, GaussianMixtureSearch
-from fastgmm.callbacks import Callback
+from fastgmm.callbacks import Callback, progress
 from fastgmm.datasets import load_faithful
-from fastgmm.em import reporter, status_line
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +37,7 @@ def terminal(monkeypatch):
         monkeypatch.setenv("TERM", "xterm")
         # Every look at the clock is a second later.
         clock = iter(range(100_000))
-        for module in (status_line, reporter):
-            monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+        monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
         return out, error
 
     return switch_on
@@ -61,20 +59,20 @@ def test_verbose_shows_on_a_terminal_how_far_the_fit_is_and_leaves_nothing(X, te
     out, error = terminal(100)
     model = GaussianMixture(2, random_state=0, verbose=1, verbose_interval=2).fit(X)
     assert re.fullmatch(LINES, out.getvalue())
-    shown = [part for part in error.getvalue().split(status_line.ERASE) if part]
+    shown = [part for part in error.getvalue().split(progress.ERASE) if part]
     assert shown
     found = re.fullmatch(
         r"start 1 of 1 \[#*-*\]  iteration (\d+) of 100  log-likelihood (-[0-9.]+)  at most .+ left", shown[0]
     )
     n_iter = int(found[1])
     assert float(found[2]) == pytest.approx(model.lower_bounds_[n_iter - 1], rel=1e-5)  # six digits are shown
-    assert error.getvalue().endswith(status_line.ERASE)
+    assert error.getvalue().endswith(progress.ERASE)
 
 
 def test_a_narrow_terminal_gets_what_fits(X, terminal):
     _, error = terminal(45)
     GaussianMixture(2, random_state=0, verbose=1).fit(X)
-    shown = [part for part in error.getvalue().split(status_line.ERASE) if part]
+    shown = [part for part in error.getvalue().split(progress.ERASE) if part]
     assert shown
     assert max(map(len, shown)) < 45
 
@@ -83,19 +81,19 @@ def test_a_fault_clears_the_line(X, terminal):
     _, error = terminal(100)
     with pytest.raises(RuntimeError, match="a fault"):
         GaussianMixture(2, random_state=0, verbose=1).set_callbacks(Fault()).fit(X)
-    assert error.getvalue().endswith(status_line.ERASE)
+    assert error.getvalue().endswith(progress.ERASE)
 
 
 def test_a_search_shows_candidates_and_the_best(X, terminal):
     out, error = terminal(100)
     search = GaussianMixtureSearch([1, 2], ["EII", "VVV"], verbose=1).fit(X)
     assert len(out.getvalue().splitlines()) == 4
-    shown = [part for part in error.getvalue().split(status_line.ERASE) if part]
+    shown = [part for part in error.getvalue().split(progress.ERASE) if part]
     found = re.fullmatch(r"candidate 4 of 4 \[#+\]  best ([0-9.]+)  0 s left", shown[3])
     assert float(found[1]) == pytest.approx(search.best_score_, rel=1e-3)  # polished since, and six digits
-    assert error.getvalue().endswith(status_line.ERASE)
+    assert error.getvalue().endswith(progress.ERASE)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (90, "1:30"), (7500, "2:05:00")])
 def test_durations_are_written_in_the_unit_that_suits_them(seconds, text):
-    assert status_line.duration(seconds) == text
+    assert progress.duration(seconds) == text

@@ -21,11 +21,14 @@ and, at its end, ``lower_bound`` (of a trial, in nats per row of the sample that
 ``lower_bound`` and ``change`` (of an iteration, in nats per sample), ``lower_bound``, ``n_iter`` and ``converged`` (of
 a run), or ``candidate`` (of a candidate; see `fastgmm.selection.candidates`).
 
+What `verbose` writes is told in the same way, and written by `progress` alone.
+
 A search tells a callback of its candidates' own runs if the callback has the attribute ``max_propagation_depth``, None
 or a positive number, as scikit-learn's do.
 """
 
 from fastgmm.callbacks.callback import Callback
+from fastgmm.callbacks.progress import Reporter, SearchReporter
 from fastgmm.callbacks.support import CallbackSupport, unchanged_on_failure
 from fastgmm.callbacks.time_limit import TimeLimit
 from fastgmm.callbacks.watch import Task, Watch, each_candidate, fitted_attributes
@@ -33,6 +36,8 @@ from fastgmm.callbacks.watch import Task, Watch, each_candidate, fitted_attribut
 __all__ = [
     "Callback",
     "CallbackSupport",
+    "Reporter",
+    "SearchReporter",
     "Task",
     "TimeLimit",
     "Watch",

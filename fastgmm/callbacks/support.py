@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fastgmm.callbacks.progress import Progress
 from fastgmm.callbacks.watch import Watch
 
 try:
@@ -26,7 +27,7 @@ class CallbackSupport(CallbackSupportMixin):
         self: Any,
         max_subtasks: int | None,
         *,
-        reporter: Any = None,
+        reporter: Progress | None = None,
         X: Any = None,
         y: Any = None,
         sample_weight: Any = None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
+from fastgmm.callbacks.progress import Progress
 from fastgmm.em import Run
 from fastgmm.exceptions import ComponentCollapseError
 
@@ -16,28 +17,46 @@ __all__ = ["Task", "Watch", "each_candidate", "fitted_attributes"]
 T = TypeVar("T")
 
 
+class _Untold:
+    """A task that nobody is told of, in place of a context; what is noted on it is forgotten."""
+
+    def subcontext(self, *_: Any, **__: Any) -> _Untold:
+        return self
+
+    def call_on_fit_task_begin(self, **_: Any) -> _Untold:
+        return self
+
+    def call_on_fit_task_end(self, **_: Any) -> bool:
+        return False
+
+    def propagate_callback_context(self, estimator: Any) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        pass
+
+
+UNTOLD = _Untold()
+
+
 class Task:
     """A candidate in the tree of tasks.
 
     Attributes
     ----------
-    context : CallbackContext or None
+    context : CallbackContext
     outcome : Any
         What callbacks find as ``context.candidate`` at the end.
     """
 
-    def __init__(self, context: Any = None) -> None:
+    def __init__(self, context: Any = UNTOLD) -> None:
         self.context = context
         self.outcome: Any = None
 
-    @contextmanager
-    def follow(self, estimator: Any) -> Iterator[None]:
+    def follow(self, estimator: Any) -> AbstractContextManager[None]:
         """Let callbacks that go down follow the fit of the candidate's estimator."""
-        if self.context is None:
-            yield
-            return
-        with self.context.propagate_callback_context(estimator):
-            yield
+        followed: AbstractContextManager[None] = self.context.propagate_callback_context(estimator)
+        return followed
 
 
 class Watch:
@@ -49,8 +68,8 @@ class Watch:
         That is being fitted.
     root : CallbackContext or None
         The task that the fit is; None where there are only lines to be written.
-    reporter : Reporter or None
-        Writes lines. That of a search is told of its candidates by the search itself.
+    reporter : Progress or None
+        Writes to the screen.
     data : dict
         X, y and metadata, for hooks that ask for them.
 
@@ -66,16 +85,16 @@ class Watch:
         ``attributes_of(run) -> dict``, the fitted attributes that a run stands for.
     """
 
-    def __init__(self, estimator: Any, root: Any, reporter: Any, data: dict[str, Any]) -> None:
-        self.estimator, self.root, self.reporter, self.data = estimator, root, reporter, data
+    def __init__(self, estimator: Any, root: Any, reporter: Progress | None, data: dict[str, Any]) -> None:
+        self.estimator, self.root, self.data = estimator, UNTOLD if root is None else root, data
+        self.reporter = Progress() if reporter is None else reporter
         self.stopped = self.over = False
         self.attributes_of: Callable[[Run], dict[str, Any]] | None = None
-        self._run: Any = None
-        self._trial: Any = None
-        self._iteration: Any = None
         self.n_left = 0
-        if root is not None:
-            self._begin(root)
+        self._run: Any = UNTOLD
+        self._trial: Any = UNTOLD
+        self._iteration: Any = UNTOLD
+        self._begin(self.root)
 
     def _begin(self, context: Any) -> Any:
         return context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
@@ -105,71 +124,61 @@ class Watch:
 
     def start(self, number: int, max_iter: int) -> None:
         """Say that a run begins, before its start is made."""
-        if self.reporter is not None:
-            self.reporter.start(number, max_iter)
-        if self.root is not None:
-            self._run = self._begin(self.root.subcontext("run", max_subtasks=max_iter))
+        self.reporter.start(number, max_iter)
+        self._run = self._begin(self.root.subcontext("run", max_subtasks=max_iter))
 
     def begin_trial(self) -> None:
         """Say that the search for a start tries something."""
-        if self._run is not None:
-            self._trial = self._begin(self._run.subcontext("trial"))
+        self._trial = self._begin(self._run.subcontext("trial"))
 
     def trial(self, bound: float) -> bool:
         """Say what it came to; return whether to end the search."""
-        if self._run is None:
-            return False
         self._trial.lower_bound = float(bound)
         return self._end(self._trial)
 
     def begin_iteration(self) -> None:
         """Say that a pass begins."""
-        if self._run is not None:
-            self._iteration = self._begin(self._run.subcontext("iteration"))
+        self._iteration = self._begin(self._run.subcontext("iteration"))
 
     def iteration(self, run: Run, change: float) -> bool:
         """Say what a pass came to; return whether to end the run."""
-        if self.reporter is not None:
-            self.reporter.iteration(run, change)
-        if self._run is None:
-            return False
+        self.reporter.iteration(run, change)
         self._iteration.lower_bound, self._iteration.change = float(run.lower_bound), float(change)
         return self._end(self._iteration, run)
 
     def end(self, run: Run) -> None:
         """Say how a run ended."""
-        if self.reporter is not None:
-            self.reporter.end(run)
-        if self._run is not None:
-            context, self._run = self._run, None
-            context.lower_bound, context.n_iter = float(run.lower_bound), run.n_iter
-            context.converged = bool(run.converged)
-            self.over |= self._end(context, run)
+        self.reporter.end(run)
+        context = self._run
+        context.lower_bound, context.n_iter, context.converged = float(run.lower_bound), run.n_iter, bool(run.converged)
+        self.over |= self._end(context, run)
 
     def fail(self) -> None:
         """Say that a run collapsed."""
-        if self._run is not None:
-            context, self._run = self._run, None
-            self.over |= self._end(context)
+        self.over |= self._end(self._run)
 
     # Of a search.
 
     def begin_candidate(self) -> Task:
         """Say that a candidate begins."""
-        return Task(None if self.root is None else self._begin(self.root.subcontext("candidate")))
+        return Task(self._begin(self.root.subcontext("candidate")))
 
     def end_candidate(self, task: Task) -> None:
         """Say what a candidate came to."""
-        if task.context is not None:
-            task.context.candidate = task.outcome
-            self.over |= self._end(task.context) or getattr(task.context, "ends_level", False)
+        self.reporter.candidate(task.outcome)
+        task.context.candidate = task.outcome
+        self.over |= self._end(task.context) or getattr(task.context, "ends_level", False)
+
+    def note(self, words: str) -> None:
+        """Say, on the screen alone, what is going on besides."""
+        self.reporter.note(words)
 
     # Of the fit.
 
     def finish(self, run: Run | None = None) -> None:
         """Say that the fit is done, and which run was the best."""
         self.stopped = (self.over and self.n_left > 0) or (run is not None and run.stopped)
-        if self.root is not None and self._end(self.root, run):
+        if self._end(self.root, run):
             outer = self.estimator.__dict__.get("_parent_callback_ctx")
             if outer is not None:
                 # This fit is a task of an outer one, whose own hook does not tell the callbacks that came down.

@@ -5,42 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
-from fastgmm.em.status_line import StatusLine, duration, progress_bar
+from fastgmm.callbacks.progress import Progress, Steps
 
 __all__ = ["Progress", "plain_progress", "rich_progress"]
 
 #: Columns of a terminal below which the bar gives way to words.
 NARROW = 80
-
-
-class Progress:
-    """Steps of a task; this one shows nothing."""
-
-    def done(self, words: str = "") -> None:
-        """Say that a step is done."""
-
-    def note(self, words: str) -> None:
-        """Say what is going on within a step."""
-
-
-class _PlainProgress(Progress):
-    def __init__(self, total: int, title: str) -> None:
-        self.total, self.title, self.n_done = total, title, 0
-        self.line = StatusLine()
-
-    def done(self, words: str = "") -> None:
-        self.n_done += 1
-        self.note(words)
-
-    def note(self, words: str) -> None:
-        parts = [f"{self.title} {self.n_done}/{self.total} {progress_bar(self.n_done, self.total)}"]
-        if self.n_done:
-            left = self.line.elapsed / self.n_done * (self.total - self.n_done)
-            parts.append(f"{duration(left)} left")
-        self.line.show(*parts, *words.split("  "))
 
 
 class _RichProgress(Progress):
@@ -57,12 +30,9 @@ class _RichProgress(Progress):
 @contextmanager
 def plain_progress(total: int, title: str, words: str) -> Iterator[Progress]:
     """Show a line on standard error, from the second second on, and erase it at the end."""
-    progress = _PlainProgress(total, title)
-    progress.note(words)
-    try:
-        yield progress
-    finally:
-        progress.line.clear()
+    with closing(Steps(total, title)) as steps:
+        steps.note(words)
+        yield steps
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.callbacks import CallbackSupport, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Reporter, unchanged_on_failure
 from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, Labelled, Plain
-from fastgmm.em import Reporter, Run
+from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from fastgmm import config
-from fastgmm.callbacks import CallbackSupport, Task, Watch, each_candidate, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, SearchReporter, Task, Watch, each_candidate, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
@@ -22,7 +22,6 @@ from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
-from fastgmm.selection.reporter import SearchReporter
 from fastgmm.selection.starts import default_tol, starts_of, variances
 from fastgmm.selection.winner_methods import WinnerMethods
 
@@ -180,7 +179,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
                 X, sample_weight = read.given.with_sample(rows), None
             check_weight_counts_rows(read.rows)
             sizes, names = self._checked_sizes(), self._checked_names(rows.n_features)
-            reporter = SearchReporter(len(sizes) * len(names)) if self.verbose else None
+            reporter = SearchReporter(len(sizes) * len(names), criterion.sign) if self.verbose else None
             watch = self._watch(len(sizes) * len(names), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:
                 self._search(X, sample_weight, rows, sizes, names, criterion, random_state, finished, watch)
@@ -257,15 +256,12 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         arguments = (X, sample_weight, variances(rows), criterion, seed)
         tol = default_tol(rows) if self.tol is None else self.tol
         tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
-        reporter = None if watch is None else watch.reporter
         for candidate in self._run(tasks, tol, seed, arguments, watch):
             finished.append(candidate)
-            if reporter is not None:
-                reporter.candidate(candidate, criterion.sign)
-        if watch is not None and watch.over:
-            return
-        if reporter is not None:
-            reporter.polishing()
+        if watch is not None:
+            if watch.over:
+                return
+            watch.note("continuing the best candidates")
         self._polish(finished, criterion.sign, tol, arguments)
 
     def _run(self, tasks: Any, tol: Any, seed: Any, arguments: Any, watch: Watch | None) -> Iterator[Candidate]:

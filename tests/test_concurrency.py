@@ -6,14 +6,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import fastgmm
-from fastgmm import GaussianMixture, config
+from fastgmm import GaussianMixture, config, kernels
+from fastgmm.callbacks import Callback
 from fastgmm.exceptions import ComponentCollapseError
 
 FITTED = ("weights_", "means_", "covariances_", "lower_bound_", "lower_bounds_")
@@ -45,50 +47,37 @@ def test_same_bits_at_any_thread_count(structure, many_rows, dtype):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_two_fits_in_two_python_threads(many_rows):
-    expected = {seed: GaussianMixture(3, random_state=seed, max_iter=4).fit(many_rows) for seed in range(4)}
-    found, errors = {}, []
+def test_fits_in_python_threads_that_run_at_once_come_to_what_each_does_alone(many_rows):
+    expected = [GaussianMixture(3, random_state=seed, max_iter=4).fit(many_rows) for seed in range(4)]
+    # Nobody's first iteration begins before all others' do.
+    together = threading.Barrier(len(expected))
+
+    class Together(Callback):
+        def on_fit_task_begin(self, estimator, context):
+            if (context.task_name, context.task_id) == ("iteration", 0):
+                together.wait()
 
     def fit(seed):
-        try:
-            found[seed] = GaussianMixture(3, random_state=seed, max_iter=4).fit(many_rows)
-        except Exception as error:
-            errors.append(error)
+        return GaussianMixture(3, random_state=seed, max_iter=4).set_callbacks(Together()).fit(many_rows)
 
-    threads = [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    for seed, model in found.items():
-        assert_same_bits(model, expected[seed])
-    assert len(found) == 4
+    with ThreadPoolExecutor(len(expected)) as pool:
+        for model, alone in zip(pool.map(fit, range(4)), expected, strict=True):
+            assert_same_bits(model, alone)
 
 
-def run_python(code, **kwargs):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment,
-        check=False,
-        **kwargs,
-    )
-
-
-@pytest.mark.parametrize("name", ["compiled", "numba"])
-def test_a_forked_child_fits_too(name):
+@pytest.fixture(params=["compiled", "numba"])
+def installed_engine(request):
     try:
-        with config.config_context(engine=name):
-            pass
+        with config.config_context(engine=request.param):
+            yield request.param
     except fastgmm.exceptions.EngineError:
-        pytest.skip(f"engine {name} is not installed")
+        pytest.skip(f"engine {request.param} is not installed")
+
+
+def test_a_forked_child_fits_too(installed_engine):
     code = f"""
         import os, sys, numpy as np, fastgmm
-        fastgmm.set_config(engine={name!r}, n_threads=2)
+        fastgmm.set_config(engine={installed_engine!r}, n_threads=2)
         X = np.random.default_rng(0).normal(size=(60_000, 4))
         model = fastgmm.GaussianMixture(3, random_state=0, max_iter=3)
         here = model.fit(X).means_.copy()
@@ -100,49 +89,77 @@ def test_a_forked_child_fits_too(name):
         again = model.fit(X).means_
         sys.exit(os.waitstatus_to_exitcode(status) or (0 if np.array_equal(here, again) else 4))
     """
-    done = run_python(code)
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,  # a child that hangs would hang for ever
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
-def test_ctrl_c_stops_a_fit_and_loses_nothing(tmp_path):
-    code = """
-        import sys, time, numpy as np, fastgmm
-        X = np.random.default_rng(0).normal(size=(400_000, 24))
-        model = fastgmm.GaussianMixture(2, random_state=0).fit(X[:1000])
-        before = {name: value for name, value in vars(model).items()}
-        model.set_params(n_components=24, tol=0, max_iter=100_000, init_params="random_from_data")
-        before["n_components"] = 24
-        print("ready", flush=True)
-        try:
-            model.fit(X)
-        except KeyboardInterrupt:
-            interrupted = time.time()
-        else:
-            sys.exit(3)
-        for name, value in before.items():
-            if name.endswith("_") and getattr(model, name) is not value:
-                sys.exit(4)
-        model.predict(X[:10])
-        print(interrupted, flush=True)
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+@contextmanager
+def ctrl_c_once(begun):
+    """Press Ctrl-C, from another thread, as soon as `begun()` is true; what is done inside ends by it."""
+    over = threading.Event()
+
+    def press():
+        while not over.is_set():
+            if begun():
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            os.sched_yield()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=press)
+    thread.start()
     try:
-        assert process.stdout.readline().strip() == "ready"
-        time.sleep(2.0)  # into the fit: what is interrupted is a running pass
-        sent = time.time()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        with pytest.raises(KeyboardInterrupt):
+            yield
     finally:
-        process.kill()
-    assert process.returncode == 0, err
-    # About a second is promised; a loaded machine gets some more.
-    assert float(out) - sent < 5.0
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_ends_a_pass_in_its_middle(installed_engine, n_threads):
+    # Equal components, so that none is skipped: some 10^12 operations, of which few are made.
+    n_components, n_features = 2000, 32
+    covariances = np.tile(np.eye(n_features), (n_components, 1, 1))
+    weights, means = np.full(n_components, 1 / n_components), np.zeros((n_components, n_features))
+    model = GaussianMixture.from_parameters(weights, means, covariances)
+    X = np.zeros((200_000, n_features))
+    out = np.full(len(X), np.nan)
+    with config.config_context(n_threads=n_threads), ctrl_c_once(lambda: not np.isnan(out).all()):
+        kernels.log_density(X, model._density(), out)
+    assert np.isnan(out).any()
+    done = out[~np.isnan(out)]
+    assert_allclose(done, model.score_samples(X[:1])[0], rtol=1e-14)
+
+
+class Begun(Callback):
+    """Knows whether an iteration has begun."""
+
+    iteration = False
+
+    def on_fit_task_begin(self, estimator, context):
+        self.iteration |= context.task_name == "iteration"
+
+
+def test_ctrl_c_stops_a_fit_and_loses_nothing(many_rows):
+    model = GaussianMixture(2, random_state=0).fit(many_rows[:1000])
+    begun = Begun()
+    model.set_params(n_components=24, tol=0, max_iter=10**9, init_params="random_from_data").set_callbacks(begun)
+    before = dict(vars(model))
+    with ctrl_c_once(lambda: begun.iteration):
+        model.fit(many_rows)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+    assert_array_equal(model.predict(many_rows[:10]), model.set_callbacks().predict(many_rows[:10]))
 
 
 def test_a_failed_fit_leaves_the_estimator_as_it_was():

@@ -152,7 +152,7 @@ def all_data():
     distance = ((X[:, None, :] - truth.means) ** 2).sum(axis=2)
     component = distance.argmin(axis=1)
     # Stretched along no axis: a box of a background is turned.
-    X = X @ [[1.0, 0.9], [0.0, 0.3]]
+    X = X @ [[1.0, 0.8], [0.0, 0.6]]
     weight = rng.uniform(0.3, 2.0, size=500) * (rng.uniform(size=500) < 0.9)
     known = rng.uniform(size=500) < 0.3
     return {

@@ -177,7 +177,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
             X, sample_weight = read.given, rows.sample_weight
             if read.rows is not rows:
                 X, sample_weight = read.given.with_sample(rows), None
-            check_weight_counts_rows(read.rows)
+            if criterion.name in ("bic", "icl", "aic"):
+                check_weight_counts_rows(read.rows)
             sizes, names = self._checked_sizes(), self._checked_names(rows.n_features)
             reporter = SearchReporter(len(sizes) * len(names), criterion.sign) if self.verbose else None
             watch = self._watch(len(sizes) * len(names), reporter=reporter, X=X, y=y, sample_weight=sample_weight)

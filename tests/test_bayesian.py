@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm import BayesianGaussianMixture
 from fastgmm.data import ArrayRows
 from fastgmm.datasets import load_faithful
+from fastgmm.exceptions import RegularisationWarning
 from fastgmm.families.variational import entropy_of_memberships
 
 STRUCTURES = ["full", "tied", "diag", "spherical"]
@@ -138,7 +139,8 @@ def test_elbo_of_one_component_is_the_log_evidence(structure, prior_type):
         exact += betaln(1.0 + len(X), 0.4) - betaln(1.0, 0.4)
     assert_allclose(model.elbo_, exact, rtol=1e-11)
     # What the M-step adds to variances moves the posterior off its optimum, and the bound knows.
-    regularised = BayesianGaussianMixture(**{**model.get_params(), "reg_covar": 0.3}).fit(X)
+    with pytest.warns(RegularisationWarning, match=r"reg_covar is 0\.3"):
+        regularised = BayesianGaussianMixture(**{**model.get_params(), "reg_covar": 0.3}).fit(X)
     assert exact - 20.0 < regularised.elbo_ < exact - 1e-3
 
 

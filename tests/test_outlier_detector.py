@@ -20,6 +20,7 @@ from fastgmm.estimator.reweighting import consistency_factor
 from fastgmm.families import Gaussian
 from fastgmm.families.covariance import get_covariance
 from fastgmm.starts import Start, initial_parameters
+from fastgmm.starts.units import StartInUnits, memberships_in_units, relative_reg_covar
 
 ROBUST = ["trimming", "noise", None]
 
@@ -198,7 +199,9 @@ def test_its_mixture_tells_how_the_fit_of_that_mixture_went(noise):
     X = two_clusters()
     options = {"tol": 1e-6, "random_state": 0}
     model = GaussianMixtureOutlierDetector(2, robust="noise" if noise else None, **options).fit(X)
-    expected = GaussianMixture(2, noise=noise, **options).fit(X)
+    # The detector's start and regularisation are in units of the columns.
+    in_units = {"reg_covar": "auto", "init_params": StartInUnits("kmeans")}
+    expected = GaussianMixture(2, noise=noise, **in_units, **options).fit(X)
     assert expected.converged_
     for name in RUN:
         assert_array_equal(getattr(model.mixture_, name), getattr(expected, name), err_msg=name)
@@ -210,8 +213,10 @@ def test_its_mixture_tells_how_the_fit_of_that_mixture_went(noise):
 def test_its_mixture_tells_how_the_trimmed_run_went(max_iter):
     X = np.concatenate([two_clusters(), np.random.default_rng(1).uniform(-20.0, 20.0, size=(60, 2))])
     model = GaussianMixtureOutlierDetector(2, robust_share=0.1, tol=1e-6, max_iter=max_iter, random_state=0).fit(X)
-    rows, family = ArrayRows(X), Gaussian(get_covariance("full"), 1e-6, 10.0 * np.finfo(float).eps)
-    start = initial_parameters(rows, 2, family, Start("kmeans"), np.random.RandomState(0))
+    rows, random_state = ArrayRows(X), np.random.RandomState(0)
+    family = Gaussian(get_covariance("full"), relative_reg_covar(rows), 10.0 * np.finfo(float).eps)
+    memberships = memberships_in_units(rows, "kmeans", 2, random_state)
+    start = initial_parameters(rows, 2, family, Start(memberships), random_state)
     run = run_em(rows, Trimmed(0.1), family, start, tol=1e-6, max_iter=max_iter)
     assert (run.n_iter == max_iter) != run.converged
     expected = (run.converged, run.n_iter, run.n_iter, run.lower_bound, run.lower_bounds, run.gap, 0.9 * len(X))

@@ -182,6 +182,7 @@ def test_a_posterior_says_what_to_compare_it_by(criterion, X):
         getattr(model, criterion)
 
 
+@pytest.mark.filterwarnings("ignore::fastgmm.exceptions.RegularisationWarning")
 def test_finished_tests_are_kept_when_a_later_size_collapses():
     # Four distinct rows, many times over: a mixture of five has a component without spread.
     rng = np.random.default_rng(0)

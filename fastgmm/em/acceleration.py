@@ -9,7 +9,9 @@ quasi-Newton step. The fixed points are EM's, whatever the M-step: maximum likel
 Nothing is taken on trust. The driver keeps a proposal only if the log-likelihood does not fall and takes the plain
 step otherwise, so a failure costs one pass; after failures in a row 1, 2, 4, ... plain steps are made before the
 next proposal. A proposal is at first at most 4 times as long as the plain step; the allowance is multiplied by 4 when
-one is kept, and falls to a quarter of what failed.
+one is kept, and falls to a quarter of what failed. None is made while a component still moves by more than `SETTLED` of
+its own standard deviation in a step, nor one that moves it by more than `FARTHEST`: from states on the move and by long
+strides runs left the basin of plain EM's sequence.
 
 It begins once plain EM is seen to converge slowly: three ratios of successive changes of the log-likelihood in a row
 between a half and one, and at least `WORTHWHILE` more plain passes to the tolerance at the last ratio. Until then, and
@@ -58,6 +60,9 @@ ALLOWANCE = GROWTH = 4.0
 SHRINKAGE = 0.25
 #: Most plain steps between a failure and the next proposal.
 LONGEST_PAUSE = 64
+#: Longest step of plain EM, for the component that it moves most and per row of it, from which a proposal is made: one
+#: in a state that is still on the move leads to another optimum than plain EM's. And the longest proposal.
+SETTLED, FARTHEST = 0.03, 0.3
 #: Curvature along a step, as a cosine, below which the pair is left out: the function is not concave there.
 LEAST_CURVATURE = 1e-8
 
@@ -111,6 +116,7 @@ class QuasiNewton:
         self._values: Any = None
         self._step: Any = None
         self._gradient: Any = None
+        self._information: Any = None
         self._following: Any = None
         self._direction: Any = None
         self._pairs: deque = deque(maxlen=MEMORY)
@@ -143,6 +149,7 @@ class QuasiNewton:
         if self._values is not None:
             self._remember(values - self._values, self._gradient - gradient)
         self._values, self._step, self._gradient, self._following = values, step, gradient, following
+        self._information = information
         self.plain_gain = float(gradient @ step)
         self._direction = self._newton_step(information)
         self.gap = 0.5 * float(gradient @ self._direction)
@@ -185,12 +192,18 @@ class QuasiNewton:
         """Return a state to try in place of the plain step, or None."""
         if not self.active or self._pause > 0 or self._direction is self._step:
             return None
+        information = self._information
+        if information.longest(self._step, self._gradient) > SETTLED:
+            return None
         direction = self._direction
         plain_length = float(np.abs(self._step).max())
         length = float(np.abs(direction).max())
         if length > self._allowance * plain_length:
             direction = direction * (self._allowance * plain_length / length)
-            length = self._allowance * plain_length
+        longest = information.longest(direction, information.apply(direction))
+        if longest > FARTHEST:
+            direction = direction * (FARTHEST / longest)
+        length = float(np.abs(direction).max())
         self._proposed_length = length / plain_length
         try:
             return self._coordinates.decode(self._values + direction, self._following)

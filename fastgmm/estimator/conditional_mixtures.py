@@ -142,9 +142,10 @@ def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarr
     given = getattr(values, "columns", None)
     if given is None and getattr(values, "ndim", 1) == 1 and isinstance(getattr(values, "name", None), str):
         given = [values.name]
-    given = [] if given is None or names is None else list(given)
-    if all(isinstance(name, str) for name in given) and given and given != list(names or ()):
-        expected = ", ".join(map(str, names or ()))
+    given = [] if given is None else list(given)
+    known = [] if names is None else list(names)
+    if given and known and all(isinstance(name, str) for name in given) and given != known:
+        expected = ", ".join(map(str, known))
         raise ValueError(
             f"values has columns {', '.join(given)}; expected {expected}, in that order. Choose them with values[[...]]"
         )

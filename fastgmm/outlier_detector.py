@@ -312,7 +312,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         log_density : ndarray of shape (n_samples,), float64
             In nats; the lower, the more anomalous.
         """
-        return self._per_row(X, self._log_density)
+        return self._per_row(X, self._log_density, "log_density")
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log density less the threshold.
@@ -326,7 +326,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         scores : ndarray of shape (n_samples,), float64
             In nats; negative for anomalies.
         """
-        return self._per_row(X, self._above_threshold)
+        return self._per_row(X, self._above_threshold, "decision_function")
 
     def predict(self, X: Any) -> np.ndarray:
         """Return which rows are anomalies.
@@ -340,7 +340,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         labels : ndarray of shape (n_samples,), int64
             -1 for anomalies, 1 for regular rows.
         """
-        return self._per_row(X, self._labels_of)
+        return self._per_row(X, self._labels_of, "prediction")
 
     def pvalue(self, X: Any) -> np.ndarray:
         """Return the probability that the model draws a row of no higher density than each of X.
@@ -358,7 +358,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         p : ndarray of shape (n_samples,), float64
             In (0, 1]. Uniform for rows of the model.
         """
-        return self._per_row(X, self._pvalues)
+        return self._per_row(X, self._pvalues, "pvalue")
 
     def plot(self, X: Any, *, kind: str = "outliers", ax: Any = None, **options: Any) -> Any:
         """Draw the scores of rows and the threshold, or the mixture; needs matplotlib.

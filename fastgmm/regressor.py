@@ -237,7 +237,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             Shaped as the y of `fit`.
         """
-        return self._per_row(X, self._expectations)
+        return self._per_row(X, self._expectations, "prediction")
 
     def _expectations(self, X: np.ndarray) -> np.ndarray:
         conditioner = self._conditioner()
@@ -258,7 +258,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         covariance : ndarray of shape (n_samples,) or (n_samples, n_targets, n_targets), float64
             The variance where y was one-dimensional; in squared units of the targets.
         """
-        return self._per_row(X, self._covariances)
+        return self._per_row(X, self._covariances, "covariance")
 
     def _covariances(self, X: np.ndarray) -> np.ndarray:
         scale = self.scale_[X.shape[1] :]

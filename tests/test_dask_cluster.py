@@ -6,13 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from test_dask import OPTIONS, assert_same_bits, collection, rows_of_a_mixture, spoiled
 
 from fastgmm import GaussianMixture, GaussianMixtureSearch
+from fastgmm.data import DaskRows
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -63,6 +66,27 @@ def test_a_cluster_gives_the_bits_of_threads_and_leaves_blocks_where_they_are(cl
         assert_allclose(model.score(source), expected.score(X), rtol=1e-12)
         # A block that had been sent to another worker would be held by both.
         assert client.who_has(held) == before
+
+
+def test_tasks_hold_the_blocks_that_lie_on_a_worker(client, X):
+    with client.as_current():
+        kept = client.persist(da.from_array(X, chunks=(50, -1)))
+        # Not waited for: they may yet be on their way.
+        source = DaskRows(kept)
+        before = client.run_on_scheduler(_tasks)
+        assert source.fold(partial(np.zeros, 1), add_rows) == len(X)
+        ran = client.run_on_scheduler(_tasks) - before
+    # Two for each of the two threads; one joins their results.
+    assert sorted(name.rsplit("-", 1)[0] for name in ran) == ["fastgmm-join"] + 4 * ["fastgmm-pass"]
+
+
+def add_rows(block, total):
+    total += len(block.rows)
+
+
+def _tasks(dask_scheduler):
+    names = {str(entry[0]) for entry in dask_scheduler.transition_log}
+    return {name for name in names if name.startswith(("fastgmm-pass", "fastgmm-join"))}
 
 
 def test_a_search_runs_on_the_cluster(client, X):

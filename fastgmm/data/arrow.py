@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_arrow", "matrix_of", "parquet_batches", "parquet_columns", "parquet_files", "parquet_mappings"]
+__all__ = [
+    "column_of",
+    "is_arrow",
+    "matrix_of",
+    "parquet_batches",
+    "parquet_columns",
+    "parquet_files",
+    "parquet_mappings",
+]
 
 INSTALL = "pip install 'fastgmm[parquet]'"
 
@@ -158,11 +166,11 @@ def parquet_mappings(
     wanted = dict.fromkeys([*columns, *(name for given in along.values() for name in _listed(given))])
     where = f"{files[0]}, column" if len(files) == 1 else f"{files[0].parent}, column"
     for batch in parquet_batches(files, list(wanted), batch_rows):
-        riding = {what: _column(batch, given, where, what) for what, given in along.items()}
+        riding = {what: column_of(batch, given, where, what) for what, given in along.items()}
         yield {"X": batch.select(list(columns)), **riding}
 
 
-def _column(batch: Any, given: str | Sequence[str], where: str, what: str) -> np.ndarray:
+def column_of(batch: Any, given: str | Sequence[str], where: str, what: str) -> np.ndarray:
     """Return what rides along: numbers of one column, or of several side by side; classes of any kind."""
     if not isinstance(given, str):
         return np.column_stack([_numbers(batch.column(name), f"{where} {name!r} of {what}") for name in given])

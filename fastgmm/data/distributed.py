@@ -1,8 +1,8 @@
 """Rows in blocks that lie elsewhere, as rows of passes that run where the blocks are.
 
-An engine gives `Blocks`: it runs a function over its blocks and joins the results, no more. All else about distributed
-rows is here: what a block is checked for, passes, samples, predictions. So only statistics travel, and the same blocks
-give the same bits, whatever ran where and when.
+An engine gives `Blocks`: it runs a task over its blocks, several of them in one call where that is cheaper, and no
+more. All else about distributed rows is here: what a block is checked for, passes, samples, predictions. So only
+statistics travel, and the same blocks give the same bits, whatever ran where and when.
 """
 
 from __future__ import annotations
@@ -10,20 +10,24 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
 
 from fastgmm import config
 from fastgmm.data.checks import check_column, check_finite, check_weights
-from fastgmm.data.rows import ArrayRows, Block, Rows, block_rows, join_statistics
-from fastgmm.model import SufficientStatistics
+from fastgmm.data.rows import ArrayRows, Block, Rows, block_rows, with_further_features
+from fastgmm.data.totals import Totals
 
-__all__ = ["Blocks", "DistributedRows", "Facts", "Part"]
+__all__ = ["Blocks", "DistributedRows", "Key", "Part", "Task"]
 
 T = TypeVar("T")
+
+#: Names a block and sorts it among all: its number, or those of its partition and of the block in there.
+Key = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -32,21 +36,24 @@ class Part:
 
     Attributes
     ----------
-    number : int
-        Among all blocks.
+    key : tuple of int
     rows : Any
     weight : Any or None
     columns : mapping of str to Any
         What rides along.
     """
 
-    number: int
+    key: Key
     rows: Any
     weight: Any = None
     columns: Mapping[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        names = ("partition", "block")[-len(self.key) :]
+        return ", ".join(f"{name} {number}" for name, number in zip(names, self.key, strict=True))
 
-#: ``task(parts, *arguments)``: what an engine runs over some of its blocks, in order.
+
+#: ``task(parts, *arguments)``: what an engine runs over an iterator of some of its blocks.
 Task = Callable[..., Any]
 
 
@@ -61,50 +68,38 @@ class Blocks(ABC):
     dtype : dtype
         float32 or float64: what blocks are computed in.
     names : list of str or None
-    columns : tuple of str
-        What rides along.
+    columns : mapping of str to ndarray
+        What rides along, as it is for no rows: its dtype and further dimensions.
     weighted : bool
+        Whether rows have weights.
     """
 
     description: str
     n_features: int
     dtype: np.dtype
     names: list[str] | None = None
-    columns: tuple[str, ...] = ()
-    weighted: bool = False
+    columns: Mapping[str, np.ndarray]
+    weighted: bool
 
     @abstractmethod
-    def map(self, task: Task, *arguments: Any, places: list[Any] | None = None) -> list[Any]:
-        """Return ``task([part], *arguments)`` of every block in order.
+    def run(self, task: Task, *arguments: Any, join: Callable[[list[Any]], Any] | None = None) -> list[Any]:
+        """Return ``task(parts, *arguments)`` of groups of blocks, which together are all blocks.
 
-        With `places`, one entry for each block, ``task([part], *arguments, place)``; a block whose place is None is
-        left out.
+        Which blocks a group has, and the order of the results, are the engine's choice: no result may depend on it. A
+        task takes its parts one after another, so that those that have to be made first are not in memory together.
+        With `join`, several results may be replaced by ``join(results)``, wherever they are.
         """
 
     @abstractmethod
-    def reduce(self, task: Task, join: Callable[[list[Any]], Any], *arguments: Any) -> Any:
-        """Return the join of ``task(parts, *arguments)`` over all blocks; a task may take several parts in a row.
-
-        The result depends on the blocks alone, not on what ran where: parts and joins keep the order of the blocks.
-        """
-
-    @abstractmethod
-    def lazy(self, task: Task, *arguments: Any, like: np.ndarray) -> Any:
+    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str) -> Any:
         """Return the engine's own collection of ``task([part], *arguments)``, computed when it is asked for.
 
-        `like` is a result of no rows: its dtype and further dimensions are the collection's.
+        `like` is a result of no rows: its dtype and further dimensions are the collection's. `name` is what a column of
+        it is called, where columns have names.
         """
 
     @abstractmethod
-    def mapped(self, task: Task, *arguments: Any, like: np.ndarray) -> Blocks:
-        """Return blocks of ``task([part], *arguments)`` in place of the rows, with the same weights and columns."""
-
-    @abstractmethod
-    def joined(self, column: str) -> Blocks:
-        """Return blocks of the rows with what rides along under that name as further features."""
-
-    @abstractmethod
-    def with_columns(self, columns: Mapping[str, Any], lengths: list[int] | None) -> Blocks:
+    def with_columns(self, columns: Mapping[str, Any], lengths: Mapping[Key, int] | None) -> Blocks:
         """Return the same blocks with further columns riding along: arrays over all rows, or the engine's own.
 
         `lengths` are those of the blocks, where they are known.
@@ -113,26 +108,29 @@ class Blocks(ABC):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a task must know of all blocks to check one.
+    """What a task must know of all blocks to read one.
 
     Attributes
     ----------
     description : str
     names : list of str or None
-    lengths : list of int or None
+    lengths : mapping of Key to int, or None
         Rows of each block, once they are known.
     dtype : dtype
+    views : tuple of callables
+        ``view(block)`` returns a block with as many rows: what is to be read in its place.
     settings : dict
         `fastgmm.config` of the process that asks.
     """
 
     description: str
     names: list[str] | None
-    lengths: list[int] | None
+    lengths: Mapping[Key, int] | None
     dtype: np.dtype
+    views: tuple[Callable[[Block], Block], ...]
     settings: dict[str, Any]
 
-    def checked(self, part: Part) -> Block:
+    def block(self, part: Part) -> Block:
         """Return a block that the kernels can read.
 
         Raises
@@ -140,19 +138,34 @@ class Facts:
         ValueError
             If it is not an array of finite numbers, or has changed since it was counted.
         """
-        where = f"X, {self.description}, block {part.number}"
+        where = f"X, {self.description}, {part}"
         if not isinstance(part.rows, np.ndarray):
             raise ValueError(f"{where} is a {type(part.rows).__name__}; expected a NumPy array")
-        expected = None if self.lengths is None else self.lengths[part.number]
-        if expected is not None and len(part.rows) != expected:
-            raise ValueError(f"{where} has changed since the first pass: {len(part.rows)} rows; expected {expected}")
+        if self.lengths is not None and len(part.rows) != self.lengths.get(part.key, 0):
+            raise ValueError(
+                f"{where} has changed since the first pass: {len(part.rows)} rows; expected "
+                f"{self.lengths.get(part.key, 0)}"
+            )
         check_finite(part.rows, where, None, self.names)
         rows = _aligned(part.rows, self.dtype)
         weight = None if part.weight is None else _aligned(check_weights(part.weight, len(rows), where), np.float64)
         columns = {
             name: check_column(column, len(rows), f"the {name} of {where}") for name, column in part.columns.items()
         }
-        return Block(rows, weight, columns)
+        block = Block(rows, weight, columns)
+        for view in self.views:
+            block = view(block)
+        return block
+
+    def blocks(self, parts: Iterable[Part]) -> Iterator[tuple[Key, Block]]:
+        """Yield the blocks of a task, one after another, with the settings of the process that asks."""
+        with config.config_context(**self.settings):
+            for part in parts:
+                key, block = part.key, self.block(part)
+                # So that the next one is not made while this one is held; so do those who are given them.
+                del part
+                yield key, block
+                del block
 
 
 class DistributedRows(Rows):
@@ -172,13 +185,16 @@ class DistributedRows(Rows):
 
     def __init__(self, blocks: Blocks) -> None:
         self.of_engine = blocks
+        self.n_features: int
+        self.dtype: np.dtype
         self.n_features, self.dtype, self.names = blocks.n_features, blocks.dtype, blocks.names
         self.description = blocks.description
         self.n_samples: int | None = None
         self.total_weight = float("nan")
         self.drawn: ArrayRows | None = None
-        self._lengths: list[int] | None = None
-        self._sums: np.ndarray | None = None
+        self._views: tuple[Callable[[Block], Block], ...] = ()
+        self._lengths: dict[Key, int] | None = None
+        self._weights: dict[Key, float] | None = None
 
     def __repr__(self) -> str:
         return f"<rows of {self.description}>"
@@ -191,7 +207,7 @@ class DistributedRows(Rows):
     @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
         """What rides along."""
-        return self.of_engine.columns
+        return tuple(self.of_engine.columns)
 
     def fold(
         self,
@@ -199,56 +215,73 @@ class DistributedRows(Rows):
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
     ) -> T:
-        """Return what is left when every block has been added to an empty start; see `Rows.fold`.
+        """Return the sum of what is left when each block has been added to an empty start; see `Rows.fold`.
 
-        A method of an object is that of the object as it is now.
+        The result depends on the blocks alone, not on which of them were worked on together: statistics and arrays of
+        numbers are added up reproducibly, everything else is joined here in the order of the blocks. A method of an
+        object is that of the object as it is now.
         """
-        join = _joined if join is None else join
-        return self.of_engine.reduce(_folded, join, self._facts(), frozen(empty), frozen(add))
+        parts = self.of_engine.run(_folded, self._facts(), frozen(empty), frozen(add), join is None, join=Totals.of)
+        totals = Totals.of(parts)
+        if self.n_samples is not None and totals.n_rows != self.n_samples:
+            raise ValueError(
+                f"X, {self.description}, has changed since the first pass: {totals.n_rows} rows; expected "
+                f"{self.n_samples}"
+            )
+        return totals.value(empty, join)
 
     def map(self, action: Callable[[Block], T]) -> Iterator[T]:
         """Yield ``action(block)`` of every block in turn; what it returns travels to this process."""
-        yield from self.of_engine.map(_mapped, self._facts(), frozen(action))
+        yield from self._by_key(_mapped, frozen(action)).values()
 
     def blocks(self) -> Generator[np.ndarray, None, None]:
         """Yield the rows, block by block; each travels to this process."""
         yield from self.map(_rows_of)
 
-    def lazy(self, action: Callable[[np.ndarray], np.ndarray]) -> Any:
-        """Return the engine's collection of ``action(rows)``, computed when it is asked for, of the blocks' lengths.
+    def lazy(self, action: Callable[[np.ndarray], np.ndarray], name: str) -> Any:
+        """Return the engine's collection of ``action(rows)``, computed when it is asked for.
 
         Parameters
         ----------
         action : callable
             Takes the rows of a block and returns an array with as many rows; pickled where workers are processes.
             A method is that of its object as it is now.
+        name : str
+            Of the column, where the collection is a table.
         """
         action = frozen(action)
         like = action(np.zeros((1, self.n_features), dtype=self.dtype))[:0]
-        return self.of_engine.lazy(_predicted, self._facts(), action, like=like)
+        facts = replace(self._facts(), lengths=None)
+        return self.of_engine.lazy(_predicted, facts, action, like=like, name=name)
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray], names: list[str] | None) -> DistributedRows:
         """Return rows of ``function(rows)``, which has as many; `names` are those of its columns."""
-        other = copy.copy(self)
         function = frozen(function)
-        like = function(np.zeros((1, self.n_features), dtype=self.dtype))[:0]
-        other.of_engine = self.of_engine.mapped(_predicted, self._facts(), function, like=like)
-        other.of_engine.names = other.names = None if names is None else list(names)
-        other.n_features, other.dtype = other.of_engine.n_features, other.of_engine.dtype
+        other = self._viewed(partial(_with_rows, function))
+        like = function(np.zeros((1, self.n_features), dtype=self.dtype))
+        other.n_features, other.dtype = like.shape[1], like.dtype
+        other.names = None if names is None else list(names)
         if self.drawn is not None:
             other.drawn = ArrayRows(function(self.drawn.X), self.drawn.sample_weight, self.drawn.along)
         return other
 
     def joined(self, column: str) -> DistributedRows:
         """Return the rows with what rides along under the name `column` as further features."""
-        other = DistributedRows(self.of_engine.joined(column))
-        other.n_samples, other.total_weight = self.n_samples, self.total_weight
+        other = self._viewed(partial(with_further_features, column, self.description))
+        like = np.column_stack([np.empty((0, self.n_features), self.dtype), self.of_engine.columns[column]])
+        other.n_features, other.dtype = like.shape[1], like.dtype
+        other.names = None
+        other.drawn = None
         return other
 
     def with_columns(self, **columns: Any) -> DistributedRows:
-        """Return the same rows with further columns riding along."""
+        """Return the same rows with further columns riding along, arrays over all rows or what the engine knows."""
         other = copy.copy(self)
-        other.of_engine = self.of_engine.with_columns(columns, self._lengths)
+        of_engine = other.of_engine = self.of_engine.with_columns(columns, self._lengths)
+        if not self._views:
+            # A table may have given a column of its own, which is then no feature.
+            other.n_features, other.dtype, other.names = of_engine.n_features, of_engine.dtype, of_engine.names
+            other.description = of_engine.description
         return other
 
     def with_sample(self, rows: ArrayRows) -> DistributedRows:
@@ -274,43 +307,59 @@ class DistributedRows(Rows):
             return self.drawn
         random_state = np.random.RandomState() if random_state is None else random_state
         n_rows = block_rows(self.n_features) if n_rows is None else n_rows
-        lengths, sums = self._measured()
-        if sum(lengths) <= n_rows:
-            return self._gathered([()] * len(lengths))
+        weights = self._measured()
+        if self.n_samples is not None and self.n_samples <= n_rows:
+            return self._gathered(None)
+        keys, sums = list(weights), np.array(list(weights.values()))
         ends = np.cumsum(sums)
         positions = (np.arange(n_rows) + random_state.uniform(size=n_rows)) * (ends[-1] / n_rows)
         present = np.flatnonzero(sums > 0)
         block = present[np.minimum(np.searchsorted(ends[present], positions, side="right"), len(present) - 1)]
         starts = ends - sums
-        places = [positions[block == i] - starts[i] for i in range(len(ends))]
-        return self._gathered([place if len(place) else None for place in places])
+        return self._gathered({keys[i]: positions[block == i] - starts[i] for i in np.unique(block)})
 
     # Work on the blocks.
+
+    def _viewed(self, view: Callable[[Block], Block]) -> DistributedRows:
+        other = copy.copy(self)
+        other._views = (*self._views, view)
+        return other
 
     def _facts(self) -> Facts:
         # A worker runs as many tasks at a time as it has threads: a task's kernel has one, unless more were asked for.
         settings = config.get_config()
         settings = {**settings, "n_threads": settings["n_threads"] or 1}
-        return Facts(self.description, self.names, self._lengths, self.dtype, settings)
+        engine = self.of_engine
+        return Facts(engine.description, engine.names, self._lengths, engine.dtype, self._views, settings)
 
-    def _measured(self) -> tuple[list[int], np.ndarray]:
-        measured = self.of_engine.map(_measure, self._facts())
-        lengths, sums = [length for length, _ in measured], np.array([weight for _, weight in measured])
-        if sum(lengths) == 0:
+    def _by_key(self, task: Task, *arguments: Any) -> dict[Key, Any]:
+        """Return what a task returns by key, in the order of the blocks."""
+        results = self.of_engine.run(task, self._facts(), *arguments)
+        return dict(sorted((pair for result in results for pair in result.items()), key=itemgetter(0)))
+
+    def _measured(self) -> dict[Key, float]:
+        """Return the weights of the blocks, which are counted and weighed once."""
+        if self._weights is not None:
+            return self._weights
+        measured = self._by_key(_mapped, _measure)
+        lengths = {key: length for key, (length, _) in measured.items()}
+        weights = {key: weight for key, (_, weight) in measured.items()}
+        n_samples, total = sum(lengths.values()), float(np.sum(list(weights.values())))
+        if n_samples == 0:
             raise ValueError(f"X, {self.description}, has no rows; expected at least one")
-        if not sums.sum() > 0:
+        if not total > 0:
             raise ValueError(f"the weights of X, {self.description}, are zero everywhere; expected some weight")
-        self.n_samples, self.total_weight = sum(lengths), float(sums.sum())
-        self._lengths, self._sums = lengths, sums
-        return lengths, sums
+        self.n_samples, self.total_weight = n_samples, total
+        self._lengths, self._weights = lengths, weights
+        return weights
 
-    def _gathered(self, places: list[Any]) -> ArrayRows:
-        parts = self.of_engine.map(_taken, self._facts(), places=places)
+    def _gathered(self, places: dict[Key, np.ndarray] | None) -> ArrayRows:
+        parts = list(self._by_key(_taken, places).values())
         weights = [part.weight for part in parts]
         return ArrayRows(
             np.concatenate([part.rows for part in parts]),
             None if any(weight is None for weight in weights) else np.concatenate(weights),
-            {name: np.concatenate([part.columns[name] for part in parts]) for name in self.columns},
+            {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns},
         )
 
 
@@ -330,44 +379,54 @@ def _aligned(array: np.ndarray, dtype: Any) -> np.ndarray:
     return np.require(array, dtype=dtype, requirements=["C", "A"])
 
 
-def _folded(parts: Iterable[Part], facts: Facts, empty: Callable[[], T], add: Callable[[Block, T], None]) -> T:
-    total = empty()
-    with config.config_context(**facts.settings):
-        for part in parts:
-            add(facts.checked(part), total)
-    return total
+def _folded(
+    parts: Iterable[Part], facts: Facts, empty: Callable[[], T], add: Callable[[Block, T], None], summed: bool
+) -> Totals:
+    # Each block from an empty start: what blocks a task has is no part of the result.
+    totals = Totals()
+    for key, block in facts.blocks(parts):
+        total = empty()
+        add(block, total)
+        totals.add(key, len(block.rows), total, summed)
+        del block
+    return totals
 
 
-def _mapped(parts: Iterable[Part], facts: Facts, action: Callable[[Block], T]) -> T:
-    (part,) = parts
-    with config.config_context(**facts.settings):
-        return action(facts.checked(part))
+def _mapped(parts: Iterable[Part], facts: Facts, action: Callable[[Block], T]) -> dict[Key, T]:
+    found = {}
+    for key, block in facts.blocks(parts):
+        found[key] = action(block)
+        del block
+    return found
+
+
+def _predicted(parts: Iterable[Part], facts: Facts, action: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    ((_, block),) = facts.blocks(parts)
+    return action(block.rows)
+
+
+def _with_rows(function: Callable[[np.ndarray], np.ndarray], block: Block) -> Block:
+    return Block(function(block.rows), block.weight, block.columns)
 
 
 def _rows_of(block: Block) -> np.ndarray:
     return block.rows
 
 
-def _predicted(parts: Iterable[Part], facts: Facts, action: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    return _mapped(parts, facts, partial(_of_rows, action))
-
-
-def _of_rows(action: Callable[[np.ndarray], np.ndarray], block: Block) -> np.ndarray:
-    return action(block.rows)
-
-
-def _measure(parts: Iterable[Part], facts: Facts) -> tuple[int, float]:
-    (part,) = parts
-    block = facts.checked(part)
+def _measure(block: Block) -> tuple[int, float]:
     return len(block.rows), block.total_weight
 
 
-def _taken(parts: Iterable[Part], facts: Facts, places: Any) -> Block:
-    """Return the rows at `places` along the block's cumulative weight; all, and their weights, where there are none."""
-    (part,) = parts
-    block = facts.checked(part)
-    if len(places) == 0:
-        return block
+def _taken(parts: Iterable[Part], facts: Facts, places: Mapping[Key, np.ndarray] | None) -> dict[Key, Block]:
+    """Return the rows at `places` along each block's cumulative weight; all, and their weights, without places."""
+    return {
+        key: block if places is None else _at(block, places[key])
+        for key, block in facts.blocks(parts)
+        if places is None or key in places
+    }
+
+
+def _at(block: Block, places: np.ndarray) -> Block:
     if block.weight is None:
         index = np.clip(places.astype(np.int64), 0, len(block.rows) - 1)
     else:
@@ -375,15 +434,3 @@ def _taken(parts: Iterable[Part], facts: Facts, places: Any) -> Block:
         last = np.searchsorted(cumulative, cumulative[-1], side="left")
         index = np.minimum(np.searchsorted(cumulative, places, side="right"), last)
     return Block(block.rows[index], None, {name: column[index] for name, column in block.columns.items()})
-
-
-def _joined(totals: list[Any]) -> Any:
-    first = totals[0]
-    if isinstance(first, SufficientStatistics):
-        return join_statistics(totals)
-    if isinstance(first, list):
-        return [item for total in totals for item in total]
-    joined = np.zeros_like(first)
-    for total in totals:
-        joined += total
-    return joined

@@ -12,7 +12,7 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.model import SufficientStatistics
 
-__all__ = ["ArrayRows", "Block", "Rows", "block_rows", "blocks_of", "join_statistics"]
+__all__ = ["ArrayRows", "Block", "Rows", "block_rows", "blocks_of", "join_statistics", "with_further_features"]
 
 T = TypeVar("T")
 
@@ -66,6 +66,20 @@ class Block:
     def total_weight(self) -> float:
         """The sum of the weights."""
         return float(len(self.rows) if self.weight is None else self.weight.sum())
+
+
+def with_further_features(column: str, description: str, block: Block) -> Block:
+    """Return a block whose rows have what rides along under the name `column` as further features.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers.
+    """
+    further = np.asarray(block.columns[column])
+    if further.dtype.kind not in "biuf" or not np.isfinite(further).all():
+        raise ValueError(f"{column} of X, {description}, is of dtype {further.dtype} or not finite; expected numbers")
+    return Block(np.column_stack([block.rows, further]), block.weight, block.columns)
 
 
 class Rows(ABC):

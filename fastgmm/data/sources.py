@@ -13,6 +13,7 @@ from fastgmm.data.arrow import parquet_columns, parquet_files, parquet_mappings
 from fastgmm.data.dask_blocks import DaskRows, is_dask
 from fastgmm.data.distributed import DistributedRows
 from fastgmm.data.rows import block_rows
+from fastgmm.data.spark_blocks import SparkRows, is_spark
 from fastgmm.data.streamed_rows import StreamedRows
 
 __all__ = ["RowSource", "batches", "parquet", "sliced", "source_of"]
@@ -167,8 +168,10 @@ def sliced(
     return StreamedRows(open_batches, f"{type(X).__name__} of shape {tuple(X.shape)}", stable=True)
 
 
-def source_of(X: Any, sample_weight: Any = None) -> RowSource | None:
-    """Return X if it is a source, a source over it if it is a dask, HDF5 or Zarr collection, and None for all else.
+def source_of(X: Any, sample_weight: Any = None, names: Any = None) -> RowSource | None:
+    """Return X if it is a source, one over it if it is a Spark frame or dask, HDF5 or Zarr, and None for all else.
+
+    Of a Spark frame the columns `names` are read, if any are given; and its `sample_weight` is a column's name.
 
     Raises
     ------
@@ -180,6 +183,8 @@ def source_of(X: Any, sample_weight: Any = None) -> RowSource | None:
         return None
     if is_dask(X):
         return DaskRows(X, sample_weight)
+    if is_spark(X):
+        return SparkRows(X, names, sample_weight)
     source: RowSource | None = None
     if isinstance(X, RowSource):
         source = X

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data.distributed import DistributedRows
-from fastgmm.data.rows import ArrayRows, Block, Rows, join_statistics
+from fastgmm.data.rows import ArrayRows, Block, Rows, join_statistics, with_further_features
 from fastgmm.data.sources import RowSource, sliced, source_of
 from fastgmm.data.streamed_rows import StreamedRows
 from fastgmm.model import SufficientStatistics
@@ -170,15 +170,10 @@ def joined(source: RowSource, column: str) -> RowSource:
     def open_batches() -> Generator[Any, None, None]:
         with closing(source.iterate()) as blocks:
             for block in blocks:
-                along = dict(block.columns)
-                further = np.asarray(along.pop(column))
-                if further.dtype.kind not in "biuf" or not np.isfinite(further).all():
-                    raise ValueError(
-                        f"{column} of X, {source.description}, is of dtype {further.dtype} or not finite; expected "
-                        "numbers"
-                    )
+                wider = with_further_features(column, source.description, block)
+                along = {name: along for name, along in block.columns.items() if name != column}
                 weight = {} if block.weight is None else {"sample_weight": block.weight}
-                yield {"X": np.column_stack([block.rows, further]), **weight, **along}
+                yield {"X": wider.rows, **weight, **along}
 
     return StreamedRows(open_batches, source.description, stable=True)
 

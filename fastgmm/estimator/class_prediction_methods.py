@@ -77,7 +77,7 @@ class ClassPredictionMethods(PerRow):
         log_probabilities : ndarray of shape (n_samples, n_classes), float64
             In nats, in the order of `classes_`.
         """
-        return self._per_row(X, self._log_posterior)
+        return self._per_row(X, self._log_posterior, "log_probability")
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the posterior probability of each class.
@@ -91,7 +91,7 @@ class ClassPredictionMethods(PerRow):
         probabilities : ndarray of shape (n_samples, n_classes), float64
             Rows sum to one; in the order of `classes_`.
         """
-        return self._per_row(X, self._posterior)
+        return self._per_row(X, self._posterior, "probability")
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the log density of each row and class together.
@@ -105,7 +105,7 @@ class ClassPredictionMethods(PerRow):
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
             In nats; for two classes, that of the second less that of the first.
         """
-        return self._per_row(X, self._decisions)
+        return self._per_row(X, self._decisions, "decision_function")
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row.
@@ -119,7 +119,7 @@ class ClassPredictionMethods(PerRow):
         classes : ndarray of shape (n_samples,)
             Of the dtype of `classes_`.
         """
-        return self._per_row(X, self._classes)
+        return self._per_row(X, self._classes, "prediction")
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row, whatever its class.
@@ -133,7 +133,7 @@ class ClassPredictionMethods(PerRow):
         log_density : ndarray of shape (n_samples,), float64
             In nats. Low for rows unlike any class.
         """
-        return self._per_row(X, self._log_density)
+        return self._per_row(X, self._log_density, "log_density")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of rows whose class is predicted.

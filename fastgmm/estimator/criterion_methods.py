@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm import inference
-from fastgmm.data import ArrayRows, source_of
+from fastgmm.data import ArrayRows
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
 from fastgmm.estimator.per_row import Unchecked
 from fastgmm.estimator.prediction_methods import PredictionMethods
@@ -31,7 +31,7 @@ class CriterionMethods(PredictionMethods):
 
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""
-        source = source_of(X, sample_weight)
+        source = self._source_of(X, sample_weight)
         if source is not None:
             total, weight = self._sum_over_blocks(source, self._total_log_density)
             source.total_weight = float(weight)
@@ -104,7 +104,7 @@ class CriterionMethods(PredictionMethods):
 
     def _log_certainty(self, X: Any, sample_weight: Any) -> float:
         """Return the weighted sum over rows of the log of the largest posterior probability, in nats."""
-        source = source_of(X, sample_weight)
+        source = self._source_of(X, sample_weight)
         if source is not None:
             return float(self._sum_over_blocks(source, self._certainties)[0])
         X = self._check_rows(X)

@@ -160,7 +160,7 @@ class InferenceMethods:
         distances : ndarray of shape (n_samples, n_components), float64
             In standard deviations of the component.
         """
-        return self._per_row(X, self._distances)  # type: ignore[attr-defined]
+        return self._per_row(X, self._distances, "mahalanobis")  # type: ignore[attr-defined]
 
     def _distances(self, rows: np.ndarray) -> np.ndarray:
         return mahalanobis(rows, self._gaussian())

@@ -212,7 +212,7 @@ class BaseMixture(
         """
         with unchanged_on_failure(self):
             X = self._fit(X, sample_weight, y=y)
-            return self._per_row(X, self._labels_of) if isinstance(X, RowSource) else self._labels_of(X)
+            return self._per_row(X, self._labels_of, "prediction") if isinstance(X, RowSource) else self._labels_of(X)
 
     def _fit(self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""

@@ -21,8 +21,12 @@ __all__ = ["PerRow", "Unchecked"]
 class PerRow:
     """The part of an estimator that answers for each row: of an array, or block by block of a source."""
 
+    def _source_of(self, X: Any, sample_weight: Any = None) -> RowSource | None:
+        """Return X as a source, if it is one: of a Spark frame, the columns that the estimator was fitted to."""
+        return source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
+
     def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Generator[Any, None, None]:
-        source = source_of(X)
+        source = self._source_of(X)
         if source is None:
             rows = self._check_rows(X)  # type: ignore[attr-defined]
             step = max(1, BLOCK_VALUES // rows.shape[1])
@@ -31,21 +35,26 @@ class PerRow:
             return
         if isinstance(source, DistributedRows):
             check_columns(self, source, source.n_features)
+            yield from source.map(partial(_of_rows, frozen(action)))
+            return
         with closing(source.blocks()) as blocks:
             for block in blocks:
                 check_columns(self, source, block.shape[1])
                 yield action(block)
 
-    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray]) -> Any:
-        """Return what `action` makes of the rows of an array, checked, or of a source; lazily for a distributed one."""
-        source = source_of(X)
+    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray], name: str) -> Any:
+        """Return what `action` makes of the rows of an array, checked, or of a source.
+
+        For a distributed one lazily: a dask array, or a Spark frame with a further column, `name`.
+        """
+        source = self._source_of(X)
         if source is None:
             rows = self._check_rows(X)  # type: ignore[attr-defined]
             return action(rows) if type(rows) is np.ndarray else _with_nan(action, rows.view(np.ndarray))
         check_is_fitted(self)
         if isinstance(source, DistributedRows):
             check_columns(self, source, source.n_features)
-            return source.lazy(action)
+            return source.lazy(action, name)
         with closing(self._map_blocks(source, action)) as parts:
             return np.concatenate(list(parts))
 
@@ -77,3 +86,7 @@ def _with_nan(action: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> n
 
 def _add_numbers(action: Callable[..., tuple[float, ...]], block: Block, total: np.ndarray) -> None:
     total += action(block.rows, block.weight)
+
+
+def _of_rows(action: Callable[[np.ndarray], Any], block: Block) -> Any:
+    return action(block.rows)

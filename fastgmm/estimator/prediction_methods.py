@@ -9,7 +9,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.data import source_of
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
 from fastgmm.estimator.per_row import PerRow, Unchecked
 from fastgmm.model import MixtureParameters
@@ -103,7 +102,7 @@ class PredictionMethods(PerRow):
         labels : ndarray of shape (n_samples,), int64
             -1 for noise, in a model with a background.
         """
-        return self._per_row(X, self._labels_of)
+        return self._per_row(X, self._labels_of, "prediction")
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the posterior probability of each component for each row.
@@ -117,7 +116,7 @@ class PredictionMethods(PerRow):
         responsibilities : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self._per_row(X, self._responsibilities)
+        return self._per_row(X, self._responsibilities, "probability")
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row.
@@ -131,7 +130,7 @@ class PredictionMethods(PerRow):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        return self._per_row(X, self._log_density)
+        return self._per_row(X, self._log_density, "log_density")
 
     def component_log_density(self, X: Any) -> np.ndarray:
         """Return the log of each component's weighted density at each row.
@@ -145,7 +144,7 @@ class PredictionMethods(PerRow):
         log_joint : ndarray of shape (n_samples, n_components), float64
             In nats; the log of the sum of exponentials over a row is `score_samples`. A background comes last.
         """
-        return self._per_row(X, self._component_log_density)
+        return self._per_row(X, self._component_log_density, "component_log_density")
 
     def _component_log_density(self, rows: np.ndarray) -> np.ndarray:
         return inference.component_log_density(rows, self._density())
@@ -164,7 +163,7 @@ class PredictionMethods(PerRow):
         log_likelihood : float
             Weighted mean over rows, in nats.
         """
-        source = source_of(X, sample_weight)
+        source = self._source_of(X, sample_weight)
         if source is not None:
             total, weight = self._sum_over_blocks(source, self._total_log_density)
             return float(total / weight)

@@ -71,10 +71,12 @@ class BoundMixture:
         return _rebuilt, (self.structure, self.log_offset, self.means, self.precisions_cholesky, self.tail)
 
 
-def _rebuilt(structure: str, *parts: Any) -> BoundMixture:
+def _rebuilt(structure: str, log_offset: Any, means: Any, precisions_cholesky: Any, tail: Any) -> BoundMixture:
     # What came from another process may lie at any address of the message, and the kernels read no such numbers.
-    *arrays, tail = parts
-    return BoundMixture(structure, *(np.require(array, requirements=["A"]) for array in arrays), tail)
+    log_offset, means, factor = (
+        np.require(part, requirements=["A"]) for part in (log_offset, means, precisions_cholesky)
+    )
+    return BoundMixture(structure, log_offset, means, factor, tail)
 
 
 def _mixture(action: str, parameters: Any) -> Any:

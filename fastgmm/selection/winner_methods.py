@@ -27,30 +27,32 @@ class WinnerMethods:
         assert self.best_estimator_ is not None, "a search that found nothing is not fitted"
         return self.best_estimator_
 
-    def _checked(self, X: Any) -> Any:
+    def _checked(self, X: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+        """Return rows and weights as the best model takes them; a source brings its own."""
         # The candidates know no column names: they are the search's to check.
         check_is_fitted(self, "best_estimator_")
-        source = source_of(X)
+        source = source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
         if source is not None:
             check_columns(self, source, source.n_features or self.n_features_in_)
-            return X
-        return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
+            return source, None
+        return validate_data(self, X, reset=False, dtype=DTYPES, order="C"), sample_weight
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
-        return self._best().predict(self._checked(X))
+        return self._best().predict(self._checked(X)[0])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
-        return self._best().predict_proba(self._checked(X))
+        return self._best().predict_proba(self._checked(X)[0])
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
-        return self._best().score_samples(self._checked(X))
+        return self._best().score_samples(self._checked(X)[0])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density under the best model, in nats per sample."""
-        return self._best().score(self._checked(X), sample_weight=sample_weight)
+        X, sample_weight = self._checked(X, sample_weight)
+        return self._best().score(X, sample_weight=sample_weight)
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the best model; see `GaussianMixture.sample`."""
@@ -58,7 +60,8 @@ class WinnerMethods:
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the best model's Bayesian information criterion; lower is better."""
-        return self._best().bic(self._checked(X), sample_weight)
+        X, sample_weight = self._checked(X, sample_weight)
+        return self._best().bic(X, sample_weight)
 
     def plot(self, X: Any = None, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
         """Draw the criterion of all candidates, or the best model and rows; needs matplotlib.

@@ -2,56 +2,11 @@
 
 constexpr double HALF_LOG_2PI = 0.91893853320467274178;
 
-// Writes the upper triangle of R with S = R^T R; false where S, read in its upper triangle, is not positive definite.
-// By rows, so that every inner loop runs along one.
-inline bool triangle_of(const double* s, int64_t d, double* __restrict r) {
-    for (int64_t j = 0; j < d; ++j) {
-        double* __restrict rj = r + j * d;
-        for (int64_t c = j; c < d; ++c) rj[c] = s[j * d + c];
-        int64_t m = 0;
-        for (; m + 4 <= j; m += 4) {
-            const double *r0 = r + m * d, *r1 = r0 + d, *r2 = r1 + d, *r3 = r2 + d;
-            const double f0 = r0[j], f1 = r1[j], f2 = r2[j], f3 = r3[j];
-            for (int64_t c = j; c < d; ++c) rj[c] -= (f0 * r0[c] + f1 * r1[c]) + (f2 * r2[c] + f3 * r3[c]);
-        }
-        for (; m < j; ++m) {
-            const double* rm = r + m * d;
-            const double f = rm[j];
-            for (int64_t c = j; c < d; ++c) rj[c] -= f * rm[c];
-        }
-        if (!(rj[j] > 0.0) || !(rj[j] < INFINITE)) return false;
-        const double inverse = 1.0 / sqrt_of(rj[j]);
-        for (int64_t c = j; c < d; ++c) rj[c] *= inverse;
-    }
-    return true;
-}
-
-// Writes to u the upper triangular U = inv(R) with inv(S) = U U^T; false where there is none. r is scratch, (d, d).
-inline bool factorise_inverse(const double* s, int64_t d, double* __restrict r, double* __restrict u) {
-    if (!triangle_of(s, d, r)) return false;
-    for (int64_t i = 0; i < d; ++i) {
-        double* __restrict ui = u + i * d;
-        for (int64_t c = 0; c < d; ++c) ui[c] = 0.0;
-        ui[i] = 1.0;
-        for (int64_t m = i; m < d; ++m) {
-            const double* rm = r + m * d;
-            const double value = ui[m] /= rm[m];
-            for (int64_t c = m + 1; c < d; ++c) ui[c] -= value * rm[c];
-        }
-        if (!(ui[i] < INFINITE)) return false;
-    }
-    return true;
-}
-
-INLINE int threads_for_matrices(int n_threads, int64_t k, int64_t d) {
-    return threads_for(n_threads, k, double(k) * double(d) * double(d) * double(d));
-}
-
 // Returns DONE and writes to `failed` the first matrix without a factor, or -1.
 int factorise_all(const double* covariances, int64_t k, int64_t d, double* factors, int n_threads, int64_t* failed) {
     int64_t first = k;
-    const Status status = for_each_item(k, d * d, threads_for_matrices(n_threads, k, d), [&](int64_t c, double* r) {
-        if (factorise_inverse(covariances + c * d * d, d, r, factors + c * d * d)) return;
+    const Status status = for_each_matrix(k, d, n_threads, [&](int64_t c, Factoriser& factoriser, int) {
+        if (factoriser.factorise(covariances + c * d * d, factors + c * d * d)) return;
         int64_t seen = __atomic_load_n(&first, __ATOMIC_RELAXED);
         while (c < seen && !__atomic_compare_exchange_n(&first, &seen, c, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         }
@@ -60,17 +15,34 @@ int factorise_all(const double* covariances, int64_t k, int64_t d, double* facto
     return status;
 }
 
-// One covariance from its scatter about the centre, moved to the mean; false where it has no factor of full rank.
-INLINE bool estimate_matrix(const MixtureEstimate* e, double count, double* covariance, double* factor, double* r) {
+// Both triangles of a covariance from the upper one of its scatter about centres, moved to the means: those of
+// components [first, last), whose `weights` and `means` hold counts and shifts.
+INLINE void covariance_of(const MixtureEstimate* e, int64_t first, int64_t last, double count, const double* scatter,
+                          double* covariance, int n_threads) {
+    constexpr int64_t ROWS = 8;  // so many at once that what is mirrored are whole cache lines
     const int64_t d = e->d;
-    for (int64_t i = 0; i < d; ++i) {
-        for (int64_t j = i; j < d; ++j) covariance[i * d + j] /= count;
-        covariance[i * d + i] += e->reg_covar;
-        for (int64_t j = i + 1; j < d; ++j) covariance[j * d + i] = covariance[i * d + j];
-    }
-    if (!factorise_inverse(covariance, d, r, factor)) return false;
-    // A singular matrix often passes Cholesky on rounding errors alone: its last pivot (the variance of a feature
-    // given those before it) is then within d roundings of that feature's variance.
+    share_out((d + ROWS - 1) / ROWS, n_threads, [=](int64_t block, int) {
+        const int64_t i0 = block * ROWS, i1 = i0 + ROWS < d ? i0 + ROWS : d;
+        for (int64_t i = i0; i < i1; ++i) {
+            double* to = covariance + i * d;
+            for (int64_t j = i; j < d; ++j) to[j] = scatter[i * d + j];
+            for (int64_t c = first; c < last; ++c) {
+                const double* shift = e->means + c * d;
+                const double moved = e->weights[c] * shift[i];
+                for (int64_t j = i; j < d; ++j) to[j] -= moved * shift[j];
+            }
+            for (int64_t j = i; j < d; ++j) to[j] /= count;
+            to[i] += e->reg_covar;
+        }
+        copy_transposed<false>(covariance + i0 * d + i1, d, i1 - i0, d - i1, covariance + i1 * d + i0, d);
+        for (int64_t i = i0; i < i1; ++i)
+            for (int64_t j = i + 1; j < i1; ++j) covariance[j * d + i] = covariance[i * d + j];
+    });
+}
+
+// A singular matrix often passes Cholesky on rounding errors alone: its last pivot (the variance of a feature given
+// those before it) is then within d roundings of that feature's variance.
+INLINE bool has_full_rank(const double* covariance, const double* factor, int64_t d) {
     const double limit = 1.0 / (double(d) * 2.220446049250313e-16);
     for (int64_t i = 0; i < d; ++i) {
         const double u = factor[i * d + i];
@@ -100,30 +72,14 @@ int estimate(MixtureEstimate* e) {
     Status status = DONE;
     if (failed) {
         // An empty component: nothing to estimate.
-    } else if (e->structure == FULL) {
-        status = for_each_item(k, d * d, threads_for_matrices(e->n_threads, k, d), [&](int64_t c, double* r) {
-            const double count = e->weights[c];
-            const double* shift = e->means + c * d;
-            const double* scatter = e->scatter + c * d * d;
-            double* covariance = e->covariances + c * d * d;
-            for (int64_t i = 0; i < d; ++i) {
-                const double moved = count * shift[i];
-                for (int64_t j = i; j < d; ++j) covariance[i * d + j] = scatter[i * d + j] - moved * shift[j];
-            }
-            if (!estimate_matrix(e, count, covariance, e->factor + c * d * d, r))
+    } else if (e->structure == FULL || e->structure == TIED) {
+        const bool shared = e->structure == TIED;
+        status = for_each_matrix(shared ? 1 : k, d, e->n_threads, [&](int64_t c, Factoriser& factoriser, int threads) {
+            double *covariance = e->covariances + c * d * d, *factor = e->factor + c * d * d;
+            const double count = shared ? total : e->weights[c];
+            covariance_of(e, c, shared ? k : c + 1, count, e->scatter + c * d * d, covariance, threads);
+            if (!factoriser.factorise(covariance, factor) || !has_full_rank(covariance, factor, d))
                 __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-        });
-    } else if (e->structure == TIED) {
-        for (int64_t i = 0; i < d * d; ++i) e->covariances[i] = e->scatter[i];
-        for (int64_t c = 0; c < k; ++c) {
-            const double* shift = e->means + c * d;
-            for (int64_t i = 0; i < d; ++i) {
-                const double moved = e->weights[c] * shift[i];
-                for (int64_t j = i; j < d; ++j) e->covariances[i * d + j] -= moved * shift[j];
-            }
-        }
-        status = for_each_item(1, d * d, 1, [&](int64_t, double* r) {
-            if (!estimate_matrix(e, total, e->covariances, e->factor, r)) failed = 1;
         });
     } else {
         const bool diagonal = e->structure == DIAG;

@@ -57,6 +57,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "seeding.inl"
 #include "swapping.inl"
 #include "choosing.inl"
+#include "cholesky.inl"
 #include "estimate.inl"
 #include "merging.inl"
 

@@ -93,7 +93,9 @@ int merge_groups(Merging* m) {
     g.m = m;
     g.matrix = m->structure == FULL ? d * d : m->structure == DIAG ? d : 1;
     const int64_t scratch_values = g.matrix + (m->structure == FULL ? d * d : 0);
-    double* scratch = nullptr;
+    const double pair = double(scratch_values) * (m->structure == FULL ? double(d) : 1.0) + 50.0;
+    const int n_threads = threads_for(m->n_threads, n, 0.5 * double(n) * double(n) * pair);
+    double* scratch = nullptr;  // a thread's behind another's
     Scratch memory;
     const bool allocated = memory.allocate([&](Arena& arena) {
         g.gains = arena.take<double>(n * n);
@@ -101,21 +103,18 @@ int merge_groups(Merging* m) {
         g.least = arena.take<double>(n);
         g.costs = arena.take<double>(n);
         g.alive = arena.take<char>(n);
-        scratch = arena.take<double>(scratch_values);
+        scratch = arena.take<double>(scratch_values * n_threads);
     });
     if (!allocated) return OUT_OF_MEMORY;
-    const double pair = double(scratch_values) * (m->structure == FULL ? double(d) : 1.0) + 50.0;
-    const int n_threads = threads_for(m->n_threads, n, 0.5 * double(n) * double(n) * pair);
     for (int64_t i = 0; i < n; ++i) {
         g.alive[i] = 1;
         g.costs[i] = g.cost(m->counts[i], g.matrix_of(i), scratch);
         m->labels[i] = i;
     }
-    const Status status = for_each_item(n, scratch_values, n_threads, [&](int64_t i, double* own) {
-        for (int64_t j = i + 1; j < n; ++j) g.gains[i * n + j] = g.gain(i, j, own);
+    share_out(n, n_threads, [&](int64_t i, int thread) {
+        for (int64_t j = i + 1; j < n; ++j) g.gains[i * n + j] = g.gain(i, j, scratch + thread * scratch_values);
         g.rescan(i);
     });
-    if (status != DONE) return status;
     for (int64_t left = n; left > m->n_groups; --left) {
         int64_t i = -1;
         for (int64_t r = 0; r < n; ++r)

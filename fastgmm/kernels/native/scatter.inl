@@ -87,12 +87,21 @@ void unpack_scatter(const double* packed, int64_t width, int64_t d, double* to) 
     for (int64_t i0 = 0; i0 < width; i0 += SCATTER_ROWS)
         for (int64_t j0 = i0 / L * L; j0 < width;) {
             const int64_t block = scatter_vectors((width - j0) / L) * L;
-            for (int64_t i = i0; i < i0 + SCATTER_ROWS; ++i)
-                for (int64_t j = j0; j < j0 + block; ++j, ++packed) {
-                    if (j < i || j >= d) continue;
-                    to[i * d + j] += *packed;
-                    if (j > i) to[j * d + i] += *packed;
-                }
+            const int64_t rows = i0 + SCATTER_ROWS < d ? SCATTER_ROWS : d - i0,
+                          columns = j0 + block < d ? block : d - j0;
+            if (j0 >= i0 + SCATTER_ROWS && columns > 0) {
+                for (int64_t i = 0; i < rows; ++i)
+                    for (int64_t j = 0; j < columns; ++j) to[(i0 + i) * d + j0 + j] += packed[i * block + j];
+                copy_transposed<true>(packed, block, rows, columns, to + j0 * d + i0, d);
+            } else {
+                for (int64_t i = i0; i < i0 + rows; ++i)
+                    for (int64_t j = i > j0 ? i : j0; j < j0 + columns; ++j) {
+                        const double value = packed[(i - i0) * block + j - j0];
+                        to[i * d + j] += value;
+                        if (j > i) to[j * d + i] += value;
+                    }
+            }
+            packed += SCATTER_ROWS * block;
             j0 += block;
         }
 }

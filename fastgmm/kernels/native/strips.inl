@@ -75,7 +75,7 @@ struct Strip {
 };
 
 // Runs work(strip) over all strips. What a strip leaves in sums_of(thread), `size` numbers that are zero before it, is
-// added to `total` in strip order.
+// added to `total` in strip order; or left where it is, if `total` is null.
 template <typename SumsOf, typename Work>
 Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), double* total, int64_t size, SumsOf sums_of,
                        Work work) {
@@ -89,7 +89,7 @@ Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), doubl
             work(Strip{first, last, strips.tile_rows, thread, turnstile});
             while (__atomic_load_n(&turnstile.merged, __ATOMIC_ACQUIRE) != index) sched_yield();
             double* sums = sums_of(thread);
-            for (int64_t i = 0; i < size; ++i) {
+            for (int64_t i = 0; total && i < size; ++i) {
                 total[i] += sums[i];
                 sums[i] = 0.0;
             }
@@ -99,21 +99,15 @@ Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), doubl
     return turnstile.stopped ? INTERRUPTED : DONE;
 }
 
-// Runs work(item, scratch) for every item, with `scratch_values` numbers of each thread's own; stops at nothing, so the
-// outcome does not depend on the threads.
+// Runs work(item, thread) for every item, on whichever thread is free: an item's outcome is not to depend on others.
 template <typename Work>
-Status for_each_item(int64_t count, int64_t scratch_values, int n_threads, Work work) {
-    Scratch memory;
-    double* scratch = nullptr;
-    if (!memory.allocate([&](Arena& arena) { scratch = arena.take<double>(scratch_values * n_threads); }))
-        return OUT_OF_MEMORY;
+void share_out(int64_t count, int n_threads, Work work) {
     int64_t next = 0;
-    run_threads(n_threads, [&](int thread) {
+    run_threads(n_threads < count ? n_threads : int(count), [&](int thread) {
         for (;;) {
             const int64_t item = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
             if (item >= count) break;
-            work(item, scratch + scratch_values * thread);
+            work(item, thread);
         }
     });
-    return DONE;
 }

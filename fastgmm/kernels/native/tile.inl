@@ -55,3 +55,30 @@ INLINE void load_weights(const double* sample_weight, int64_t count, int64_t pad
     for (int64_t n = 0; n < padded; ++n)
         to[n] = n >= count ? Real(0) : sample_weight ? Real(sample_weight[n]) : Real(1);
 }
+
+// Writes a matrix (rows, columns) transposed, or ADDs it.
+template <bool ADD>
+INLINE void copy_transposed(const double* from, int64_t from_stride, int64_t rows, int64_t columns, double* to,
+                            int64_t to_stride) {
+    constexpr int L = Simd<double>::lanes;
+    for (int64_t i = 0; i < rows; i += L)
+        for (int64_t j = 0; j < columns; j += L) {
+            if (i + L <= rows && j + L <= columns) {
+                Vector<double> block[L];
+#pragma GCC unroll 16
+                for (int lane = 0; lane < L; ++lane) block[lane] = load(from + (i + lane) * from_stride + j);
+                transpose<double>(block);
+#pragma GCC unroll 16
+                for (int lane = 0; lane < L; ++lane) {
+                    double* at = to + (j + lane) * to_stride + i;
+                    store<double>(at, ADD ? load<double>(at) + block[lane] : block[lane]);
+                }
+                continue;
+            }
+            for (int64_t c = j; c < columns && c < j + L; ++c)
+                for (int64_t r = i; r < rows && r < i + L; ++r) {
+                    const double value = from[r * from_stride + c];
+                    to[c * to_stride + r] = ADD ? to[c * to_stride + r] + value : value;
+                }
+        }
+}

@@ -227,13 +227,13 @@ struct TotalScatterCollection {
         for (int64_t c = 0; c < p.k; ++c) {
             const double count = first.counts[c];
             const double* moments = first.moments + c * p.moment_width;
-            for (int64_t j = 0; j < d; ++j) {
-                const double m = double(p.means[c * width + j]), sum = moments[j];
-                const double row_sum = sum + near.sums[c * width + j] + near.counts[c] * m;
-                const double row_count = count + near.counts[c];
-                for (int64_t i = 0; i < d; ++i) {
-                    const double mi = double(p.means[c * width + i]);
-                    const double sum_i = moments[i] + near.sums[c * width + i] + near.counts[c] * mi;
+            const double row_count = count + near.counts[c];
+            for (int64_t i = 0; i < d; ++i) {
+                const double mi = double(p.means[c * width + i]);
+                const double sum_i = moments[i] + near.sums[c * width + i] + near.counts[c] * mi;
+                for (int64_t j = 0; j < d; ++j) {
+                    const double m = double(p.means[c * width + j]), sum = moments[j];
+                    const double row_sum = sum + near.sums[c * width + j] + near.counts[c] * m;
                     pass.scatter[i * d + j] += row_count * m * mi - m * sum_i - mi * row_sum;
                 }
             }

@@ -186,12 +186,18 @@ struct QueueCollection {
     }
 
     void deliver(const PackedMixture<Real>& p, const MixturePass& pass) const {
-        const bool shared = about_means.scatter_stride == 0;
-        if (CROSS && shared) unpack_scatter<Real>(about_means.scatter, p.width, p.d, pass.scatter);
-        for (int64_t c = 0; c < p.k; ++c) {
-            about_means.deliver_first_moments(pass, c);
-            if (CROSS && !shared) unpack_scatter<Real>(about_means.scatter_of(c), p.width, p.d, scatter_to(pass, c));
-            const double trace = CROSS ? 0.0 : about_means.deliver_squares(pass, c);
+        const int64_t k = p.k, d = p.d;
+        for (int64_t c = 0; c < k; ++c) about_means.deliver_first_moments(pass, c);
+        if (CROSS) {
+            const int64_t matrices = about_means.scatter_stride ? k : 1;
+            const int threads = threads_for(pass.n_threads, matrices, double(matrices) * double(4 * d * d));
+            share_out(matrices, threads, [&](int64_t c, int) {
+                unpack_scatter<Real>(about_means.scatter_of(c), p.width, d, scatter_to(pass, c));
+            });
+            return;
+        }
+        for (int64_t c = 0; c < k; ++c) {
+            const double trace = about_means.deliver_squares(pass, c);
             if (p.structure == SPHERICAL) pass.scatter[c] += trace;
         }
     }

@@ -108,7 +108,7 @@ int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
     const double work = double(p.n) * double(p.k) * double(p.by_factor ? p.d * (p.d + 1) : 4 * p.d + 20);
     const int threads = threads_for(pass->n_threads, strips.count, work);
     Worker* workers = nullptr;
-    Worker total;
+    Worker total{};  // of one strip: what its worker sums
     Scratch memory;
     const bool allocated = memory.allocate([&](Arena& arena) {
         workers = arena.take<Worker>(threads);
@@ -120,17 +120,18 @@ int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
             // The next one's memory is on other pages, and begins in another cache set.
             arena.used = round_up(arena.used, 4096) + 2 * ALIGNMENT * (thread + 1);
         }
-        total.lay_out_sums(arena, p);
+        if (strips.count > 1) total.lay_out_sums(arena, p);
     });
     if (!allocated) return OUT_OF_MEMORY;
     if constexpr (Worker::EVALUATES) {
         const int64_t columns = columns_of_bound<Real>(p, workers[0].tile, static_cast<const Real*>(pass->rows));
         for (int thread = 0; thread < threads; ++thread) workers[thread].tile.bound_columns = columns;
     }
+    double* const sums = strips.count > 1 ? total.sums : nullptr;
     const Status status = sum_over_strips(
-        strips, threads, pass->poll, total.sums, total.n_sums, [&](int thread) { return workers[thread].sums; },
+        strips, threads, pass->poll, sums, total.n_sums, [&](int thread) { return workers[thread].sums; },
         [&](const Strip& strip) { workers[strip.thread].take(p, *pass, strip); });
-    if (status == DONE) total.deliver(p, *pass);
+    if (status == DONE) (sums ? total : workers[0]).deliver(p, *pass);
     return status;
 }
 

@@ -99,6 +99,7 @@ struct PackedMixture {
     bool few;              // factors of few features: lanes are rows and everything stays in registers
     int64_t moment_width;  // width, twice that where squares are summed too
     double* middle;        // (d) the centre, in double
+    double* about;         // (k, d) means about the centre, in double; whitened where the rows are
     Real* centre;          // (width) subtracted from every row
     Real* means;           // (k, width) about the centre
     Real* offset;          // (k)
@@ -116,7 +117,11 @@ struct PackedMixture {
         k = pass.k;
         width = round_up(d, Simd<Real>::lanes);
         structure = pass.structure;
-        if (!middle_memory.allocate([&](Arena& arena) { middle = arena.take<double>(d); })) return false;
+        const bool has_middle = middle_memory.allocate([&](Arena& arena) {
+            middle = arena.take<double>(d);
+            about = arena.take<double>(k * d);
+        });
+        if (!has_middle) return false;
         choose_centre(pass);
         choose_evaluation();
         choose_collection();
@@ -138,12 +143,17 @@ struct PackedMixture {
         if (!allocated) return false;
         pack_means(pass);
         if (!has_factor) return true;
-        if (whiten) pack_factor(pass.factor, d, whitener);
         if (!by_factor) {
+            if (whiten) {
+                pack_factor(pass.factor, d, whitener);
+                whiten_means(pass);
+            }
             pack_scales(pass);
             return true;
         }
-        for (int64_t c = 0; c < n_factors; ++c) pack_factor(pass.factor + c * d * d, d, factors + c * factor_size);
+        const int threads = threads_for(pass.n_threads, n_factors, double(n_factors) * double(4 * d * d));
+        share_out(n_factors, threads,
+                  [&](int64_t c, int) { pack_factor(pass.factor + c * d * d, d, factors + c * factor_size); });
         return true;
     }
 
@@ -187,30 +197,33 @@ struct PackedMixture {
         for (int64_t c = 0; c < k; ++c) {
             offset[c] = Real(pass.log_offset[c]);
             if (offset[c] > largest_offset) largest_offset = offset[c];
-            for (int64_t j = 0; j < width; ++j)
-                means[c * width + j] = j < d ? Real(pass.means[c * d + j] - middle[j]) : Real(0);
+            double* away = about + c * d;
+            for (int64_t j = 0; j < d; ++j) away[j] = pass.means[c * d + j] - middle[j];
+            for (int64_t j = 0; j < width; ++j) means[c * width + j] = j < d ? Real(away[j]) : Real(0);
         }
     }
 
-    // Mean of component c about the centre, whitened where the rows are, and its scale, of feature j.
-    void mean_and_scale(const MixturePass& pass, int64_t c, int64_t j, double& mean, double& scale) const {
-        mean = pass.means[c * d + j] - middle[j];
-        scale = 1.0;
-        if (whiten) {
-            mean = 0.0;
-            for (int64_t i = 0; i <= j; ++i) mean += (pass.means[c * d + i] - middle[i]) * pass.factor[i * d + j];
-        } else {
-            scale = structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
+    void whiten_means(const MixturePass& pass) {
+        for (int64_t c = 0; c < k; ++c) {
+            double* to = about + c * d;
+            for (int64_t j = 0; j < d; ++j) to[j] = 0.0;
+            for (int64_t i = 0; i < d; ++i) {
+                const double away = pass.means[c * d + i] - middle[i];
+                for (int64_t j = i; j < d; ++j) to[j] += away * pass.factor[i * d + j];
+            }
         }
+    }
+
+    double scale_of(const MixturePass& pass, int64_t c, int64_t j) const {
+        return whiten ? 1.0 : structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
     }
 
     void pack_scales(const MixturePass& pass) {
-        double mean = 0.0, scale = 1.0;
         products = !exact;
         for (int64_t c = 0; c < k && products; ++c) {
             double norm = 0.0;
             for (int64_t j = 0; j < d; ++j) {
-                mean_and_scale(pass, c, j, mean, scale);
+                const double mean = about[c * d + j], scale = scale_of(pass, c, j);
                 norm += mean * scale * (mean * scale);
                 products = products && scale <= LARGEST_SCALE<Real> && scale >= 1.0 / LARGEST_SCALE<Real>;
             }
@@ -220,9 +233,10 @@ struct PackedMixture {
         for (int64_t place = 0; place < groups_of(k) * COLUMNS; ++place) {
             const int64_t c = place < k ? place : k - 1, lane = place % COLUMNS;
             Real* packed = factors + place / COLUMNS * entries * d;
-            double norm = 0.0;
+            double norm = 0.0, scale = 1.0;
             for (int64_t j = 0; j < d; ++j, packed += entries) {
-                mean_and_scale(pass, c, j, mean, scale);
+                const double mean = about[c * d + j];
+                scale = scale_of(pass, c, j);
                 norm += mean * scale * (mean * scale);
                 packed[lane] = Real(exact ? mean : products ? mean * scale * scale : mean * scale);
                 if (entries == 2 * COLUMNS) packed[COLUMNS + lane] = Real(products ? -0.5 * scale * scale : scale);

@@ -8,6 +8,7 @@ INLINE int64_t round_up(int64_t value, int64_t multiple) { return (value + multi
 struct Arena {
     char* block = nullptr;
     int64_t used = 0;
+    bool is_zero = false;  // the block is, from the start
 
     template <typename T>
     T* take(int64_t count) {
@@ -21,7 +22,7 @@ struct Arena {
     T* zeros(int64_t count) {
         const int64_t first = used;
         T* piece = take<T>(count);
-        if (piece) __builtin_memset(block + first, 0, size_t(used - first));
+        if (piece && !is_zero) __builtin_memset(block + first, 0, size_t(used - first));
         return piece;
     }
 };
@@ -39,13 +40,18 @@ class Scratch {
     bool allocate(LayOut lay_out) {
         Arena arena;
         lay_out(arena);
-        memory = static_cast<char*>(std::aligned_alloc(ALIGNMENT, size_t(arena.used + ALIGNMENT)));
+        // The system's pages are zero: so large a block need not be written to make it so.
+        const bool is_zero = arena.used >= LARGE;
+        const size_t bytes = size_t(arena.used + ALIGNMENT);
+        memory = static_cast<char*>(is_zero ? std::calloc(bytes, 1) : std::malloc(bytes));
         if (!memory) return false;
-        arena = Arena{memory, 0};
+        const int64_t past = int64_t(reinterpret_cast<uintptr_t>(memory) % uintptr_t(ALIGNMENT));
+        arena = Arena{memory + (ALIGNMENT - past) % ALIGNMENT, 0, is_zero};
         lay_out(arena);
         return true;
     }
 
   private:
+    static constexpr int64_t LARGE = 32 << 20;
     char* memory = nullptr;
 };

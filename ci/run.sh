@@ -7,3 +7,4 @@ bash ci/sanitizers.sh
 bash ci/lint.sh
 bash ci/docs.sh
 bash ci/packages.sh
+bash ci/spark.sh

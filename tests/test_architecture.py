@@ -34,7 +34,7 @@ RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 SKLEARN_FREE = ("exceptions", "config", "kernels", "model", "families", "data", "em", "starts", "inference")
 # Names that version 0.1 had elsewhere: nothing imports the file.
 ALIASES = ("model/covariance.py",)
-LAZY = {"pandas", "polars", "dask", "distributed", "pyarrow", "matplotlib", "numba", "rich", "h5py", "zarr"}
+LAZY = {"pandas", "polars", "dask", "distributed", "pyarrow", "matplotlib", "numba", "rich", "h5py", "zarr", "pyspark"}
 
 
 def files():

@@ -74,6 +74,19 @@ def installed_engine(request):
         pytest.skip(f"engine {request.param} is not installed")
 
 
+def run_python(code, **options):
+    """Run a program in a process of its own, which imports what this one does."""
+    return subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,  # a child that hangs would hang for ever
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+        **options,
+    )
+
+
 def test_a_forked_child_fits_too(installed_engine):
     code = f"""
         import os, sys, numpy as np, fastgmm
@@ -89,14 +102,7 @@ def test_a_forked_child_fits_too(installed_engine):
         again = model.fit(X).means_
         sys.exit(os.waitstatus_to_exitcode(status) or (0 if np.array_equal(here, again) else 4))
     """
-    done = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=120,  # a child that hangs would hang for ever
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
 
 

@@ -151,6 +151,8 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, stacklevel: i
     variances = mixture.shape.diagonals(mixture.covariances, *mixture.means.shape) - reg_covar
     weights = mixture.weights / mixture.weights.sum()
     within = weights @ variances
+    if reg_covar <= LARGE_SHARE * within.min():
+        return
     total = within + weights @ (mixture.means - weights @ mixture.means) ** 2
     large = np.flatnonzero((within > 1e-6 * total) & (total > 0) & (reg_covar > LARGE_SHARE * within))
     if len(large):

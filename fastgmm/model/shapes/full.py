@@ -94,7 +94,7 @@ class Full(Shape):
         if known is not None and known[0]() is factor and known[1] == mark:
             return factor if known[2] is None else known[2]
         found = None if not np.tril(factor, -1).any() else _triangular(np.asarray(factor, dtype=np.float64))
-        _looked_at[key] = (weakref.ref(factor, partial(_forget, key)), mark, found)
+        _looked_at[key] = (weakref.ref(factor, partial(_looked_at.pop, key)), mark, found)
         return factor if found is None else found
 
     def covariances_of(self, factor: np.ndarray) -> np.ndarray:
@@ -151,10 +151,6 @@ def _mark(factor: np.ndarray) -> float:
     if flat.size > MOST_MARKED:
         flat = flat[:: -(-flat.size // MOST_MARKED)]
     return float(flat @ _RAMP[: flat.size])
-
-
-def _forget(key: int, reference: Any) -> None:
-    _looked_at.pop(key, None)
 
 
 def _triangular(factor: np.ndarray) -> np.ndarray:

@@ -17,7 +17,10 @@ import fastgmm
 from fastgmm import GaussianMixture
 from fastgmm.exceptions import ComponentCollapseError
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::fastgmm.exceptions.RegularisationWarning"),
+]
 
 structures = st.sampled_from(KERNEL_STRUCTURES)
 

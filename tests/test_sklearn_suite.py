@@ -19,7 +19,10 @@ import fastgmm
 os.environ.setdefault("SKLEARN_TESTS_GLOBAL_RANDOM_SEED", "42")
 
 # scikit-learn runs these tests without turning its own warnings into errors.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::fastgmm.exceptions.RegularisationWarning"),
+]
 
 OURS = {name: getattr(fastgmm, name) for name in ("GaussianMixture", "BayesianGaussianMixture")}
 

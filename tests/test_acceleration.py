@@ -363,5 +363,5 @@ def test_a_run_that_collapses_after_an_accelerated_step_goes_on_from_the_last_pl
 def test_a_collapse_of_plain_em_is_an_error():
     family = Walk()
     family.leapt = True
-    with pytest.raises(ComponentCollapseError, match="leapt|collapsed"):
+    with pytest.raises(ComponentCollapseError, match="collapsed"):
         run_em(None, Bounds(), family, 0.995, tol=0.0, max_iter=3)

@@ -173,6 +173,7 @@ def test_many_large_precision_factors_and_scatters(size):
         assert_allclose(matrices[-1], away.T @ away, rtol=0, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::fastgmm.exceptions.RegularisationWarning")
 def test_a_thousand_features():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(1300, 1000))

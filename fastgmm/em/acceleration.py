@@ -207,7 +207,7 @@ class QuasiNewton:
         self._proposed_length = length / plain_length
         try:
             return self._coordinates.decode(self._values + direction, self._following)
-        except ComponentCollapseError:
+        except (ComponentCollapseError, np.linalg.LinAlgError):
             self.refuse()
             return None
 

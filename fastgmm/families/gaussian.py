@@ -181,7 +181,7 @@ def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> tuple[np.ndarra
             f"{', '.join(str(part.shape) for part in given)}; expected (n_components,), (n_components, n_features) and "
             f"twice {shape.described}"
         )
-    if not math.isfinite(means.sum()):
+    if not (math.isfinite(means.min()) and math.isfinite(means.max())):
         raise ValueError("means_ holds NaN or infinity; expected finite numbers. Fit the model, or set means_ anew")
     given[3] = shape.upper(factor)
     weights, means, covariances, factor = (np.ascontiguousarray(part, dtype=np.float64) for part in given)

@@ -274,9 +274,8 @@ def bootstrap_parameters(
     """
     check_is_fitted(estimator)
     # Names of columns are the search's to check.
-    check = getattr(estimator, "_checked", None) or getattr(estimator, "_check_rows", None)
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, GaussianMixture) or check is None:
+    given, estimator = estimator, getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, GaussianMixture):
         raise TypeError(
             f"estimator is a {type(estimator).__name__}; expected a fitted GaussianMixture or GaussianMixtureSearch"
         )
@@ -284,7 +283,7 @@ def bootstrap_parameters(
         raise ValueError(f"kind is {kind!r}; expected 'nonparametric', 'parametric' or 'weighted'")
     if not n_bootstrap >= 1:
         raise ValueError(f"n_bootstrap is {n_bootstrap}; expected a positive int")
-    X = np.ascontiguousarray(check(X))
+    X = np.ascontiguousarray(estimator._check_rows(X) if given is estimator else given._checked(X)[0])
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_bootstrap)
     drawn = _run(_parameter_replicate, seeds, n_jobs, estimator, X, kind)
     weights, means, covariances = (np.array([replicate[i] for replicate in drawn]) for i in range(3))

@@ -124,7 +124,7 @@ struct BlockedFactor {
     }
 
     // Rows i to i + SLICE of R in the panel of its diagonal; false where a pivot is not positive.
-    bool eliminate(int64_t i) {
+    bool eliminate(int64_t i) const {
         double* const y = panel(i / PANEL);
         substitute<false>(i, 0, y);
         for (int64_t a = i; a < i + SLICE; ++a) {
@@ -142,7 +142,7 @@ struct BlockedFactor {
         return true;
     }
 
-    void load_rows(const double* s, int64_t p, int64_t first, int64_t last) {
+    void load_rows(const double* s, int64_t p, int64_t first, int64_t last) const {
         for (int64_t i = first; i < last; ++i) {
             double* to = panel(p) + i * PANEL;
             for (int64_t j = 0; j < PANEL; ++j) {

@@ -153,7 +153,7 @@ struct BlockedFactor {
     }
 
     // Writes R with S = R^T R; false where there is none.
-    bool factorise(const double* s) {
+    bool factorise(const double* s) const {
         for (int64_t first = 0; first < rows; first += BLOCK) {
             const int64_t last = first + BLOCK < rows ? first + BLOCK : rows;
             const int64_t near = first / PANEL, far = (last + PANEL - 1) / PANEL;

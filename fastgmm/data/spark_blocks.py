@@ -105,7 +105,8 @@ class SparkBlocks(TableBlocks):
         kind = TYPES.get(like.dtype.kind) or TYPES.get(like.dtype.str[1:], "string")
         for _ in like.shape[1:]:
             kind = f"array<{kind}>"
-        column = pandas_udf(predicted, kind)(*map(_quoted, names))  # type: ignore[call-overload]
+        udf: Any = pandas_udf
+        column = udf(predicted, kind)(*map(_quoted, names))
         return self.frame.withColumn(name, column)
 
 

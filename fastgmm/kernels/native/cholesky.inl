@@ -207,7 +207,7 @@ struct Factoriser {
     }
 
     // Writes to u the upper triangular U with inv(S) = U U^T; false where there is none.
-    bool factorise(const double* s, double* u) {
+    bool factorise(const double* s, double* u) const {
         if (d < BLOCKED_FEATURES) return factorise_small(s, d, small, u);
         if (!blocked.factorise(s)) return false;
         blocked.invert(u);

@@ -21,6 +21,7 @@ from fastgmm.model import SufficientStatistics
 
 PACKAGE = Path(fastgmm.__file__).parent
 NO_NUMBA = "import sys; sys.modules['numba'] = None\n"
+NOTHING_INSTALLED = "from importlib import metadata; metadata.distributions = lambda **_: iter(())\n"
 
 
 def test_standard_kernels_are_compiled_where_the_extension_is():
@@ -230,7 +231,7 @@ def test_an_extension_of_other_sources_is_not_taken(checkout, site):
 
 
 def test_a_bare_checkout_runs_in_plain_numpy_and_warns_once(checkout):
-    done = run(NO_NUMBA + FIT, checkout)
+    done = run(NO_NUMBA + NOTHING_INSTALLED + FIT, checkout)
     assert done.returncode == 0, done.stderr
     warned, engine = done.stdout.splitlines()
     assert engine == f"plain {checkout / 'fastgmm' / '__init__.py'}"

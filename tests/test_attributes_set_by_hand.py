@@ -170,3 +170,77 @@ def test_a_mean_that_is_no_number_is_named(X):
     ours.means_[1, 0] = np.nan
     with pytest.raises(ValueError, match="means_ holds NaN or infinity"):
         ours.predict(X)
+
+
+#: The same numbers in another layout, precision or container.
+LAYOUTS = {
+    "fortran": np.asfortranarray,
+    "axes swapped": lambda part: np.ascontiguousarray(part.T).T,
+    "strided": lambda part: np.repeat(part, 2, axis=0)[::2],
+    "broadcast, read-only": lambda part: np.broadcast_to(part, part.shape),
+    "other byte order": lambda part: part.astype(part.dtype.newbyteorder()),
+    "float32": lambda part: part.astype(np.float32),
+    "whole numbers": lambda part: part.astype(int),
+    "list": lambda part: part.tolist(),
+}
+#: Numbers that float32 and, weights apart, int hold exactly.
+WEIGHTS, MEANS = np.array([0.25, 0.25, 0.5]), np.array([[0.0, 0.0], [4.0, 1.0], [1.0, 6.0]])
+COVARIANCES = {
+    "full": np.array([[[1.0, 0.0], [0.0, 2.0]], [[2.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]),
+    "tied": np.array([[2.0, 1.0], [1.0, 1.0]]),
+    "diag": np.array([[1.0, 2.0], [3.0, 1.0], [1.0, 1.0]]),
+    "spherical": np.array([1.0, 2.0, 3.0]),
+}
+
+
+def answers(model, X):
+    return [
+        model.predict_proba(X),
+        model.score_samples(X),
+        model.mahalanobis(X),
+        model.scorer(dtype="float64").score_samples(X),
+        model.marginal(1).score_samples(X[:, 1:]),
+        model.condition(0, [1.0]).mean(),
+        model.summary(X),
+    ]
+
+
+# Weights are fractions.
+CHANGES = [(layout, part) for layout in LAYOUTS for part in ("weights", "means", "covariances")]
+CHANGES.remove(("whole numbers", "weights"))
+
+
+@pytest.mark.parametrize(("layout", "part"), CHANGES)
+def test_parameters_come_in_any_layout(structure, layout, part, X):
+    """Covariances that were a view of one matrix ended in an error of a kernel."""
+    X = np.ascontiguousarray(X[:, :2])
+    parts = {"weights": WEIGHTS, "means": MEANS, "covariances": COVARIANCES[structure]}
+    known = GaussianMixture.from_parameters(**parts, covariance_type=structure)
+    expected = answers(known, X)
+    changed = LAYOUTS[layout](parts[part])
+    model = GaussianMixture.from_parameters(**{**parts, part: changed}, covariance_type=structure)
+    for name in PARTS:
+        assert getattr(model, name).flags.c_contiguous
+    np.testing.assert_equal(answers(model, X), expected)
+    by_hand = GaussianMixture(3, covariance_type=structure)
+    for name in PARTS:
+        setattr(by_hand, name, getattr(known, name))
+    setattr(by_hand, f"{part}_", changed)
+    for found, wanted in zip(answers(by_hand, X)[:-1], expected, strict=False):
+        assert_allclose(found, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_matrix_may_serve_all_components_and_starts_come_in_any_layout(structure, layout, X):
+    X = np.ascontiguousarray(X[:, :2])
+    if structure == "full":
+        same = np.broadcast_to(COVARIANCES["tied"], (3, 2, 2))
+        full = GaussianMixture.from_parameters(WEIGHTS, MEANS, same)
+        tied = GaussianMixture.from_parameters(WEIGHTS, MEANS, same[0], covariance_type="tied")
+        assert_allclose(full.score_samples(X), tied.score_samples(X), rtol=1e-13)
+    start = {"means_init": MEANS, "precisions_init": COVARIANCES[structure]}
+    models = [
+        GaussianMixture(3, covariance_type=structure, weights_init=WEIGHTS, **given).fit(X)
+        for given in (start, {name: LAYOUTS[layout](part) for name, part in start.items()})
+    ]
+    assert_allclose(models[1].means_, models[0].means_, rtol=1e-12)

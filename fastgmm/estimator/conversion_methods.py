@@ -58,14 +58,14 @@ class ConversionMethods(BaseMixture):
         >>> model.predict([[1.0], [3.0]])
         array([0, 1])
         """
-        means = np.array(means, dtype=np.float64)
+        means = np.array(means, dtype=np.float64, order="C")
         if means.ndim != 2 or 0 in means.shape or not np.isfinite(means).all():
             raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
         model = cls(n_components=means.shape[0], covariance_type=covariance_type, random_state=random_state)
         shape = model._covariance.shape
         model._covariance.check_n_features(means.shape[1])
         weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
-        covariances = np.array(check_covariances(covariances, shape, *means.shape), dtype=np.float64)
+        covariances = np.array(check_covariances(covariances, shape, *means.shape), dtype=np.float64, order="C")
         state = MixtureParameters(shape.name, weights, means, covariances, shape.factorise(covariances))
         model._set_state(Gaussian(model._covariance), state, np.dtype(np.float64))
         model.n_features_in_ = means.shape[1]

@@ -27,7 +27,7 @@ class CriterionMethods(PredictionMethods):
 
     def _n_parameters(self) -> int:
         """Return the number of free parameters."""
-        return self._fitted_family().n_parameters(*self.means_.shape)
+        return self._fitted_family().n_parameters(*np.shape(self.means_))
 
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""

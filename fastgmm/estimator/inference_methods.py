@@ -224,8 +224,9 @@ class InferenceMethods:
         if not isinstance(other, InferenceMethods):
             raise TypeError(f"other is a {type(other).__name__}; expected a fitted mixture of fastgmm")
         theirs = other._gaussian()
-        if theirs.n_features != self.means_.shape[1]:
-            raise ValueError(f"other has {theirs.n_features} features; expected {self.means_.shape[1]}, as this model")
+        n_features = np.shape(self.means_)[1]
+        if theirs.n_features != n_features:
+            raise ValueError(f"other has {theirs.n_features} features; expected {n_features}, as this model")
         return theirs
 
     def highest_density_level(

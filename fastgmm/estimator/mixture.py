@@ -317,12 +317,12 @@ class BaseMixture(
 
     def _check_continuation(self) -> None:
         shape = (self.n_components, self.n_features_in_)
-        if self.means_.shape != shape:
+        if np.shape(self.means_) != shape:
             raise ValueError(
-                f"warm_start=True continues a model whose means_ have shape {self.means_.shape}; expected "
+                f"warm_start=True continues a model whose means_ have shape {np.shape(self.means_)}; expected "
                 f"(n_components, n_features) = {shape}. Use a new estimator or warm_start=False"
             )
-        expected, fitted = self._covariance.shape, shape_of(self.precisions_cholesky_)
+        expected, fitted = self._covariance.shape, shape_of(np.asarray(self.precisions_cholesky_))
         if fitted is not expected and shape != (1, 1):
             raise ValueError(
                 f"warm_start=True continues a model whose covariances_ are of type {fitted.name!r}; covariance_type="

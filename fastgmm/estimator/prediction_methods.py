@@ -263,4 +263,4 @@ class PredictionMethods(PerRow):
                 "scorer() takes a mixture of Gaussians alone; this model has a background or predicts with Student-t "
                 "densities. Use the model's own methods"
             )
-        return inference.Scorer(density, self.means_.dtype if dtype is None else dtype)
+        return inference.Scorer(density, np.asarray(self.means_).dtype if dtype is None else dtype)

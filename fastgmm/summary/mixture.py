@@ -48,7 +48,7 @@ class Facts:
 def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> Facts:
     """Return what there is to say about a mixture, beside the table of its components."""
     check_is_fitted(model)
-    n_components, n_features = model.means_.shape
+    n_components, n_features = np.shape(model.means_)
     kind = model._covariance.shape.name
     family = "" if model.covariance_type == kind else f" ({model.covariance_type})"
     title = (
@@ -102,7 +102,7 @@ def full_covariances(model: Any) -> np.ndarray:
     """Return a covariance matrix per component, shape (n_components, n_features, n_features)."""
     # scikit-learn's mixtures have the shape that their type names.
     shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model.covariance_type)
-    return shape.full(np.asarray(model.covariances_, dtype=np.float64), *model.means_.shape)
+    return shape.full(np.asarray(model.covariances_, dtype=np.float64), *np.shape(model.means_))
 
 
 def overlap_bound(model: Any) -> np.ndarray:
@@ -152,7 +152,7 @@ def _overlap(model: Any) -> str:
 
 def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
     found = []
-    n_features = model.means_.shape[1]
+    n_features = np.shape(model.means_)[1]
     if (
         getattr(model, "n_iter_", 0)
         and not model.converged_
@@ -193,7 +193,7 @@ def row_weights(X: Any, sample_weight: Any) -> np.ndarray:
 
 def _sizes(model: Any, X: Any, sample_weight: Any) -> np.ndarray:
     labels, weight = np.asarray(model.predict(X)), row_weights(X, sample_weight)
-    return np.bincount(labels[labels >= 0], weights=weight[labels >= 0], minlength=model.means_.shape[0])
+    return np.bincount(labels[labels >= 0], weights=weight[labels >= 0], minlength=len(model.means_))
 
 
 def table(

@@ -1,6 +1,6 @@
 """What the user sees: lines and tables on standard output, progress and faults on standard error.
 
-Tables and progress are drawn by rich where it is installed and the stream is a terminal, and are plain text otherwise.
+Tables are drawn by rich where it is installed and the stream is a terminal, and are plain text otherwise.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TextIO
+from contextlib import closing, contextmanager
+from typing import Any
 
-from fastgmm.cli.progress import Progress, plain_progress, rich_progress
+from fastgmm.callbacks.progress import Progress, Steps
 
 __all__ = ["Screen", "discard_output", "number"]
 
@@ -41,15 +41,12 @@ class Screen:
         self.as_json = as_json
         self.silent = quiet or as_json
 
-    def line(self, text: str = "") -> None:
-        """Write one line."""
-        self._write(text)
-
     def data(self, text: str) -> None:
         """Write what was asked for, whatever else is silent."""
         print(text)
 
-    def _write(self, text: str) -> None:
+    def line(self, text: str = "") -> None:
+        """Write one line."""
         if self.silent:
             return
         try:
@@ -80,19 +77,19 @@ class Screen:
         if self.silent:
             return
         if title:
-            self._write(title)
+            self.line(title)
         cells = [list(row) for row in rows]
         if marked:
             cells[marked[0]][marked[1]] = "> " + cells[marked[0]][marked[1]]
-        rich = _has_rich(sys.stdout)
+        rich = _has_rich()
         for columns in _panels([list(header), *cells], 4 if rich else 2):
             part = [[row[j] for j in columns] for row in cells]
             if rich:
                 at = (marked[0], columns.index(marked[1])) if marked and marked[1] in columns else None
                 _rich_table([header[j] for j in columns], part, at)
-                self._write("")
+                self.line()
             else:
-                self._write(_plain_table([header[j] for j in columns], part) + "\n")
+                self.line(_plain_table([header[j] for j in columns], part) + "\n")
 
     def json(self, content: dict[str, Any]) -> None:
         """Write `content` where JSON was asked for."""
@@ -118,8 +115,9 @@ class Screen:
         if not self.shows_progress:
             yield Progress()
             return
-        with (rich_progress if _has_rich(sys.stderr) else plain_progress)(total, title, words) as progress:
-            yield progress
+        with closing(Steps(total, title)) as steps:
+            steps.note(words)
+            yield steps
 
 
 def discard_output() -> None:
@@ -127,8 +125,8 @@ def discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _has_rich(stream: TextIO) -> bool:
-    if not stream.isatty():
+def _has_rich() -> bool:
+    if not sys.stdout.isatty():
         return False
     try:
         import rich  # noqa: F401

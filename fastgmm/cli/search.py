@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm.callbacks import Callback
+from fastgmm.callbacks.progress import Progress
 from fastgmm.cli.arguments import ALL_STRUCTURES, BASIC_STRUCTURES
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.progress import Progress
 from fastgmm.cli.screen import number
 from fastgmm.data import RowSource
 from fastgmm.gaussian_mixture import GaussianMixture

@@ -12,7 +12,7 @@ import numpy as np
 from fastgmm.cli.columns import listed
 from fastgmm.cli.describe import as_json
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
-from fastgmm.cli.outputs import check_output, whole_file
+from fastgmm.cli.outputs import check_output, written
 from fastgmm.cli.report import write_candidates, write_cautions, write_winner
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.search import Outcome, search, structures_of
@@ -202,5 +202,5 @@ def _draw(path: str, outcome: Outcome, model: GaussianMixture, table: Table, nam
         title=f"{os.path.basename(table.source.rstrip('/'))}: {table.n_rows} rows"
         + ("" if table.X.shape[0] == table.n_rows else f", {table.X.shape[0]} shown"),
     )
-    with whole_file(path, "--plot") as partial:
+    with written(path, "--plot") as partial:
         figure.savefig(partial)

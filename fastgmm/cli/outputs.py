@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 
 from fastgmm.cli.columnar import import_pyarrow
 from fastgmm.cli.errors import CommandError
+from fastgmm.persistence.whole_file import whole_file
 
-__all__ = ["FORMATS", "check_columns_output", "check_output", "for_json", "whole_file", "write_columns"]
+__all__ = ["FORMATS", "check_columns_output", "check_output", "for_json", "write_columns", "written"]
 
 FORMATS = (".csv", ".tsv", ".parquet", ".arrow", ".npy")
 
@@ -57,27 +58,15 @@ def _suffix(path: str) -> str:
 
 
 @contextmanager
-def whole_file(path: str, option: str) -> Iterator[Path]:
-    """Give a name beside `path` to write to, and move the file there once it is complete.
-
-    Raises
-    ------
-    CommandError
-        If it cannot be written; nothing is left behind.
-    """
-    target = Path(os.path.realpath(path))
-    # The suffix stays: writers choose the format by it.
-    partial = target.with_name(f".{os.getpid()}.partial.{target.name}")
+def written(path: str, option: str) -> Iterator[Path]:
+    """Do as `whole_file` does; CommandError if the file cannot be written."""
     try:
-        yield partial
-        os.replace(partial, target)
+        with whole_file(path) as partial:
+            yield partial
     except BrokenPipeError:
         raise
     except OSError as error:
         raise CommandError(f"{option}: {path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def for_json(values: Any) -> list[Any]:
@@ -106,7 +95,7 @@ def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows:
         _write_text(pieces, sys.stdout, ",")
         return
     suffix = _suffix(path)
-    with whole_file(path, option) as partial:
+    with written(path, option) as partial:
         if suffix in (".csv", ".tsv"):
             with open(partial, "w", newline="", encoding="utf-8") as file:
                 _write_text(pieces, file, "," if suffix == ".csv" else "\t")

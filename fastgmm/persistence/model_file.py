@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from fastgmm.persistence.archive import FORMAT, FORMAT_VERSION, pack, unpack
@@ -11,7 +10,7 @@ from fastgmm.persistence.decoding import Decoder
 from fastgmm.persistence.encoding import Encoder
 from fastgmm.persistence.errors import ModelFileError
 from fastgmm.persistence.registry import ESTIMATORS, is_registered, kind_of
-from fastgmm.persistence.whole_file import write_whole
+from fastgmm.persistence.whole_file import whole_file
 
 __all__ = ["load", "read_training", "save"]
 
@@ -60,7 +59,9 @@ def save(model: Any, path: str | os.PathLike[str], *, training: dict[str, Any] |
         "training": writer.encode(dict(training or {}), "training"),
     }
     header["arrays"] = [{"dtype": array.dtype.str, "shape": list(array.shape)} for array in writer.arrays]
-    write_whole(Path(path), pack(header, writer.arrays))
+    content = pack(header, writer.arrays)
+    with whole_file(path) as file:
+        file.write_bytes(content)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["whole_file"]
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the file, to the disk, and move it there; what stood there before stays until then."""
-    path = Path(os.path.realpath(path))  # a link goes on pointing to the file
-    if path.is_dir():
-        raise IsADirectoryError(f"path is the directory {path}; expected a file")
-    partial = path.with_name(f".{path.name}.{os.urandom(6).hex()}.partial")
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a file beside `path` to write to; it goes to the disk and is moved there once the block has ended.
+
+    What stood there before stays until then; nothing is left behind where the block fails.
+    """
+    target = Path(os.path.realpath(path))  # a link goes on pointing to the file
+    if target.is_dir():
+        raise IsADirectoryError(f"path is the directory {target}; expected a file")
+    # The suffix stays: writers choose the format by it.
+    partial = target.with_name(f".{os.urandom(6).hex()}.partial.{target.name}")
     try:
-        with open(partial, "xb") as file:
-            if path.exists():
-                os.chmod(partial, path.stat().st_mode & 0o777)
-            file.write(content)
-            file.flush()
+        with open(partial, "xb"):
+            if target.exists():
+                os.chmod(partial, target.stat().st_mode & 0o777)
+        yield partial
+        with open(partial, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
+        os.replace(partial, target)
+    finally:
         with suppress(OSError):
             partial.unlink()
-        raise
     with suppress(OSError):  # a file system without directory sync keeps the file all the same
-        directory = os.open(path.parent, os.O_RDONLY)
+        directory = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:

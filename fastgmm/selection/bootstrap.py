@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import config
+from fastgmm.estimator.inner_mixture import unconverged_too
 from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.summary import full_covariances
 
 __all__ = ["BootstrapLRT", "ParameterBootstrap", "bootstrap_lrt", "bootstrap_parameters"]
 
@@ -132,8 +132,7 @@ def bootstrap_lrt(
             max_iter=max_iter,
             random_state=random_state.randint(np.iinfo(np.int32).max),
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with unconverged_too():
             return model.fit(X)
 
     statistics: list[float] = []
@@ -304,14 +303,10 @@ def _parameter_replicate(seed: Any, estimator: Any, X: Any, kind: Any) -> Any:
             model = _refitted(estimator, rows, weight)
         except ValueError:
             continue
-        return model.weights_, model.means_, _matrices(model), failed
+        return model.weights_, model.means_, full_covariances(model), failed
     n_components, n_features = estimator.means_.shape
     empty = np.full((n_components, n_features, n_features), np.nan)
     return empty[:, 0, 0], empty[:, 0], empty, MAX_ATTEMPTS
-
-
-def _matrices(model: GaussianMixture) -> np.ndarray:
-    return model._covariance.shape.full(model.covariances_, *model.means_.shape)
 
 
 def _refitted(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> GaussianMixture:
@@ -322,8 +317,7 @@ def _refitted(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> 
         model.init_params = "kmeans"  # not used, and its shape is that of other rows
     if model.noise is not None:
         model.noise = float(np.clip(model._fitted_state().noise_weight, 1e-3, 0.999))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with unconverged_too():
         return model.fit(X, sample_weight=check_sample_weight(sample_weight, len(X)))
 
 

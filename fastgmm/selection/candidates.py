@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.data import RowSource
+from fastgmm.estimator.inner_mixture import unconverged_too
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.criteria import Criterion
 
 __all__ = ["COLUMNS", "Candidate", "fit_candidate", "polish_candidate"]
 
-#: Columns of `results_`, in order.
-COLUMNS = (
-    "n_components",
-    "covariance_type",
-    "log_likelihood",
-    "n_parameters",
-    "bic",
-    "icl",
-    "aic",
-    "converged",
-    "fit_time",
-    "failure",
-    "score",
-    "difference",
-)
 # A variance below this share of the data's is a likelihood without bound, cut off by rounding: mclust's limit.
 LEAST_VARIANCE = float(np.finfo(np.float64).eps)
 
@@ -64,6 +48,10 @@ class Candidate:
         self.log_likelihood = self.n_parameters = self.bic = self.icl = self.aic = self.score = np.nan
 
 
+#: Columns of `results_`, in order.
+COLUMNS = [field.name for field in fields(Candidate) if field.name != "estimator"]
+
+
 def fit_candidate(
     candidate: Candidate,
     estimator: GaussianMixture,
@@ -91,8 +79,7 @@ def fit_candidate(
     """
     begin = time.perf_counter()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with unconverged_too():
             estimator.fit(X, sample_weight=sample_weight)
         reason = _degeneracy(estimator, variances)
         if reason is None:
@@ -131,7 +118,7 @@ def _measure(candidate: Any, estimator: Any, X: Any, sample_weight: Any, criteri
     candidate.aic = -2.0 * log_likelihood + 2.0 * n_parameters
     candidate.icl = candidate.bic - 2.0 * float(estimator._log_certainty(X, sample_weight))
     candidate.converged = bool(estimator.converged_)
-    if criterion.name in ("bic", "icl", "aic"):
+    if criterion.evaluate is None:
         candidate.score = getattr(candidate, criterion.name)
     else:
         candidate.score = float(criterion.evaluate(estimator, X, sample_weight, seed))

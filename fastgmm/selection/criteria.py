@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
+from fastgmm.estimator.inner_mixture import unconverged_too
 from fastgmm.gaussian_mixture import GaussianMixture
 
 __all__ = ["CRITERIA", "Criterion", "get_criterion"]
@@ -25,14 +24,14 @@ class Criterion:
     Attributes
     ----------
     name : str
-    evaluate : callable
-        ``evaluate(estimator, X, sample_weight, random_state) -> float``.
+    evaluate : callable or None
+        ``evaluate(estimator, X, sample_weight, random_state) -> float``; None: the column of that name in the results.
     sign : int
         1 where lower is better, -1 where higher is.
     """
 
     name: str
-    evaluate: Callable[..., float]
+    evaluate: Callable[..., float] | None = None
     sign: int = 1
 
 
@@ -55,17 +54,14 @@ def held_out_log_likelihood(estimator: GaussianMixture, X: Any, sample_weight: A
         model.set_params(init_params=start)
         if model.noise is not None and not np.isscalar(model.noise):
             model.set_params(noise=np.asarray(model.noise)[fitted])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with unconverged_too():
             model.fit(X[fitted], sample_weight=None if sample_weight is None else sample_weight[fitted])
         total += float(weight[held_out] @ model.score_samples(X[held_out]))
     return total / float(weight.sum())
 
 
 CRITERIA = {
-    "bic": Criterion("bic", lambda estimator, X, weight, seed: float(estimator.bic(X, weight))),
-    "icl": Criterion("icl", lambda estimator, X, weight, seed: float(estimator.icl(X, weight))),
-    "aic": Criterion("aic", lambda estimator, X, weight, seed: float(estimator.aic(X, weight))),
+    **{name: Criterion(name) for name in ("bic", "icl", "aic")},
     "cv_log_likelihood": Criterion("cv_log_likelihood", held_out_log_likelihood, -1),
 }
 

@@ -22,8 +22,9 @@ from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.criteria import Criterion, get_criterion
-from fastgmm.selection.starts import default_tol, starts_of, variances
+from fastgmm.selection.starts import default_tol, starts_of
 from fastgmm.selection.winner_methods import WinnerMethods
+from fastgmm.starts.units import feature_variances
 
 __all__ = ["GaussianMixtureSearch"]
 
@@ -177,7 +178,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
             X, sample_weight = read.given, rows.sample_weight
             if read.rows is not rows:
                 X, sample_weight = read.given.with_sample(rows), None
-            if criterion.name in ("bic", "icl", "aic"):
+            if criterion.evaluate is None:
                 check_weight_counts_rows(read.rows)
             sizes, names = self._checked_sizes(), self._checked_names(rows.n_features)
             reporter = SearchReporter(len(sizes) * len(names), criterion.sign) if self.verbose else None
@@ -254,7 +255,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         """Fit the candidates, adding each to `finished` as soon as it is."""
         seed = int(random_state.randint(np.iinfo(np.int32).max))
         starts = starts_of(rows, sizes, self.init_params, random_state)
-        arguments = (X, sample_weight, variances(rows), criterion, seed)
+        arguments = (X, sample_weight, feature_variances(rows), criterion, seed)
         tol = default_tol(rows) if self.tol is None else self.tol
         tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
         for candidate in self._run(tasks, tol, seed, arguments, watch):

@@ -13,7 +13,7 @@ from fastgmm.data.standardised import mean_and_covariance
 from fastgmm.starts.hierarchical import cluster_hierarchically
 from fastgmm.starts.quantiles import quantile_labels
 
-__all__ = ["default_tol", "starts_of", "variances"]
+__all__ = ["default_tol", "starts_of"]
 
 #: Of the mean log-likelihood of one Gaussian, and the bounds of the default `tol` in nats per sample.
 TOL_SHARE, LEAST_TOL, LARGEST_TOL = 7.5e-6, 1e-5, 5e-5
@@ -50,11 +50,6 @@ def _labels(clustering: Callable[[int], np.ndarray], n_clusters: int) -> Any:
         return error
 
 
-def variances(rows: ArrayRows) -> np.ndarray:
-    """Return the variance of each feature, shape (n_features,), in squared units of the data."""
-    return np.diagonal(mean_and_covariance(rows)[1]).copy()
-
-
 def default_tol(rows: ArrayRows) -> float:
     """Return the change of the mean log-likelihood that ends EM, in nats: a share of that of one Gaussian.
 
@@ -64,7 +59,6 @@ def default_tol(rows: ArrayRows) -> float:
     sd = np.sqrt(np.diagonal(covariance))
     if not (sd > 0).all():
         return LEAST_TOL
-    # In standard deviations of the columns, so that their units do not matter.
     sign, log_det = np.linalg.slogdet(covariance / sd[:, None] / sd)
     if not sign > 0:
         return LEAST_TOL

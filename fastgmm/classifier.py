@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.callbacks import CallbackSupport, Reporter, fitted_attributes, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Reporter, fitted_attributes
 from fastgmm.data import ArrayRows, Block, Rows
 from fastgmm.data.e_steps import LABELS, Labelled
 from fastgmm.em import Run
@@ -200,11 +200,6 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             If fewer than two classes are known, a class has fewer labelled rows than components, priors do not fit,
             or a component collapses whatever the covariance type (`fastgmm.exceptions.ComponentCollapseError`).
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight)
-        return self
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state, y=y)
         classes, rows, sample = self._labelled(read, y)
@@ -226,10 +221,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             counted = sample if self.unlabelled_weight > 0 else sample.where(sample.along[LABELS] >= 0)
             reg_covar = relative_reg_covar(counted)
         best, failure = None, None
-        for number, name in enumerate(names):
-            if watch is not None and watch.over:
-                watch.n_left = len(names) - number
-                break
+        for number, name in enumerate(watch.until_over(names)):
             covariance = get_covariance(name)
             covariance.check_n_features(sample.n_features)
             gaussian = Gaussian(covariance, reg_covar, count_floor(sample))
@@ -238,15 +230,13 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             begin = partial(_begin, sample, family, own)
             problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
             describe = partial(type(self)._set_fitted, classes=classes, problem=problem)
-            if watch is not None:
-                watch.attributes_of = partial(fitted_attributes, self, describe)
-                watch.start(number, self.max_iter)
+            watch.attributes_of = partial(fitted_attributes, self, describe)
+            watch.start(number, self.max_iter)
             try:
-                run = problem.run(watch)
+                run = problem.run(watch.listener)
             except ComponentCollapseError as error:
                 failure = failure or error
-                if watch is not None:
-                    watch.fail()
+                watch.fail()
                 continue
             bic = _bic(run, problem)
             if best is None or bic < best[0]:
@@ -255,9 +245,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             assert failure is not None, "the first name is always tried"
             raise failure
         _, run, describe = best
-        if watch is not None:
-            watch.finish(run)
-        self.stopped_ = watch is not None and watch.stopped
+        self.stopped_ = watch.finish(run)
         if not self.stopped_:
             warn_unconverged(
                 run,
@@ -266,6 +254,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
                 stacklevel=4,
             )
         describe(self, run)
+        return self
 
     def _labelled(self, read: Reading, y: Any) -> tuple[np.ndarray, Rows, ArrayRows]:
         """Return the classes, and the rows and those of the start with the number of their class riding along."""

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.callbacks import CallbackSupport, Task, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Task
 from fastgmm.data import Block, Rows
 from fastgmm.data.e_steps import Trimmed
 from fastgmm.estimator.fit_context import fit_context
@@ -178,11 +178,6 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
             If X or a parameter is not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight)
-        return self
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state)
         get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
@@ -202,15 +197,14 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
             simulated = np.sort(self.mixture_.score_samples(drawn))
         self._simulated_scores = simulated
         self.offset_ = self._threshold(read.rows)
-        if watch is not None:
-            watch.finish()
-        self.stopped_ = watch is not None and watch.stopped
+        self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
             warnings.warn(
                 f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
+        return self
 
     def _fit_size(self, read: Reading, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:
         """Return a fitted mixture of `size` components, and its BIC."""

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.callbacks import CallbackSupport, Task, Watch, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Task
 from fastgmm.data import ArrayRows, RowSource, moments, source_of
 from fastgmm.data.standardised import joined, mapped, standardised_rows
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
@@ -130,11 +130,6 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
             If the data or a parameter are not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
-        with unchanged_on_failure(self):
-            self._fit(X, y, sample_weight)
-        return self
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         source = source_of(X, sample_weight)
         if source is None:
@@ -151,11 +146,18 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         candidates = sensible_sizes(family, self.max_components, len(self.scale_), total)
         sizes = [self.n_components] if fixed else candidates
         watch = self._watch(len(sizes), X=X, y=y, sample_weight=weight)
-        self.mixture_ = self._fit_mixture(given, weight, sizes, seed, watch)
+
+        # One seed for all sizes: what a size comes to does not hang on those tried before.
+        def fit_size(size: int, task: Task) -> tuple[GaussianMixture, float]:
+            model = GaussianMixture(size, random_state=seed, **inner_options(self))
+            with nullcontext() if fixed else unconverged_too(), task.follow(model):
+                model.fit(given, sample_weight=weight)
+            return model, 0.0 if fixed else model.bic(given, sample_weight=weight)
+
+        self.mixture_ = lowest_bic(watch, sizes, fit_size)[0]
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
-        if watch is not None:
-            watch.finish()
-        self.stopped_ = watch is not None and watch.stopped
+        self.stopped_ = watch.finish()
+        return self
 
     def _standardise(self, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         # Column by column about its first value: digits survive far from the origin.
@@ -192,20 +194,6 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         drawn = ArrayRows(standardised_rows(self.centre_, self.scale_, rows), sample.sample_weight)
         standard.n_samples, standard.total_weight = source.n_samples, source.total_weight
         return standard.with_sample(drawn)
-
-    def _fit_mixture(
-        self, given: Any, weight: Any, sizes: list[int], seed: int, watch: Watch | None
-    ) -> GaussianMixture:
-        fixed = not isinstance(self.n_components, str)
-
-        # One seed for all sizes: what a size comes to does not hang on those tried before.
-        def fit_size(size: int, task: Task) -> tuple[GaussianMixture, float]:
-            model = GaussianMixture(size, random_state=seed, **inner_options(self))
-            with nullcontext() if fixed else unconverged_too(), task.follow(model):
-                model.fit(given, sample_weight=weight)
-            return model, 0.0 if fixed else model.bic(given, sample_weight=weight)
-
-        return lowest_bic(watch, sizes, fit_size)[0]
 
     # Predicting.
 

@@ -31,7 +31,7 @@ from fastgmm.callbacks.callback import Callback
 from fastgmm.callbacks.progress import Reporter, SearchReporter
 from fastgmm.callbacks.support import CallbackSupport, unchanged_on_failure
 from fastgmm.callbacks.time_limit import TimeLimit
-from fastgmm.callbacks.watch import Task, Watch, each_candidate, fitted_attributes
+from fastgmm.callbacks.watch import Task, Watch, fitted_attributes
 
 __all__ = [
     "Callback",
@@ -41,7 +41,6 @@ __all__ = [
     "Task",
     "TimeLimit",
     "Watch",
-    "each_candidate",
     "fitted_attributes",
     "unchanged_on_failure",
 ]

@@ -31,18 +31,17 @@ class CallbackSupport(CallbackSupportMixin):
         X: Any = None,
         y: Any = None,
         sample_weight: Any = None,
-    ) -> Watch | None:
-        """Return what tells of a fit that begins, or None where nobody listens.
+    ) -> Watch:
+        """Return what tells of a fit that begins.
 
         To be called once in a fit, inside `unchanged_on_failure`, which tidies up.
         """
+        if reporter is not None:
+            self._reporter = reporter
         called = "_skl_callbacks" in self.__dict__
-        if not called and reporter is None:
-            return None
-        self._reporter = reporter
         root = self._init_callback_context(max_subtasks=max_subtasks) if called else None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        return Watch(self, root, reporter, {"X": X, "y": y, "metadata": metadata})
+        return Watch(self, root, reporter, X=X, y=y, metadata=metadata)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from fastgmm.callbacks.progress import Progress
 from fastgmm.em import Run
 from fastgmm.exceptions import ComponentCollapseError
 
-__all__ = ["Task", "Watch", "each_candidate", "fitted_attributes"]
+__all__ = ["Task", "Watch", "fitted_attributes"]
 
 T = TypeVar("T")
 
@@ -60,23 +60,23 @@ class Task:
 
 
 class Watch:
-    """The listener of one fit.
+    """The listener of one fit; without arguments, of one that nobody is told of.
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator, optional
         That is being fitted.
-    root : CallbackContext or None
+    root : CallbackContext, optional
         The task that the fit is; None where there are only lines to be written.
-    reporter : Progress or None
+    reporter : Progress, optional
         Writes to the screen.
-    data : dict
+    **data
         X, y and metadata, for hooks that ask for them.
 
     Attributes
     ----------
-    stopped : bool
-        After `finish`: whether a callback ended the fit or its best run.
+    listener : Watch or None
+        Itself, to be told of iterations; None where nobody listens.
     over : bool
         Whether no further run or candidate is to be begun.
     n_left : int
@@ -85,10 +85,11 @@ class Watch:
         ``attributes_of(run) -> dict``, the fitted attributes that a run stands for.
     """
 
-    def __init__(self, estimator: Any, root: Any, reporter: Progress | None, data: dict[str, Any]) -> None:
+    def __init__(self, estimator: Any = None, root: Any = None, reporter: Progress | None = None, **data: Any) -> None:
         self.estimator, self.root, self.data = estimator, UNTOLD if root is None else root, data
         self.reporter = Progress() if reporter is None else reporter
-        self.stopped = self.over = False
+        self.listener = None if root is None and reporter is None else self
+        self.over = False
         self.attributes_of: Callable[[Run], dict[str, Any]] | None = None
         self.n_left = 0
         self._run: Any = UNTOLD
@@ -104,11 +105,19 @@ class Watch:
         attributes = None if run is None or made is None else lambda: made(run)
         return context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes=attributes)
 
+    def until_over(self, given: Sequence[T]) -> Iterator[T]:
+        """Go through what a fit is to try until a callback ends it."""
+        self.n_left = len(given)
+        for one in given:
+            if self.over:
+                return
+            self.n_left -= 1
+            yield one
+
     # Of a run; `multistart` calls those of a trial, and `run_em` those of an iteration and `end`.
 
     def runs(self, one_run: Callable[[], Run], n_runs: int, max_iter: int) -> Iterator[Callable[[], Run]]:
         """Return runs to be made, as many as `n_runs` unless a callback ends the fit."""
-        self.n_left = n_runs
 
         def watched(number: int) -> Run:
             self.start(number, max_iter)
@@ -118,9 +127,8 @@ class Watch:
                 self.fail()
                 raise
 
-        while self.n_left and not self.over:
-            self.n_left -= 1
-            yield partial(watched, n_runs - self.n_left - 1)
+        for number in self.until_over(range(n_runs)):
+            yield partial(watched, number)
 
     def start(self, number: int, max_iter: int) -> None:
         """Say that a run begins, before its start is made."""
@@ -159,15 +167,14 @@ class Watch:
 
     # Of a search.
 
-    def begin_candidate(self) -> Task:
-        """Say that a candidate begins."""
-        return Task(self._begin(self.root.subcontext("candidate")))
-
-    def end_candidate(self, task: Task) -> None:
-        """Say what a candidate came to."""
-        self.reporter.candidate(task.outcome)
-        task.context.candidate = task.outcome
-        self.over |= self._end(task.context) or getattr(task.context, "ends_level", False)
+    def candidates(self, given: Sequence[T]) -> Iterator[tuple[T, Task]]:
+        """Go through candidates, each with its task, until a callback ends the fit."""
+        for candidate in self.until_over(given):
+            task = Task(self._begin(self.root.subcontext("candidate")))
+            yield candidate, task
+            self.reporter.candidate(task.outcome)
+            task.context.candidate = task.outcome
+            self.over |= self._end(task.context) or getattr(task.context, "ends_level", False)
 
     def note(self, words: str) -> None:
         """Say, on the screen alone, what is going on besides."""
@@ -175,14 +182,14 @@ class Watch:
 
     # Of the fit.
 
-    def finish(self, run: Run | None = None) -> None:
-        """Say that the fit is done, and which run was the best."""
-        self.stopped = (self.over and self.n_left > 0) or (run is not None and run.stopped)
+    def finish(self, run: Run | None = None) -> bool:
+        """Say that the fit is done, and which run was the best; return whether a callback ended the fit or that run."""
         if self._end(self.root, run):
             outer = self.estimator.__dict__.get("_parent_callback_ctx")
             if outer is not None:
                 # This fit is a task of an outer one, whose own hook does not tell the callbacks that came down.
                 outer.ends_level = True
+        return (self.over and self.n_left > 0) or (run is not None and run.stopped)
 
 
 def fitted_attributes(estimator: Any, describe: Callable[[Any, Run], None], run: Run) -> dict[str, Any]:
@@ -190,18 +197,3 @@ def fitted_attributes(estimator: Any, describe: Callable[[Any, Run], None], run:
     model = copy(estimator)
     describe(model, run)
     return {name: value for name, value in vars(model).items() if name.endswith("_") or name == "_kernel"}
-
-
-def each_candidate(watch: Watch | None, candidates: Sequence[T]) -> Iterator[tuple[T, Task]]:
-    """Go through candidates, each with its task, until a callback ends the fit."""
-    if watch is None:
-        yield from ((candidate, Task()) for candidate in candidates)
-        return
-    watch.n_left = len(candidates)
-    for candidate in candidates:
-        if watch.over:
-            return
-        watch.n_left -= 1
-        task = watch.begin_candidate()
-        yield candidate, task
-        watch.end_candidate(task)

@@ -12,7 +12,7 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.callbacks import Task, Watch, each_candidate
+from fastgmm.callbacks import Task, Watch
 from fastgmm.families import COVARIANCES, Family
 from fastgmm.starts import INIT_PARAMS
 
@@ -45,14 +45,12 @@ def inner_options(estimator: Any) -> dict[str, Any]:
     return {name: getattr(estimator, name) for name in names}
 
 
-def lowest_bic(
-    watch: Watch | None, sizes: list[int], fit: Callable[[int, Task], tuple[Any, float]]
-) -> tuple[Any, float]:
+def lowest_bic(watch: Watch, sizes: list[int], fit: Callable[[int, Task], tuple[Any, float]]) -> tuple[Any, float]:
     """Fit a mixture of each size and return the one with the lowest BIC.
 
     Parameters
     ----------
-    watch : Watch or None
+    watch : Watch
         Told of each size; may end the choice early.
     sizes : list of int
         Numbers of components, at least one. Of equal BIC, the first is taken.
@@ -71,7 +69,7 @@ def lowest_bic(
         The first of the refusals, if all sizes are refused.
     """
     best, failure = None, None
-    for size, task in each_candidate(watch, sizes):
+    for size, task in watch.candidates(sizes):
         try:
             mixture, bic = fit(size, task)
         except ValueError as error:

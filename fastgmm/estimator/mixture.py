@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.callbacks import CallbackSupport, Reporter, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, Reporter
 from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, Labelled, Plain
 from fastgmm.em import Run
@@ -191,8 +191,7 @@ class BaseMixture(
             If X, a weight, a label or a parameter is not valid, or a component collapses in every run
             (`fastgmm.exceptions.ComponentCollapseError`).
         """
-        with unchanged_on_failure(self):
-            self._fit(X, sample_weight, labels, y)
+        self._fit(X, sample_weight, labels, y)
         return self
 
     @fit_context()
@@ -210,9 +209,8 @@ class BaseMixture(
         -------
         labels : ndarray of shape (n_samples,), int64
         """
-        with unchanged_on_failure(self):
-            X = self._fit(X, sample_weight, y=y)
-            return self._per_row(X, self._labels_of, "prediction") if isinstance(X, RowSource) else self._labels_of(X)
+        X = self._fit(X, sample_weight, y=y)
+        return self._per_row(X, self._labels_of, "prediction") if isinstance(X, RowSource) else self._labels_of(X)
 
     def _fit(self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""
@@ -250,21 +248,19 @@ class BaseMixture(
         dtype = self._fitted_dtype(sample.X)
         describe = partial(type(self)._set_fitted, problem=problem, dtype=dtype, unit=read.unit)
         run = problem.best_of(n_runs, watch, (self, describe))
-        if watch is not None:
-            watch.finish(run)
-        self.stopped_ = watch is not None and watch.stopped
+        self.stopped_ = watch.finish(run)
         if not self.stopped_:
             warn_unconverged(
                 run,
                 self.max_iter,
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
-                stacklevel=4,
+                stacklevel=5,
             )
         describe(self, run)
         mixture = getattr(run.state, "mixture", run.state)
         if not isinstance(self.reg_covar, str) and self.reg_covar and isinstance(mixture, MixtureParameters):
-            warn_regularised(mixture, float(self.reg_covar), stacklevel=4)
+            warn_regularised(mixture, float(self.reg_covar), stacklevel=5)
         return read.given
 
     def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype, unit: float) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,15 +106,10 @@ class Problem:
         ComponentCollapseError
             If every run failed: the first failure.
         """
-
-        def one_run() -> Run:
-            return self.run(watch)
-
-        runs: Iterable[Callable[[], Run]] = repeat(one_run, n_runs)
-        if watch is not None:
-            if describe is not None:
-                watch.attributes_of = lambda run: fitted_attributes(*describe, run)
-            runs = watch.runs(one_run, n_runs, self.max_iter)
+        watch = watch or Watch()
+        if describe is not None:
+            watch.attributes_of = partial(fitted_attributes, *describe)
+        runs = watch.runs(partial(self.run, watch.listener), n_runs, self.max_iter)
         return best_run(runs, self._is_spurious if self.refuses_spurious else None)
 
     def _is_spurious(self, run: Run) -> bool:

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from fastgmm import config
-from fastgmm.callbacks import CallbackSupport, SearchReporter, Task, Watch, each_candidate, unchanged_on_failure
+from fastgmm.callbacks import CallbackSupport, SearchReporter, Task, Watch, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
@@ -146,7 +146,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
 
     _weights_count_rows = True
 
-    @fit_context()
+    @fit_context(keeps_what_is_found=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit all candidates.
 
@@ -189,9 +189,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
                 # What is finished is kept.
                 interrupt = raised
             self._set_results(finished, criterion)
-            if watch is not None:
-                watch.finish()
-            self.stopped_ = watch is not None and watch.stopped
+            self.stopped_ = watch.finish()
         if interrupt is not None:
             raise interrupt
         if not hasattr(self, "best_estimator_"):
@@ -250,7 +248,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         criterion: Criterion,
         random_state: np.random.RandomState,
         finished: list[Candidate],
-        watch: Watch | None,
+        watch: Watch,
     ) -> None:
         """Fit the candidates, adding each to `finished` as soon as it is."""
         seed = int(random_state.randint(np.iinfo(np.int32).max))
@@ -260,13 +258,12 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
         for candidate in self._run(tasks, tol, seed, arguments, watch):
             finished.append(candidate)
-        if watch is not None:
-            if watch.over:
-                return
-            watch.note("continuing the best candidates")
+        if watch.over:
+            return
+        watch.note("continuing the best candidates")
         self._polish(finished, criterion.sign, tol, arguments)
 
-    def _run(self, tasks: Any, tol: Any, seed: Any, arguments: Any, watch: Watch | None) -> Iterator[Candidate]:
+    def _run(self, tasks: Any, tol: Any, seed: Any, arguments: Any, watch: Watch) -> Iterator[Candidate]:
         def one(candidate: Candidate, start: Any, task: Task) -> Candidate:
             if isinstance(start, Exception):
                 candidate.fail(str(start))
@@ -289,7 +286,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
                 return fit_candidate(candidate, estimator, *arguments)
 
         if self.n_jobs in (None, 1):
-            for (candidate, start), task in each_candidate(watch, tasks):
+            for (candidate, start), task in watch.candidates(tasks):
                 task.outcome = candidate
                 yield one(candidate, start, task)
             return
@@ -302,7 +299,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, Densi
         # Callbacks need not be safe for threads: they hear of a candidate, from this one, once it is finished.
         parallel = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         fitted = parallel(delayed(one_thread)(*task) for task in tasks)
-        for _, task in each_candidate(watch, tasks):
+        for _, task in watch.candidates(tasks):
             task.outcome = next(fitted)
             yield task.outcome
         fitted.close()

@@ -9,12 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.plotting.backend import new_axes
-from fastgmm.plotting.clusters import add_centre, add_points
-from fastgmm.plotting.ellipses import add_ellipse
-from fastgmm.plotting.moments import moments_of
+from fastgmm.plotting.clusters import add_component, add_legend, add_points
 from fastgmm.plotting.palette import colour, marker
-from fastgmm.plotting.rows import feature_names, quietly, rows_of, some_rows
-from fastgmm.plotting.views import View, view_of
+from fastgmm.plotting.rows import quietly, some_rows
+from fastgmm.plotting.views import View, seen_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,21 +62,14 @@ def plot_classes(
     """
     check_is_fitted(model)
     ax = new_axes(ax)
-    mixture = model._mixture()
-    names = feature_names(mixture, X, names)
-    X = rows_of(mixture, X)
-    moments = moments_of(mixture)
-    plane = view_of(moments, view, names)
-    seen = plane.mixture(moments)
+    X, plane, seen = seen_in(model._mixture(), X, view, names)
     chosen = some_rows(len(X), max_points)
     at = plane.rows(X[chosen])
     posterior = np.asarray(quietly(model, "predict_proba", X[chosen]))
     labels, classes = posterior.argmax(axis=1), model.classes_
     add_points(ax, at, labels, 1.0 - posterior.max(axis=1), lambda c: str(classes[c]))
     for k, c in enumerate(model.component_classes_.tolist()):
-        for probability in probabilities:
-            add_ellipse(ax, seen.means[k], seen.covariances[k], probability, fill=False, edgecolor=colour(c), lw=1.3)
-        add_centre(ax, seen.means[k])
+        add_component(ax, seen.means[k], seen.covariances[k], probabilities, colour(c))
     title = "class (share)\nlarger: less certain"
     if y is not None:
         given = np.asarray(y)
@@ -87,17 +78,8 @@ def plot_classes(
         wrong = np.isin(given[chosen], classes) & (given[chosen] != classes[labels])
         ax.scatter(at[wrong, 0], at[wrong, 1], s=130, facecolors="none", edgecolors="black", linewidths=1.2, zorder=6)
         title += f"\nringed: {np.count_nonzero(wrong)} of {len(chosen)} wrong"
-    _add_legend(ax, model, title)
+    shares = zip(classes[:12], model.priors_, strict=False)
+    add_legend(ax, [(marker(c), colour(c), f"{name}  ({share:.0%})") for c, (name, share) in enumerate(shares)], title)
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
     return ax
-
-
-def _add_legend(ax: Axes, model: Any, title: str, most: int = 12) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], ls="none", marker=marker(c), color=colour(c), label=f"{name}  ({share:.0%})")
-        for c, (name, share) in enumerate(zip(model.classes_[:most], model.priors_, strict=False))
-    ]
-    ax.legend(handles=handles, title=title, fontsize=8, title_fontsize=8)

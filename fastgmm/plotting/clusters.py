@@ -9,15 +9,15 @@ import numpy as np
 
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.ellipses import add_ellipse
-from fastgmm.plotting.moments import mixture_of, moments_of
+from fastgmm.plotting.moments import mixture_of
 from fastgmm.plotting.palette import NOISE, colour, marker
-from fastgmm.plotting.rows import feature_names, labels_of, rows_of, some_rows
-from fastgmm.plotting.views import View, view_of
+from fastgmm.plotting.rows import labels_of, some_rows
+from fastgmm.plotting.views import View, seen_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["LEAST_COUNT", "add_centre", "add_points", "plot_clusters"]
+__all__ = ["LEAST_COUNT", "add_component", "add_legend", "add_points", "plot_clusters"]
 
 # Areas in points squared: of a certain point, and added to one of which nothing is known.
 SMALLEST, GROWTH = 9.0, 110.0
@@ -75,23 +75,20 @@ def plot_clusters(
     """
     ax = new_axes(ax)
     model = mixture_of(model)
-    names = feature_names(model, X, names)
-    X = rows_of(model, X)
-    moments = moments_of(model)
-    plane = view_of(moments, view, names)
-    seen = plane.mixture(moments)
+    X, plane, seen = seen_in(model, X, view, names)
     drawn = X[some_rows(X.shape[0], max_points)]
     add_points(ax, plane.rows(drawn), *labels_of(model, drawn))
     # What a variational fit has left empty lies where its prior put it, and is no cluster.
     present = np.flatnonzero(seen.weights * X.shape[0] >= LEAST_COUNT).tolist()
     for k in present:
-        for probability in probabilities:
-            add_ellipse(ax, seen.means[k], seen.covariances[k], probability, fill=False, edgecolor=colour(k), lw=1.3)
-        add_centre(ax, seen.means[k])
+        add_component(ax, seen.means[k], seen.covariances[k], probabilities, colour(k))
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
-    if legend:
-        add_component_legend(ax, model.weights_, present, getattr(model, "noise_weight_", None))
+    if legend and 1 < len(present) <= 12:
+        entries = [(marker(k), colour(k), f"{k}  ({model.weights_[k]:.0%})") for k in present]
+        if hasattr(model, "noise_weight_"):
+            entries.append(("x", NOISE, f"noise  ({model.noise_weight_:.0%})"))
+        add_legend(ax, entries, "component (weight)\nlarger: less certain")
     return ax
 
 
@@ -132,23 +129,19 @@ def add_points(
         )
 
 
-def add_centre(ax: Axes, mean: np.ndarray) -> None:
-    """Mark the mean of a component, visibly on any colour."""
+def add_component(
+    ax: Axes, mean: np.ndarray, covariance: np.ndarray, probabilities: Sequence[float], edgecolor: str
+) -> None:
+    """Draw the ellipses of a component and mark its mean, visibly on any colour."""
+    for probability in probabilities:
+        add_ellipse(ax, mean, covariance, probability, fill=False, edgecolor=edgecolor, lw=1.3)
     ax.plot(*mean, marker="+", color="black", ms=9, mew=2.0, zorder=4)
     ax.plot(*mean, marker="+", color="white", ms=7, mew=0.8, zorder=5)
 
 
-def add_component_legend(
-    ax: Axes, weights: np.ndarray, present: list[int], noise_weight: float | None = None, most: int = 12
-) -> None:
-    """Name the components, with their weights, and what sizes mean; nothing for one component or very many."""
-    if not 1 < len(present) <= most:
-        return
+def add_legend(ax: Axes, entries: Sequence[tuple[str, str, str]], title: str) -> None:
+    """Write a legend of markers, colours and what they stand for."""
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D([], [], ls="none", marker=marker(k), color=colour(k), label=f"{k}  ({weights[k]:.0%})") for k in present
-    ]
-    if noise_weight is not None:
-        handles.append(Line2D([], [], ls="none", marker="x", color=NOISE, label=f"noise  ({noise_weight:.0%})"))
-    ax.legend(handles=handles, title="component (weight)\nlarger: less certain", fontsize=8, title_fontsize=8)
+    handles = [Line2D([], [], ls="none", marker=mark, color=shade, label=label) for mark, shade, label in entries]
+    ax.legend(handles=handles, title=title, fontsize=8, title_fontsize=8)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import linalg
 
+from fastgmm.inference.density import log_density
+from fastgmm.model import MixtureParameters
+from fastgmm.model.shapes import FULL
 from fastgmm.plotting.backend import new_axes
-from fastgmm.plotting.moments import Moments, mixture_of, moments_of
+from fastgmm.plotting.moments import Moments, mixture_of
 from fastgmm.plotting.palette import CONTOUR_MAP
-from fastgmm.plotting.rows import feature_names, rows_of, some_rows
-from fastgmm.plotting.views import View, view_of
+from fastgmm.plotting.rows import some_rows
+from fastgmm.plotting.views import View, seen_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,12 +24,9 @@ __all__ = ["plane_density", "plot_density"]
 
 def plane_density(seen: Moments, points: np.ndarray) -> np.ndarray:
     """Return the density of a plane mixture at points of shape (n, 2)."""
-    total = np.zeros(len(points))
-    for weight, mean, covariance in zip(seen.weights, seen.means, seen.covariances, strict=True):
-        factor = linalg.cholesky(covariance, lower=True)
-        squares = np.square(linalg.solve_triangular(factor, (points - mean).T, lower=True)).sum(axis=0)
-        total += weight * np.exp(-0.5 * squares) / (2.0 * np.pi * factor[0, 0] * factor[1, 1])
-    return total
+    factor = FULL.factorise(seen.covariances)
+    mixture = MixtureParameters(FULL.name, seen.weights, seen.means, seen.covariances, factor)
+    return np.exp(log_density(np.ascontiguousarray(points), mixture, np.dtype(np.float64)))
 
 
 def plot_density(
@@ -79,11 +78,8 @@ def plot_density(
     from matplotlib import colormaps
 
     model = mixture_of(model)
-    names = feature_names(model, X, names)
-    X = rows_of(model, X)
-    moments = moments_of(model)
-    plane = view_of(moments, view, names)
-    seen, rows = plane.mixture(moments), plane.rows(X)
+    X, plane, seen = seen_in(model, X, view, names)
+    rows = plane.rows(X)
     # Over the rows, and as far as a component holds 99% of its own.
     reach = 3.1 * np.sqrt(np.diagonal(seen.covariances, axis1=1, axis2=2))
     low = np.minimum(rows.min(axis=0), (seen.means - reach).min(axis=0))

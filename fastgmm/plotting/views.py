@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 
-from fastgmm.plotting.moments import Moments
-from fastgmm.plotting.rows import feature_number
+from fastgmm.plotting.moments import Moments, moments_of
+from fastgmm.plotting.rows import feature_names, feature_number, rows_of
 
-__all__ = ["View", "between_view", "feature_view", "pca_view", "view_of"]
+__all__ = ["View", "between_view", "feature_view", "pca_view", "seen_in", "view_of"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,14 @@ def view_of(moments: Moments, view: str | View | Sequence[int | str], names: Seq
     if len(view) != 2:
         raise ValueError(f"view is {tuple(view)}; expected a pair of features")
     return feature_view(view, names)
+
+
+def seen_in(model: Any, X: Any, view: Any, names: Any = None) -> tuple[np.ndarray, View, Moments]:
+    """Return rows as an array, the view that a plot asks for, and the mixture as it is seen there."""
+    names = feature_names(model, X, names)
+    X, moments = rows_of(model, X), moments_of(model)
+    plane = view_of(moments, view, names)
+    return X, plane, plane.mixture(moments)
 
 
 def _signed(axes: np.ndarray) -> np.ndarray:

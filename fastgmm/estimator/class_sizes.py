@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.estimator.inner_mixture import too_many_parameters, unconverged_too
+from fastgmm.estimator.inner_mixture import sensible_sizes, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.starts.units import StartInUnits
@@ -77,8 +77,9 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
     total = float(len(X) if weight is None else weight.sum())
     given = estimator.covariance_type
     covariance_type = given if isinstance(given, str) else given[0]
+    family = Gaussian(get_covariance(covariance_type))
     best = (np.inf, 1)
-    for size in range(1, estimator.max_components + 1):
+    for size in sensible_sizes(family, min(estimator.max_components, len(X)), X.shape[1], total):
         candidate = mixture_class(
             size,
             covariance_type=covariance_type,
@@ -86,14 +87,10 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
             init_params=StartInUnits("kmeans"),
             random_state=random_state,
         )
-        n_parameters = Gaussian(get_covariance(covariance_type)).n_parameters(size, X.shape[1])
-        too_many = size > 1 and too_many_parameters(n_parameters, total * X.shape[1])
-        if too_many or len(X) < max(2, size):
-            break
         try:
             with unconverged_too():
                 candidate.fit(X, sample_weight=weight)
                 best = min(best, (candidate.bic(X, sample_weight=weight), size))
         except ValueError:
-            break
+            break  # of one row, say
     return best[1]

@@ -21,7 +21,6 @@ __all__ = [
     "inner_options",
     "lowest_bic",
     "sensible_sizes",
-    "too_many_parameters",
     "unconverged_too",
 ]
 
@@ -84,19 +83,15 @@ def lowest_bic(watch: Watch, sizes: list[int], fit: Callable[[int, Task], tuple[
     return best
 
 
-def too_many_parameters(n_parameters: int, n_values: float) -> bool:
-    """Return whether a mixture has more parameters than half the numbers in the data.
-
-    The BIC is a criterion for large samples; of such a mixture it says nothing.
-    """
-    return n_parameters > n_values / 2
-
-
 def sensible_sizes(family: Family, max_components: int, n_features: int, n_rows: float) -> list[int]:
-    """Return the numbers of components to choose from by BIC: one, and those that the rows suffice for."""
+    """Return the numbers of components to choose from by BIC: one, and those that the rows suffice for.
+
+    The BIC is a criterion for large samples; of a mixture with more parameters than half the numbers in the data it
+    says nothing.
+    """
 
     def suffices(size: int) -> bool:
-        return size == 1 or not too_many_parameters(family.n_parameters(size, n_features), n_rows * n_features)
+        return size == 1 or family.n_parameters(size, n_features) <= n_rows * n_features / 2
 
     return list(takewhile(suffices, range(1, max_components + 1)))
 

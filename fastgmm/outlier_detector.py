@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task
@@ -27,7 +26,7 @@ from fastgmm.estimator.inner_mixture import (
     sensible_sizes,
     unconverged_too,
 )
-from fastgmm.estimator.input_validation import DTYPES, check_weight_counts_rows
+from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes
 from fastgmm.estimator.reading import Reading, read_rows, refuse_source
@@ -271,10 +270,6 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         return peak - 0.5 * float(chdtri(self.n_features_in_, self.significance))
 
     # Predicting.
-
-    def _check_rows(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=DTYPES)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offset_")

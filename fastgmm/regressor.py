@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task
@@ -197,9 +197,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
 
     # Predicting.
 
-    def _check_rows(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=np.float64)
+    _row_dtypes = np.float64
 
     def _conditioner(self) -> Conditioner:
         return Conditioner(self.mixture_._gaussian(), np.arange(self.n_features_in_))

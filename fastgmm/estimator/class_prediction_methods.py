@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
-from fastgmm.estimator.input_validation import DTYPES
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.density import log_posterior
@@ -32,10 +30,6 @@ class ClassPredictionMethods(PerRow):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "means_")
-
-    def _check_rows(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=DTYPES)
 
     def _state(self) -> MixtureParameters:
         return MixtureParameters(self._kernel, *fitted_parts(vars(self), get_shape(self._kernel)))

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import Block, DistributedRows, RowSource, source_of
 from fastgmm.data.distributed import frozen
 from fastgmm.data.rows import BLOCK_VALUES
+from fastgmm.estimator.input_validation import DTYPES
 from fastgmm.estimator.reading import check_columns
 
 __all__ = ["PerRow", "Unchecked"]
@@ -21,6 +22,14 @@ __all__ = ["PerRow", "Unchecked"]
 class PerRow:
     """The part of an estimator that answers for each row: of an array, or block by block of a source."""
 
+    #: What rows are computed in; the first is what anything else becomes.
+    _row_dtypes: Any = DTYPES
+
+    def _check_rows(self, X: Any) -> np.ndarray:
+        """Return rows as an array, checked."""
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=self._row_dtypes)
+
     def _source_of(self, X: Any, sample_weight: Any = None) -> RowSource | None:
         """Return X as a source, if it is one: of a Spark frame, the columns that the estimator was fitted to."""
         return source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
@@ -28,7 +37,7 @@ class PerRow:
     def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Generator[Any, None, None]:
         source = self._source_of(X)
         if source is None:
-            rows = self._check_rows(X)  # type: ignore[attr-defined]
+            rows = self._check_rows(X)
             step = max(1, BLOCK_VALUES // rows.shape[1])
             for start in range(0, rows.shape[0], step):
                 yield action(rows[start : start + step])
@@ -49,7 +58,7 @@ class PerRow:
         """
         source = self._source_of(X)
         if source is None:
-            rows = self._check_rows(X)  # type: ignore[attr-defined]
+            rows = self._check_rows(X)
             return action(rows) if type(rows) is np.ndarray else _with_nan(action, rows.view(np.ndarray))
         check_is_fitted(self)
         if isinstance(source, DistributedRows):

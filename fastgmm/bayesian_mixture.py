@@ -10,21 +10,19 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.data import ArrayRows, Rows
-from fastgmm.data.e_steps import LABELS
 from fastgmm.data.standardised import statistics_of_all
 from fastgmm.em import ACCELERATIONS
-from fastgmm.estimator.input_validation import called_start
+from fastgmm.estimator.conversion_methods import sklearn_counterpart
+from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.parameter_validation import check_covariance_prior, check_mean_prior
 from fastgmm.estimator.problem import count_floor
-from fastgmm.estimator.to_sklearn import sklearn_counterpart
 from fastgmm.families import Variational
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.student import predictive_mixture
 from fastgmm.model import SHAPES, Shape, SufficientStatistics
 from fastgmm.model.variational import Priors, unknown_priors
 from fastgmm.starts import initial_statistics
-from fastgmm.starts.seeding import seeded
 
 if TYPE_CHECKING:
     import sklearn.mixture
@@ -314,10 +312,7 @@ def _begin(
     random_state: np.random.RandomState,
     listener: Any,
 ) -> Any:
-    if callable(start):
-        start = called_start(start, sample, n_components, random_state)
-    if LABELS in sample.columns:
-        start = seeded(sample, start, n_components, random_state)
+    start = start_of_run(start, sample, n_components, random_state)
     statistics = initial_statistics(sample, n_components, family.shape.name, start, random_state, listener)
     return family.first(statistics)
 

@@ -16,7 +16,7 @@ from fastgmm.data.e_steps import LABELS
 from fastgmm.em import ACCELERATIONS, STOP_ON
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
-from fastgmm.estimator.input_validation import called_start
+from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
@@ -27,7 +27,6 @@ from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
 from fastgmm.starts import Start, initial_parameters
-from fastgmm.starts.seeding import seeded
 from fastgmm.starts.units import relative_reg_covar
 
 __all__ = ["GaussianMixture"]
@@ -292,10 +291,6 @@ def _begin(
         if isinstance(memberships, np.ndarray):
             memberships = memberships[kept]
         sample = sample.where(kept)
-    if callable(memberships):
-        memberships = called_start(memberships, sample, n_components, random_state)
-    if LABELS in sample.columns:
-        memberships = seeded(sample, memberships, n_components, random_state)
-    start = replace(start, init_params=memberships)
+    start = replace(start, init_params=start_of_run(memberships, sample, n_components, random_state))
     found = initial_parameters(sample, n_components, gaussian, start, random_state, listener)
     return family.beside(found, family.share) if isinstance(family, WithBackground) else found

@@ -11,14 +11,13 @@ from fastgmm.em import Run
 from fastgmm.estimator.mixture import BaseMixture
 from fastgmm.estimator.parameter_validation import check_covariances, check_weights
 from fastgmm.estimator.problem import run_attributes
-from fastgmm.estimator.to_sklearn import sklearn_counterpart
 from fastgmm.families import Gaussian
 from fastgmm.model import MixtureParameters
 
 if TYPE_CHECKING:
     import sklearn.mixture
 
-__all__ = ["ConversionMethods"]
+__all__ = ["ConversionMethods", "sklearn_counterpart"]
 
 
 class ConversionMethods(BaseMixture):
@@ -87,3 +86,30 @@ class ConversionMethods(BaseMixture):
         if not isinstance(self._fitted_state(), MixtureParameters):
             raise ValueError("noise is part of this model and scikit-learn's has none; refit with noise=None")
         return sklearn_counterpart(self, SklearnGaussianMixture)
+
+
+def sklearn_counterpart(model: Any, cls: type) -> Any:
+    """Return a fitted estimator of scikit-learn's `cls` with the parameters and attributes of `model`.
+
+    Parameters
+    ----------
+    model : fitted GaussianMixture or BayesianGaussianMixture
+    cls : type
+        scikit-learn's class of the same name.
+
+    Returns
+    -------
+    estimator
+        Its ``covariance_type`` is the one of scikit-learn's four that stores these covariances; arrays are copies.
+    """
+    check_is_fitted(model)
+    parameters = model.get_params(deep=False)
+    parameters["covariance_type"] = model._covariance.shape.name
+    if not isinstance(model.init_params, str) or model.init_params in ("hc", "multistart"):
+        parameters["init_params"] = "kmeans"  # scikit-learn's fit takes neither memberships nor these starts
+    known = cls._get_param_names()  # type: ignore[attr-defined]
+    other = cls(**{name: value for name, value in parameters.items() if name in known})
+    for name, value in vars(model).items():
+        if name.endswith("_") and not name.startswith("_"):
+            setattr(other, name, value.copy() if isinstance(value, np.ndarray) else value)
+    return other

@@ -6,18 +6,20 @@ from numbers import Real
 
 import numpy as np
 
-from fastgmm.data import Rows
+from fastgmm.data import ArrayRows, Rows
+from fastgmm.data.e_steps import LABELS
+from fastgmm.starts.seeding import seeded
 from fastgmm.starts.units import StartInUnits
 
 __all__ = [
     "DTYPES",
-    "called_start",
     "check_component_labels",
     "check_memberships",
     "check_sample_weight",
     "check_weight_counts_rows",
     "is_finite",
     "numbers_of",
+    "start_of_run",
     "tame_weights",
 ]
 
@@ -125,11 +127,13 @@ def _is_itself(value) -> bool:
         return False
 
 
-def called_start(start, rows, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
-    """Return the memberships that a callable ``init_params`` makes for a run, checked."""
+def start_of_run(start, rows: ArrayRows, n_components: int, random_state: np.random.RandomState):
+    """Return ``init_params`` for a run: what a callable makes is checked, and rows of known component keep it."""
     if isinstance(start, StartInUnits):
-        return start(rows, n_components, random_state)
-    return check_memberships(start(rows.X, n_components, random_state), rows.n_samples, n_components)
+        start = start(rows, n_components, random_state)
+    elif callable(start):
+        start = check_memberships(start(rows.X, n_components, random_state), rows.n_samples, n_components)
+    return seeded(rows, start, n_components, random_state) if LABELS in rows.columns else start
 
 
 def check_memberships(given, n_samples: int, n_components: int) -> np.ndarray:

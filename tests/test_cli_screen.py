@@ -32,15 +32,6 @@ def terminal(monkeypatch):
     return switch_on
 
 
-@pytest.fixture(params=["plain", "rich"])
-def style(request, monkeypatch):
-    if request.param == "rich":
-        pytest.importorskip("rich")
-    else:
-        monkeypatch.setitem(sys.modules, "rich", None)
-    return request.param
-
-
 HEADER = ["components", *(f"structure{j}" for j in range(6))]
 ROWS = [[str(k), *(f"{100 * k + j}.5" for j in range(6))] for k in range(1, 4)]
 
@@ -49,7 +40,7 @@ def plain(text):
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def test_a_wide_table_is_split_on_a_terminal_and_loses_nothing(style, terminal):
+def test_a_wide_table_is_split_on_a_terminal_and_loses_nothing(terminal):
     out, _ = terminal()
     Screen().table(HEADER, ROWS, marked=(1, 5))
     text = plain(out.getvalue())
@@ -61,6 +52,16 @@ def test_a_wide_table_is_split_on_a_terminal_and_loses_nothing(style, terminal):
     assert text.count("components") > 1  # every panel says which rows it has
 
 
+def test_the_header_and_the_best_stand_out_on_a_terminal_unless_colours_are_refused(terminal, monkeypatch):
+    out, _ = terminal()
+    Screen().table(["a", "b"], [["1", "2"]], marked=(0, 1))
+    assert out.getvalue() == "\x1b[1ma    b\x1b[0m\n-  ---\n1  \x1b[1;32m> 2\x1b[0m\n\n"
+    out, _ = terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
+    Screen().table(["a", "b"], [["1", "2"]], marked=(0, 1))
+    assert out.getvalue() == "a    b\n-  ---\n1  > 2\n\n"
+
+
 def test_a_wide_table_in_a_file_is_one_table(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     Screen().table(HEADER, ROWS)
@@ -69,7 +70,7 @@ def test_a_wide_table_in_a_file_is_one_table(capsys, monkeypatch):
     assert "\x1b" not in "".join(lines)
 
 
-def test_column_names_are_not_markup(style, terminal):
+def test_column_names_are_not_markup(terminal):
     out, _ = terminal()
     Screen().table(["a", "[bold]b[/bold]"], [["[red]1", "2"]])
     assert "[bold]b[/bold]" in plain(out.getvalue())

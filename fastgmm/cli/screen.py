@@ -1,7 +1,4 @@
-"""What the user sees: lines and tables on standard output, progress and faults on standard error.
-
-Tables are drawn by rich where it is installed and the stream is a terminal, and are plain text otherwise.
-"""
+"""What the user sees: lines and tables on standard output, progress and faults on standard error."""
 
 from __future__ import annotations
 
@@ -16,6 +13,9 @@ from typing import Any
 from fastgmm.callbacks.progress import Progress, Steps
 
 __all__ = ["Screen", "discard_output", "number"]
+
+#: What makes a terminal write otherwise, and as before.
+BOLD, BEST, PLAIN = "\x1b[1m", "\x1b[1;32m", "\x1b[0m"
 
 
 def number(value: float, digits: int = 5) -> str:
@@ -78,18 +78,13 @@ class Screen:
             return
         if title:
             self.line(title)
-        cells = [list(row) for row in rows]
+        cells = [list(header), *(list(row) for row in rows)]
         if marked:
-            cells[marked[0]][marked[1]] = "> " + cells[marked[0]][marked[1]]
-        rich = _has_rich()
-        for columns in _panels([list(header), *cells], 4 if rich else 2):
-            part = [[row[j] for j in columns] for row in cells]
-            if rich:
-                at = (marked[0], columns.index(marked[1])) if marked and marked[1] in columns else None
-                _rich_table([header[j] for j in columns], part, at)
-                self.line()
-            else:
-                self.line(_plain_table([header[j] for j in columns], part) + "\n")
+            i, j = marked[0] + 1, marked[1]
+            cells[i][j] = "> " + cells[i][j]
+        for columns in _panels(cells):
+            at = (i, columns.index(j)) if marked and j in columns else None
+            self.line(_laid_out([[row[k] for k in columns] for row in cells], at) + "\n")
 
     def json(self, content: dict[str, Any]) -> None:
         """Write `content` where JSON was asked for."""
@@ -125,19 +120,9 @@ def discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _has_rich() -> bool:
-    if not sys.stdout.isatty():
-        return False
-    try:
-        import rich  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _panels(cells: list[list[str]], space: int) -> list[list[int]]:
+def _panels(cells: list[list[str]]) -> list[list[int]]:
     """Return which columns to write side by side: on a terminal, no more than fit, always after the first one."""
-    widths = [max(len(row[j]) for row in cells) + space for j in range(len(cells[0]))]
+    widths = [max(len(row[j]) for row in cells) + 2 for j in range(len(cells[0]))]
     if not sys.stdout.isatty():
         return [list(range(len(widths)))]
     limit = shutil.get_terminal_size().columns
@@ -149,29 +134,17 @@ def _panels(cells: list[list[str]], space: int) -> list[list[int]]:
     return panels
 
 
-def _plain_table(header: Sequence[str], cells: list[list[str]]) -> str:
-    widths = [max(len(row[j]) for row in [list(header), *cells]) for j in range(len(header))]
+def _laid_out(cells: list[list[str]], marked: tuple[int, int] | None) -> str:
+    """Return a table whose first row is the header; on a terminal the header and a marked cell stand out."""
+    widths = [max(len(row[j]) for row in cells) for j in range(len(cells[0]))]
+    styled = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     lines = []
-    for row in [list(header), ["-" * width for width in widths], *cells]:
-        numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
-    return "\n".join(lines)
-
-
-def _rich_table(header: Sequence[str], cells: list[list[str]], marked: tuple[int, int] | None) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for j, head in enumerate(header):
-        # Text, not markup: a column may be called "[b]".
-        table.add_column(Text(head), justify="right" if j else "left", no_wrap=True)
     for i, row in enumerate(cells):
-        table.add_row(*(Text(cell, style="bold green" if (i, j) == marked else "") for j, cell in enumerate(row)))
-    # Where not even two columns fit, the terminal wraps; rich would cut numbers off.
-    width = sum(max(len(row[j]) for row in [header, *cells]) + 4 for j in range(len(header)))
-    console = Console(file=sys.stdout)
-    console.width = max(console.width, width)
-    console.print(table)
+        aligned = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        aligned[0] = row[0].ljust(widths[0])
+        if styled and marked is not None and marked[0] == i:
+            aligned[marked[1]] = f"{BEST}{aligned[marked[1]]}{PLAIN}"
+        line = "  ".join(aligned).rstrip()
+        lines.append(f"{BOLD}{line}{PLAIN}" if styled and i == 0 else line)
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)

@@ -41,7 +41,18 @@ def progress_bar(done: float, total: float) -> str:
 
 
 class Progress:
-    """What may be told of work that goes on, a fit, a search or a command; this one shows nothing."""
+    """What may be told of work that goes on, a fit, a search or a command; this one has nothing to show.
+
+    Those that have write lines that stay, and a status line below them.
+
+    Attributes
+    ----------
+    begin : float
+        When the work began, in seconds of the monotonic clock.
+    """
+
+    begin = 0.0
+    _written, _shown = -float("inf"), False
 
     def start(self, number: int, max_iter: int) -> None:
         """Hear that a run of `max_iter` iterations at most begins."""
@@ -63,23 +74,10 @@ class Progress:
 
     def close(self) -> None:
         """Leave the screen as it should stay."""
-
-
-class Writer(Progress):
-    """Lines that stay, and a status line below them.
-
-    Attributes
-    ----------
-    begin : float
-        When the work began, in seconds of the monotonic clock.
-    """
-
-    def __init__(self) -> None:
-        self.begin = time.monotonic()
-        self._stream = sys.stderr
-        self._wanted = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._written = -float("inf")
-        self._shown = False
+        if self._shown:
+            sys.stderr.write(ERASE)
+            sys.stderr.flush()
+            self._shown, self._written = False, -float("inf")
 
     def line(self, text: str) -> None:
         """Write a line that stays."""
@@ -89,7 +87,8 @@ class Writer(Progress):
     def show(self, *parts: str) -> None:
         """Make a status line of the parts that fit into the width of the terminal, the first ones first."""
         now = time.monotonic()
-        if not self._wanted or now - self.begin < DELAY or now - self._written < INTERVAL:
+        wanted = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        if not wanted or now - self.begin < DELAY or now - self._written < INTERVAL:
             return
         width = shutil.get_terminal_size().columns - 1
         text = ""
@@ -98,26 +97,20 @@ class Writer(Progress):
             if len(longer) > width:
                 break
             text = longer
-        self._stream.write(ERASE + (text or parts[0][:width]))
-        self._stream.flush()
+        sys.stderr.write(ERASE + (text or parts[0][:width]))
+        sys.stderr.flush()
         self._written, self._shown = now, True
 
     def left(self, done: int, total: int) -> str:
         """Return how long the rest will take if every step takes as long as those `done` did."""
         return f"{duration((time.monotonic() - self.begin) / done * (total - done))} left"
 
-    def close(self) -> None:
-        if self._shown:
-            self._stream.write(ERASE)
-            self._stream.flush()
-            self._shown, self._written = False, -float("inf")
 
-
-class Steps(Writer):
+class Steps(Progress):
     """A task of so many steps, on the status line alone."""
 
     def __init__(self, total: int, title: str) -> None:
-        super().__init__()
+        self.begin = time.monotonic()
         self.total, self.title, self.n_done = total, title, 0
 
     def done(self, words: str = "") -> None:
@@ -131,7 +124,7 @@ class Steps(Writer):
         self.show(*parts, *words.split("  "))
 
 
-class Reporter(Writer):
+class Reporter(Progress):
     """Writes what scikit-learn's mixtures write at the same ``verbose`` level, and on a terminal how far the fit is.
 
     Parameters
@@ -145,7 +138,7 @@ class Reporter(Writer):
     """
 
     def __init__(self, verbose: int, interval: int = 10, n_runs: int = 1) -> None:
-        super().__init__()
+        self.begin = time.monotonic()
         self.verbose, self.interval, self.n_runs = int(verbose), interval, n_runs
         self._number, self._max_iter = 0, 1
         self._begin = self._start = self._previous = time.perf_counter()
@@ -191,7 +184,7 @@ class Reporter(Writer):
         self.line(line)
 
 
-class SearchReporter(Writer):
+class SearchReporter(Progress):
     """Writes a line per candidate of a search, and on a terminal how far it is and the best score so far.
 
     Parameters
@@ -203,7 +196,7 @@ class SearchReporter(Writer):
     """
 
     def __init__(self, n_candidates: int, sign: int) -> None:
-        super().__init__()
+        self.begin = time.monotonic()
         self.n_candidates, self.sign, self.n_done = n_candidates, sign, 0
         self._best: float | None = None
 

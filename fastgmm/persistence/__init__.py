@@ -8,8 +8,7 @@ member named by the header. ``numpy.load`` opens it too. Nothing in a file is ev
 container, its header and its versions; `whole_file` writes it.
 """
 
-from fastgmm.persistence.archive import FORMAT_VERSION
-from fastgmm.persistence.errors import ModelFileError
+from fastgmm.persistence.archive import FORMAT_VERSION, ModelFileError
 from fastgmm.persistence.model_file import load, read_training, save
 from fastgmm.persistence.registry import ESTIMATORS
 

@@ -13,10 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.persistence.errors import ModelFileError
 from fastgmm.persistence.registry import ARRAY_KINDS
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "MIGRATIONS", "pack", "unpack"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "MIGRATIONS", "ModelFileError", "pack", "unpack"]
 
 FORMAT = "fastgmm model"
 FORMAT_VERSION = 1
@@ -24,6 +23,10 @@ HEADER = "header.json"
 
 # ``MIGRATIONS[v]`` turns the header of a file of version v into one of version v + 1.
 MIGRATIONS: dict[int, Callable[[dict], dict]] = {}
+
+
+class ModelFileError(ValueError):
+    """A file is not a fastgmm model, or not a whole one."""
 
 
 def pack(header: dict, arrays: list[np.ndarray]) -> bytes:

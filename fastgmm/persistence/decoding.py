@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.model import get_shape
-from fastgmm.persistence.errors import ModelFileError
+from fastgmm.persistence.archive import ModelFileError
 from fastgmm.persistence.registry import ESTIMATORS, RECORDS, SCALARS, class_of, is_attribute
 
 __all__ = ["Decoder"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fastgmm.persistence.archive import FORMAT, FORMAT_VERSION, pack, unpack
+from fastgmm.persistence.archive import FORMAT, FORMAT_VERSION, ModelFileError, pack, unpack
 from fastgmm.persistence.decoding import Decoder
 from fastgmm.persistence.encoding import Encoder
-from fastgmm.persistence.errors import ModelFileError
 from fastgmm.persistence.registry import ESTIMATORS, is_registered, kind_of
 from fastgmm.persistence.whole_file import whole_file
 

@@ -237,33 +237,33 @@ def _opened(path: str | os.PathLike[str], request: Request) -> tuple[RawTable, l
 def _open(name: str, request: Request) -> RawTable:
     source = "standard input" if name == STDIN else name
     try:
-        if os.path.isdir(name):
-            return _without_header_option(read_columnar(name, source), request)
-        if name == STDIN:
-            content = sys.stdin.buffer.read()
-        else:
-            with open(name, "rb") as file:
-                head = file.read(8)
-                # A pipe cannot be opened again.
-                if is_columnar(head) and os.path.isfile(name):
-                    return _without_header_option(read_columnar(name, source), request)
-                content = head + file.read()
-        content = decompressed(content, source)
-        if is_columnar(content[:8]):
-            return _without_header_option(read_columnar(content, source), request)
-        return read_delimited(content, source, request.header, request.expected)
+        content = _content_of(name, source)
+        if isinstance(content, bytes) and not is_columnar(content[:8]):
+            return read_delimited(content, source, request.header, request.expected)
+        raw = read_columnar(content, source)
     except FileNotFoundError:
         raise CommandError(f"{source}: no such file") from None
     except OSError as error:
         raise CommandError(f"{source}: cannot be read: {error.strerror or error}") from None
-
-
-def _without_header_option(raw: RawTable, request: Request) -> RawTable:
     if request.header is not None:
         option = "--header" if request.header else "--no-header"
         kind = "names its columns itself" if raw.named else "has no names of columns"
         raise CommandError(f"{option}: {raw.source} {kind}; expected delimited text. Leave {option} out")
     return raw
+
+
+def _content_of(name: str, source: str) -> bytes | str:
+    """Return what a file holds, decompressed; of what can be read in parts, its name."""
+    if os.path.isdir(name):
+        return name
+    if name == STDIN:
+        return decompressed(sys.stdin.buffer.read(), source)
+    with open(name, "rb") as file:
+        head = file.read(8)
+        # A pipe cannot be opened again.
+        if is_columnar(head) and os.path.isfile(name):
+            return name
+        return decompressed(head + file.read(), source)
 
 
 def _loaded(raw: RawTable, columns: list[str], request: Request) -> Table:

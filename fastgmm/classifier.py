@@ -246,13 +246,8 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             raise failure
         _, run, describe = best
         self.stopped_ = watch.finish(run)
-        if not self.stopped_:
-            warn_unconverged(
-                run,
-                self.max_iter,
-                f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
-                stacklevel=4,
-            )
+        if not (run.converged or self.stopped_):
+            warn_unconverged(self.max_iter, stacklevel=4)
         describe(self, run)
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
@@ -10,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import chdtrc, chdtri
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -28,7 +26,7 @@ from fastgmm.estimator.inner_mixture import (
 )
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.per_row import PerRow
-from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes
+from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes, warn_unconverged
 from fastgmm.estimator.reading import Reading, read_rows, refuse_source
 from fastgmm.estimator.reweighting import reweighted
 from fastgmm.estimator.show_methods import SummaryMethod
@@ -198,11 +196,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
         self.offset_ = self._threshold(read.rows)
         self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
-            warnings.warn(
-                f"EM did not converge in max_iter={self.max_iter} iterations; increase max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            warn_unconverged(self.max_iter, stacklevel=4)
         return self
 
     def _fit_size(self, read: Reading, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:

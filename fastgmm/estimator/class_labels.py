@@ -45,22 +45,19 @@ def encode_classes(y, n_samples: int, unlabelled_label, estimator_name: str) -> 
         if np.isnan(y).any():
             raise ValueError("y contains NaN; expected a number for each class, and -1 for unlabelled rows")
         assert_all_finite(y, input_name="y")
-    unknown = _is_unlabelled(y, unlabelled_label)
-    known = y[~unknown]
+    known = y[~_is_unlabelled(y, unlabelled_label)]
     if known.dtype.kind == "O":
         known = np.array(known.tolist())
     if len(known):
         check_classification_targets(known)
-    classes, index = np.unique(known, return_inverse=True)
+    classes = np.unique(known)
     if len(classes) < 2:
         named = f"one class ({classes[:1].tolist()[0]!r})" if len(classes) else "no class"
         raise ValueError(
             f"y holds {named} beside unlabelled rows; expected at least two classes. Label rows of another class, or "
             "fit a GaussianMixture or a GaussianMixtureOutlierDetector"
         )
-    labels = np.full(n_samples, -1, dtype=np.int64)
-    labels[~unknown] = index
-    return classes, labels
+    return classes, class_numbers(y, classes, unlabelled_label)
 
 
 def class_numbers(y, classes: np.ndarray, unlabelled_label) -> np.ndarray:

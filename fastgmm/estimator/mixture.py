@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -22,7 +24,7 @@ from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
 from fastgmm.estimator.prediction_methods import PredictionMethods
-from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised, warn_unconverged
+from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised
 from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
@@ -249,12 +251,11 @@ class BaseMixture(
         describe = partial(type(self)._set_fitted, problem=problem, dtype=dtype, unit=read.unit)
         run = problem.best_of(n_runs, watch, (self, describe))
         self.stopped_ = watch.finish(run)
-        if not self.stopped_:
-            warn_unconverged(
-                run,
-                self.max_iter,
+        if not (run.converged or self.stopped_ or self.max_iter == 0):
+            warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
+                ConvergenceWarning,
                 stacklevel=5,
             )
         describe(self, run)

@@ -128,10 +128,10 @@ def run_attributes(run: Run, n_passes: int, dtype: Any = float) -> dict[str, Any
     return dict(zip(RUN_ATTRIBUTES, values, strict=True))
 
 
-def warn_unconverged(run: Run, max_iter: int, message: str, stacklevel: int) -> None:
-    """Warn of a run that was neither ended by its rule nor by a callback."""
-    if not run.converged and max_iter > 0 and not run.stopped:
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+def warn_unconverged(max_iter: int, stacklevel: int) -> None:
+    """Warn of a fit that was neither ended by its rule nor by a callback."""
+    message = f"EM did not converge in max_iter={max_iter} iterations; increase max_iter or tol."
+    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
 #: Share of a variance within components beyond which `reg_covar` is worth a warning.

@@ -30,7 +30,7 @@ class WinnerMethods:
     def _checked(self, X: Any, sample_weight: Any = None) -> tuple[Any, Any]:
         """Return rows and weights as the best model takes them; a source brings its own."""
         # The candidates know no column names: they are the search's to check.
-        check_is_fitted(self, "best_estimator_")
+        self._best()
         source = source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
         if source is not None:
             check_columns(self, source, source.n_features or self.n_features_in_)

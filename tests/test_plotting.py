@@ -31,8 +31,8 @@ from fastgmm.plotting import (
     plot_segmentation,
     report_figure,
 )
+from fastgmm.plotting.clusters import radius_of
 from fastgmm.plotting.density import plane_density
-from fastgmm.plotting.ellipses import radius_of
 from fastgmm.plotting.moments import moments_of
 from fastgmm.plotting.palette import COLOURS, colour, marker
 from fastgmm.plotting.segmentation import segment

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from fastgmm.cli.errors import EXIT_OK
-from fastgmm.cli.outputs import check_columns_output, for_json, write_columns
+from fastgmm.cli.outputs import for_json, write_columns
 from fastgmm.cli.screen import Screen, number
-from fastgmm.cli.stored import Stored, open_model, read_row_chunks
+from fastgmm.cli.stored import Stored, open_with_rows
 from fastgmm.cli.tables import Table
 
 __all__ = ["run"]
@@ -23,9 +23,7 @@ FEATURES_SHOWN = 6
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
-    check_columns_output(arguments.output, (arguments.model, arguments.data))
-    stored = open_model(arguments.model)
-    n_rows, tables = read_row_chunks(stored, arguments, screen)
+    stored, n_rows, tables = open_with_rows(arguments, screen)
     threshold, most = arguments.threshold, n_rows
     if threshold is None:
         threshold, most = math.inf, max(1, round(arguments.fraction * n_rows))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm.cli.errors import EXIT_OK
-from fastgmm.cli.outputs import check_columns_output, for_json, write_columns
+from fastgmm.cli.outputs import for_json, write_columns
 from fastgmm.cli.screen import Screen
-from fastgmm.cli.stored import Stored, open_model, read_row_chunks, row_names
+from fastgmm.cli.stored import Stored, open_with_rows, row_names
 from fastgmm.cli.tables import Table
 
 __all__ = ["run"]
@@ -19,9 +19,7 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
-    check_columns_output(arguments.output, (arguments.model, arguments.data))
-    stored = open_model(arguments.model)
-    n_rows, tables = read_row_chunks(stored, arguments, screen)
+    stored, n_rows, tables = open_with_rows(arguments, screen)
     if arguments.output is None and screen.as_json:
         parts = [_columns(stored, table, arguments) for table in tables]
         screen.json({name: [value for part in parts for value in for_json(part[name])] for name in parts[0]})

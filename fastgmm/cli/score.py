@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm.cli.errors import EXIT_OK
-from fastgmm.cli.outputs import check_columns_output, for_json, write_columns
+from fastgmm.cli.outputs import for_json, write_columns
 from fastgmm.cli.screen import Screen
-from fastgmm.cli.stored import open_model, read_row_chunks, row_names
+from fastgmm.cli.stored import open_with_rows, row_names
 from fastgmm.cli.tables import check_weights_count_rows
 
 __all__ = ["run"]
@@ -21,9 +21,7 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
-    check_columns_output(arguments.output, (arguments.model, arguments.data))
-    stored = open_model(arguments.model)
-    n_rows, tables = read_row_chunks(stored, arguments, screen)
+    stored, n_rows, tables = open_with_rows(arguments, screen)
     model, weighted = stored.model, arguments.weights is not None
     sums = dict.fromkeys(("weight", "log_likelihood", "certainty"), 0.0)
 

@@ -13,13 +13,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.cli.errors import CommandError
+from fastgmm.cli.outputs import check_columns_output
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.tables import Request, Table, read_chunks
 from fastgmm.cli.units import Projection
 from fastgmm.persistence import load, read_training
 from fastgmm.summary.mixture import count_of
 
-__all__ = ["Stored", "load_model", "open_model", "read_row_chunks", "row_names"]
+__all__ = ["Stored", "load_model", "open_model", "open_with_rows", "row_names"]
 
 
 @dataclass
@@ -86,13 +87,15 @@ def open_model(path: str) -> Stored:
     return Stored(path, model, names, columns, projection, training)
 
 
-def read_row_chunks(stored: Stored, arguments: argparse.Namespace, screen: Screen) -> tuple[int, Iterator[Table]]:
-    """Return the number of rows, and the data as the model takes them: piece by piece where they are streamed."""
+def open_with_rows(arguments: argparse.Namespace, screen: Screen) -> tuple[Stored, int, Iterator[Table]]:
+    """Return the model, the number of rows, and the rows as it takes them: piece by piece where they are streamed."""
+    check_columns_output(arguments.output, (arguments.model, arguments.data))
+    stored = open_model(arguments.model)
     n_rows, notes, tables = read_chunks(arguments.data, Request.of(arguments, stored.columns))
     # Standard output may be the data asked for.
     for note in () if arguments.quiet else notes:
         screen.warn(note)
-    return n_rows, (_as_fitted(stored, table) for table in tables)
+    return stored, n_rows, (_as_fitted(stored, table) for table in tables)
 
 
 def _as_fitted(stored: Stored, table: Table) -> Table:

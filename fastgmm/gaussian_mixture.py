@@ -32,7 +32,7 @@ from fastgmm.starts.units import relative_reg_covar
 __all__ = ["GaussianMixture"]
 
 
-class GaussianMixture(CriterionMethods, ConversionMethods, BaseMixture):
+class GaussianMixture(CriterionMethods, ConversionMethods):
     """Gaussian mixture fitted by the EM algorithm: scikit-learn's estimator on compiled kernels.
 
     Parameters

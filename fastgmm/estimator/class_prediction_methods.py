@@ -22,10 +22,6 @@ class ClassPredictionMethods(PerRow):
     # What the estimator that mixes this in has.
     classes_: Any
     component_classes_: Any
-    weights_: Any
-    means_: Any
-    covariances_: Any
-    precisions_cholesky_: Any
     _kernel: str
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -10,20 +10,14 @@ import numpy as np
 from fastgmm import inference
 from fastgmm.data import ArrayRows
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
+from fastgmm.estimator.mixture import BaseMixture
 from fastgmm.estimator.per_row import Unchecked
-from fastgmm.estimator.prediction_methods import PredictionMethods
 
 __all__ = ["CriterionMethods"]
 
 
-class CriterionMethods(PredictionMethods):
+class CriterionMethods(BaseMixture):
     """The part of a maximum-likelihood estimator that computes AIC, BIC and ICL."""
-
-    means_: Any
-
-    def _fitted_family(self) -> Any:
-        """Return the family of the fitted mixture."""
-        raise NotImplementedError
 
     def _n_parameters(self) -> int:
         """Return the number of free parameters."""

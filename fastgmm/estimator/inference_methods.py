@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures, check_values
+from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.conditioning import Conditioner, marginal
 from fastgmm.inference.distances import mahalanobis
@@ -45,18 +46,12 @@ def check_columns(columns: Any, n_features: int, names: Any = None) -> np.ndarra
     return checked
 
 
-class InferenceMethods:
+class InferenceMethods(PerRow):
     """Methods of an estimator with ``weights_``, ``means_``, ``covariances_`` and ``precisions_cholesky_``.
 
     They speak of the Gaussian mixture with these parameters; for a variational one, that is the plug-in mixture.
     """
 
-    # What the estimator that mixes this in has.
-    weights_: Any
-    means_: Any
-    covariances_: Any
-    precisions_cholesky_: Any
-    random_state: Any
     _covariance: Any
 
     @property
@@ -160,7 +155,7 @@ class InferenceMethods:
         distances : ndarray of shape (n_samples, n_components), float64
             In standard deviations of the component.
         """
-        return self._per_row(X, self._distances, "mahalanobis")  # type: ignore[attr-defined]
+        return self._per_row(X, self._distances, "mahalanobis")
 
     def _distances(self, rows: np.ndarray) -> np.ndarray:
         return mahalanobis(rows, self._gaussian())

@@ -22,6 +22,12 @@ __all__ = ["PerRow", "Unchecked"]
 class PerRow:
     """The part of an estimator that answers for each row: of an array, or block by block of a source."""
 
+    # What a fitted estimator has.
+    weights_: Any
+    means_: Any
+    n_features_in_: int
+    random_state: Any
+
     #: What rows are computed in; the first is what anything else becomes.
     _row_dtypes: Any = DTYPES
 

@@ -19,12 +19,6 @@ __all__ = ["PredictionMethods"]
 class PredictionMethods(PerRow):
     """The part of a mixture estimator that predicts, scores and draws, from fitted attributes."""
 
-    # What the estimator that mixes this in has.
-    weights_: Any
-    means_: Any
-    n_features_in_: int
-    random_state: Any
-
     def _fitted_state(self) -> Any:
         """Return the state that the fitted attributes describe, in float64."""
         raise NotImplementedError

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         "notes": table.notes,
         "cautions": [caution.text for caution in cautions],
     }
-    _save(model, arguments.out, table, {**training, "projection": projection and projection.to_dict()})
+    _save(model, arguments.out, table, {**training, "projection": projection and asdict(projection)})
     screen.line(f"Model: {arguments.out}")
     if draw:
         _draw(arguments.plot, outcome, model, table, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -97,10 +96,6 @@ class Projection:
     def back(self, rows: np.ndarray) -> np.ndarray:
         """Return points of the data's space from rows along the axes."""
         return self.shift + rows @ self.backward
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a model file remembers."""
-        return {"shift": self.shift, "forward": self.forward, "backward": self.backward, "share": self.share}
 
 
 def in_data_units(model: GaussianMixture, scaling: Scaling) -> GaussianMixture:

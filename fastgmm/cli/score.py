@@ -42,32 +42,22 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     total, log_likelihood = sums["weight"], sums["log_likelihood"]
     if weighted:
         check_weights_count_rows(total, arguments.weights)
-    facts: dict[str, Any] = {
-        "n_samples": n_rows,
-        "total_weight": total,
-        "log_likelihood_per_row": log_likelihood / total,
-        "log_likelihood": log_likelihood,
-    }
+    facts: list[tuple[str, str, Any]] = [
+        ("n_samples", "rows", n_rows),
+        ("total_weight", "total weight", total),
+        ("log_likelihood_per_row", "log-likelihood per row (nats)", log_likelihood / total),
+        ("log_likelihood", "log-likelihood (nats)", log_likelihood),
+    ]
     if hasattr(model, "icl"):
         # Of a structure that standardised columns had, and the data do not.
         n_parameters = stored.training.get("n_parameters") or model._n_parameters()
-        facts["bic"] = -2.0 * log_likelihood + n_parameters * math.log(total)
-        facts["aic"] = -2.0 * log_likelihood + 2.0 * n_parameters
-        facts["icl"] = facts["bic"] - 2.0 * sums["certainty"]
+        bic, aic = -2.0 * log_likelihood + n_parameters * math.log(total), -2.0 * log_likelihood + 2.0 * n_parameters
+        facts += [("bic", "BIC", bic), ("aic", "AIC", aic), ("icl", "ICL", bic - 2.0 * sums["certainty"])]
     if arguments.output is not None:
-        facts["output"] = arguments.output
-    words = {
-        "n_samples": "rows",
-        "total_weight": "total weight",
-        "log_likelihood_per_row": "log-likelihood per row (nats)",
-        "log_likelihood": "log-likelihood (nats)",
-        "bic": "BIC",
-        "aic": "AIC",
-        "icl": "ICL",
-        "output": "log density of each row",
-    }
-    for name, value in facts.items():
+        facts.append(("output", "log density of each row", arguments.output))
+    for name, words, value in facts:
         if name != "total_weight" or weighted:
-            screen.line(f"{words[name]:30} {value:.6f}" if isinstance(value, float) else f"{words[name]:30} {value}")
-    screen.json(dict(zip(facts, for_json(np.array(list(facts.values()), dtype=object)), strict=True)))
+            screen.line(f"{words:30} {value:.6f}" if isinstance(value, float) else f"{words:30} {value}")
+    values = np.array([value for _, _, value in facts], dtype=object)
+    screen.json(dict(zip([name for name, _, _ in facts], for_json(values), strict=True)))
     return EXIT_OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ class Decoder:
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
         self.arrays = arrays
+        self._readers: dict[str, Callable[..., Any]] = {
+            "float": float,
+            "numpy_str": np.str_,
+            "scalar": lambda held: self._scalar(*held),
+            "scalars": lambda held: list(self._member(held)),
+            "array": self._member,
+            "objects": lambda held: self._objects(*held),
+            "tuple": lambda held: tuple(self.decode(item) for item in held),
+            "dict": lambda held: {self.decode(key): self.decode(item) for key, item in held},
+            "range": lambda held: range(*held),
+            "random_state": lambda held: self._random_state(*held),
+        }
 
     def decode(self, value: Any) -> Any:
         """Return the value that was encoded."""
@@ -30,35 +43,19 @@ class Decoder:
         if "record" in value:
             return self._record(value)
         ((tag, held),) = value.items()
-        if tag == "float":
-            return float(held)
-        if tag == "numpy_str":
-            return np.str_(held)
-        if tag == "scalar":
-            return self._scalar(*held)
-        if tag == "scalars":
-            return list(self._member(held))
-        if tag == "array":
-            return self._member(held)
-        if tag == "objects":
-            shape, items = held
-            out = np.empty(len(items), dtype=object)
-            out[:] = [self.decode(item) for item in items]
-            return out.reshape(shape)
-        if tag == "tuple":
-            return tuple(self.decode(item) for item in held)
-        if tag == "dict":
-            return {self.decode(key): self.decode(item) for key, item in held}
-        if tag == "range":
-            return range(*held)
-        if tag == "random_state":
-            return self._random_state(*held)
-        raise ModelFileError(f"a damaged fastgmm model: unknown kind of value {tag!r}")
+        if tag not in self._readers:
+            raise ModelFileError(f"a damaged fastgmm model: unknown kind of value {tag!r}")
+        return self._readers[tag](held)
 
     def _member(self, i: Any) -> np.ndarray:
         if type(i) is not int or not 0 <= i < len(self.arrays):
             raise ModelFileError(f"a damaged fastgmm model: there is no array {i!r}")
         return self.arrays[i]
+
+    def _objects(self, shape: list[int], items: list[Any]) -> np.ndarray:
+        out = np.empty(len(items), dtype=object)
+        out[:] = [self.decode(item) for item in items]
+        return out.reshape(shape)
 
     def _scalar(self, dtype: str, value: Any) -> Any:
         if dtype not in SCALARS:

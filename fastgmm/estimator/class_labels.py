@@ -7,6 +7,8 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from fastgmm.estimator.input_validation import is_missing
+
 __all__ = ["check_class_priors", "class_numbers", "encode_classes"]
 
 
@@ -78,16 +80,8 @@ def _is_unlabelled(y: np.ndarray, unlabelled_label) -> np.ndarray:
     if y.dtype.kind in "US":
         return y == y.dtype.type()
     if y.dtype.kind == "O":
-        return np.array([_is_missing(v) or (v == "" if isinstance(v, str) else v == -1) for v in y])
+        return np.array([is_missing(v) or (v == "" if isinstance(v, str) else v == -1) for v in y])
     return np.zeros(len(y), dtype=bool)
-
-
-def _is_missing(value) -> bool:
-    # NaN is what is not equal to itself, and pandas.NA what cannot be compared.
-    try:
-        return value is None or bool(value != value)
-    except TypeError:
-        return True
 
 
 def check_class_priors(priors, classes: np.ndarray) -> np.ndarray | None:

@@ -16,13 +16,7 @@ from fastgmm.callbacks import Task, Watch
 from fastgmm.families import COVARIANCES, Family
 from fastgmm.starts import INIT_PARAMS
 
-__all__ = [
-    "INNER_CONSTRAINTS",
-    "inner_options",
-    "lowest_bic",
-    "sensible_sizes",
-    "unconverged_too",
-]
+__all__ = ["INNER_CONSTRAINTS", "inner_options", "lowest_bic", "sensible_sizes", "unconverged_too"]
 
 #: What the constructor of such an estimator takes for its mixture, in scikit-learn's terms.
 INNER_CONSTRAINTS: dict = {

@@ -18,6 +18,7 @@ __all__ = [
     "check_sample_weight",
     "check_weight_counts_rows",
     "is_finite",
+    "is_missing",
     "numbers_of",
     "start_of_run",
     "tame_weights",
@@ -108,8 +109,7 @@ def numbers_of(given) -> np.ndarray:
     if array.dtype != object:
         return array
     try:
-        # None and NaN are missing, and pandas.NA, which is no truth value, is too.
-        values = [np.nan if value is None or not _is_itself(value) else float(value) for value in array.ravel()]
+        values = [np.nan if is_missing(value) else float(value) for value in array.ravel()]
     except (TypeError, ValueError):
         return array
     return np.array(values).reshape(array.shape)
@@ -120,11 +120,12 @@ def _are_indicators(array: np.ndarray) -> bool:
     return array.dtype.kind in "biuf" and bool(((array == 0) | (array == 1)).all() and (array.sum(axis=1) <= 1).all())
 
 
-def _is_itself(value) -> bool:
+def is_missing(value) -> bool:
+    """Return whether a value is None, NaN, which is not equal to itself, or pandas.NA, which cannot be compared."""
     try:
-        return bool(value == value)
+        return value is None or bool(value != value)
     except TypeError:
-        return False
+        return True
 
 
 def start_of_run(start, rows: ArrayRows, n_components: int, random_state: np.random.RandomState):

@@ -46,18 +46,20 @@ def check_means(means, n_components: int, n_features: int) -> np.ndarray:
     return means
 
 
+def _check_positive(array: np.ndarray, shape: Shape, name: str) -> np.ndarray:
+    if not shape.is_matrix:
+        if (array <= 0.0).any():
+            raise ValueError(f"'{name}' should be positive")
+    elif not np.allclose(array, np.swapaxes(array, -1, -2)) or not (np.linalg.eigvalsh(array) > 0.0).all():
+        raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    return array
+
+
 def _check_matrices(array, shape: Shape, n_components: int, n_features: int, word: str) -> np.ndarray:
     dims = shape.dims(n_components, n_features)
     array = check_array(array, dtype=DTYPES, ensure_2d=False, allow_nd=len(dims) > 2, input_name=word)
     _check_shape(array, dims, f"{shape.name} {word}")
-    if not shape.is_matrix:
-        if (array <= 0.0).any():
-            raise ValueError(f"'{shape.name} {word}' should be positive")
-        return array
-    symmetric = np.allclose(array, np.swapaxes(array, -1, -2))
-    if not symmetric or not (np.linalg.eigvalsh(array) > 0.0).all():
-        raise ValueError(f"'{shape.name} {word}' should be symmetric, positive-definite")
-    return array
+    return _check_positive(array, shape, f"{shape.name} {word}")
 
 
 def check_precisions(precisions, shape: Shape, n_components: int, n_features: int) -> np.ndarray:
@@ -88,9 +90,4 @@ def check_covariance_prior(covariance, shape: Shape, n_features: int) -> np.ndar
         return covariance
     array = check_array(covariance, dtype=DTYPES, ensure_2d=False, input_name="covariance_prior")
     _check_shape(array, dims, name)
-    if not shape.is_matrix:
-        if (array <= 0.0).any():
-            raise ValueError(f"'{name}' should be positive")
-    elif not np.allclose(array, array.T) or not (np.linalg.eigvalsh(array) > 0.0).all():
-        raise ValueError(f"'{name}' should be symmetric, positive-definite")
-    return array
+    return _check_positive(array, shape, name)

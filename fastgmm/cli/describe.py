@@ -47,11 +47,8 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
         screen.line()
     shape = model._covariance.shape
     if shape.n_axes == 0:
-        screen.table(
-            ["component", "variance"],
-            [[str(k), number(value)] for k, value in enumerate(model.covariances_)],
-            title="Variance of each component, the same for every column; no covariance",
-        )
+        title = "Variance of each component, the same for every column; no covariance"
+        _variances(screen, ["variance"], model.covariances_[:, None], title)
     elif not shape.is_matrix:
         _variances(screen, heads, model.covariances_, "Variances; no covariance")
     elif len(names) > MOST_COLUMNS:

@@ -27,9 +27,9 @@ from fastgmm.estimator.inner_mixture import (
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes, warn_unconverged
-from fastgmm.estimator.reading import Reading, read_rows, refuse_source
+from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.reweighting import reweighted
-from fastgmm.estimator.show_methods import SummaryMethod
+from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
@@ -44,7 +44,7 @@ __all__ = ["GaussianMixtureOutlierDetector"]
 DEFAULT_SHARE = 0.1
 
 
-class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, OutlierMixin, BaseEstimator):
+class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod, PerRow, OutlierMixin, BaseEstimator):
     """Find anomalies: rows whose density under a Gaussian mixture is low.
 
     Parameters
@@ -342,29 +342,6 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PerRow, Out
             In (0, 1]. Uniform for rows of the model.
         """
         return self._per_row(X, self._pvalues, "pvalue")
-
-    def plot(self, X: Any, *, kind: str = "outliers", ax: Any = None, **options: Any) -> Any:
-        """Draw the scores of rows and the threshold, or the mixture; needs matplotlib.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        kind : {'outliers', 'clusters', 'density', 'histogram', 'pairs', 'posterior'}, default='outliers'
-        ax : matplotlib Axes, optional
-            Those of a new figure unless given.
-        **options
-            Of the function of `fastgmm.plotting` for that kind.
-
-        Returns
-        -------
-        Axes
-        """
-        from fastgmm.plotting import plot_model
-
-        refuse_source(X, "plot")
-        if kind == "outliers" and "fraction" not in options:
-            options.setdefault("threshold", getattr(self, "offset_", None))
-        return plot_model(self, X, kind=kind, ax=ax, **options)
 
 
 def _scores_and_weight(mixture: GaussianMixture, block: Block) -> tuple[np.ndarray, np.ndarray | None]:

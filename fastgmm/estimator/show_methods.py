@@ -34,16 +34,17 @@ class SummaryMethod:
 
 
 class PlotMethod:
-    """The part of a mixture that draws it."""
+    """The part of a mixture, or of a detector that holds one, that draws it."""
 
     def plot(self, X: Any, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the fitted mixture and rows; needs matplotlib.
+        """Draw the fitted mixture and rows, or the scores of rows; needs matplotlib.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
-            'histogram' for one feature, otherwise 'clusters', unless given.
+            'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise
+            'clusters', unless given.
         ax : matplotlib Axes, optional
             Those of a new figure unless given.
         **options

@@ -36,7 +36,8 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
     model : fitted mixture
     X : array-like of shape (n_samples, n_features)
     kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
-        'histogram' for one feature, otherwise 'clusters', unless given.
+        'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise 'clusters',
+        unless given.
     ax : Axes, optional
     **options
         Of the function for that kind, as in `plot_clusters`.
@@ -45,8 +46,13 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
     -------
     Axes
     """
-    if kind is None:
+    detects = hasattr(model, "offset_")
+    if kind is None and detects:
+        kind = "outliers"
+    elif kind is None:
         kind = "histogram" if mixture_of(model).means_.shape[1] == 1 else "clusters"
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    if kind == "outliers" and detects and "fraction" not in options:
+        options.setdefault("threshold", model.offset_)
     return KINDS[kind](model, X, ax=ax, **options)

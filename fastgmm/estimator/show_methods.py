@@ -34,17 +34,18 @@ class SummaryMethod:
 
 
 class PlotMethod:
-    """The part of a mixture, or of a detector that holds one, that draws it."""
+    """The part of an estimator that draws the mixture it is or holds."""
 
-    def plot(self, X: Any, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the fitted mixture and rows, or the scores of rows; needs matplotlib.
+    def plot(self, X: Any = None, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
+        """Draw the fitted mixture and rows, the scores of rows, or the candidates of a search; needs matplotlib.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+            Of a search, rows to draw under the best model; the criterion of all candidates is drawn without.
+        kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior', 'criteria'}, optional
             'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise
-            'clusters', unless given.
+            'clusters', unless given. 'criteria' is of a search.
         ax : matplotlib Axes, optional
             Those of a new figure unless given.
         **options

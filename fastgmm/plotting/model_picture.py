@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sklearn.utils.validation import check_is_fitted
+
 from fastgmm.plotting.clusters import plot_clusters
+from fastgmm.plotting.criteria import plot_criteria
 from fastgmm.plotting.density import plot_density
 from fastgmm.plotting.histogram import plot_histogram
 from fastgmm.plotting.moments import mixture_of
@@ -33,9 +36,10 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
 
     Parameters
     ----------
-    model : fitted mixture
+    model : fitted mixture, detector or search
     X : array-like of shape (n_samples, n_features)
-    kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
+        None for the criterion of all candidates of a search.
+    kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior', 'criteria'}, optional
         'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise 'clusters',
         unless given.
     ax : Axes, optional
@@ -46,6 +50,11 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
     -------
     Axes
     """
+    check_is_fitted(model)
+    if hasattr(model, "results_") and (kind == "criteria" or (kind is None and X is None)):
+        return plot_criteria(model, ax=ax, **options)
+    if X is None:
+        raise ValueError(f"kind is {kind!r} and X is None; expected rows to draw, or kind='criteria' of a search")
     detects = hasattr(model, "offset_")
     if kind is None and detects:
         kind = "outliers"

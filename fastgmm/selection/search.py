@@ -17,7 +17,7 @@ from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.reading import read_rows
-from fastgmm.estimator.show_methods import SummaryMethod
+from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
@@ -35,7 +35,7 @@ POLISH = 1e-3
 NEAR_TIE = 2.0
 
 
-class GaussianMixtureSearch(CallbackSupport, SummaryMethod, WinnerMethods, DensityMixin, BaseEstimator):
+class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMethods, DensityMixin, BaseEstimator):
     """Fit every combination of number of components and covariance structure, and keep the best.
 
     What R's ``Mclust`` does: one hierarchical clustering starts all candidates, EM runs from it for each, and a

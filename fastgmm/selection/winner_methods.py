@@ -9,14 +9,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import source_of
 from fastgmm.estimator.input_validation import DTYPES
-from fastgmm.estimator.reading import check_columns, refuse_source
+from fastgmm.estimator.reading import check_columns
 from fastgmm.gaussian_mixture import GaussianMixture
 
 __all__ = ["WinnerMethods"]
 
 
 class WinnerMethods:
-    """The part of a search that predicts, scores, draws and is plotted, with `best_estimator_`."""
+    """The part of a search that predicts, scores and draws, with `best_estimator_`."""
 
     # What the search that mixes this in has.
     best_estimator_: GaussianMixture | None
@@ -62,30 +62,3 @@ class WinnerMethods:
         """Return the best model's Bayesian information criterion; lower is better."""
         X, sample_weight = self._checked(X, sample_weight)
         return self._best().bic(X, sample_weight)
-
-    def plot(self, X: Any = None, *, kind: Any = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the criterion of all candidates, or the best model and rows; needs matplotlib.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), optional
-            Rows to draw under the best model.
-        kind : {'criteria', 'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior'}, optional
-            'criteria' without X; as in `GaussianMixture.plot` with it.
-        ax : matplotlib Axes, optional
-            Those of a new figure unless given.
-        **options
-            Of the function of `fastgmm.plotting` for that kind.
-
-        Returns
-        -------
-        Axes
-        """
-        from fastgmm.plotting import plot_criteria, plot_model
-
-        refuse_source(X, "plot")
-        if kind == "criteria" or (kind is None and X is None):
-            return plot_criteria(self, ax=ax, **options)
-        if X is None:
-            raise ValueError(f"kind is {kind!r} and X is None; expected rows to draw, or kind='criteria'")
-        return plot_model(self, X, kind=kind, ax=ax, **options)

@@ -213,7 +213,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         if len(names) > 1:
             check_weight_counts_rows(rows)
         passes = Labelled(blocks, float(self.unlabelled_weight)).prepare(rows)
-        reporter = Reporter.of(self.verbose, self.verbose_interval, len(names))
+        reporter = Reporter(self.verbose, self.verbose_interval, len(names)) if self.verbose else None
         watch = self._watch(len(names), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
         reg_covar = self.reg_covar
         if isinstance(reg_covar, str):

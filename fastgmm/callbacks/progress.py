@@ -143,11 +143,6 @@ class Reporter(Progress):
         self._number, self._max_iter = 0, 1
         self._begin = self._start = self._previous = time.perf_counter()
 
-    @classmethod
-    def of(cls, verbose: int, interval: int, n_runs: int = 1) -> Reporter | None:
-        """Return a reporter, or None where nothing is to be written."""
-        return cls(verbose, interval, n_runs) if verbose else None
-
     def start(self, number: int, max_iter: int) -> None:
         self._start = self._previous = time.perf_counter()
         self._number, self._max_iter = number, max_iter

@@ -176,10 +176,6 @@ class Watch:
             task.context.candidate = task.outcome
             self.over |= self._end(task.context) or getattr(task.context, "ends_level", False)
 
-    def note(self, words: str) -> None:
-        """Say, on the screen alone, what is going on besides."""
-        self.reporter.note(words)
-
     # Of the fit.
 
     def finish(self, run: Run | None = None) -> bool:

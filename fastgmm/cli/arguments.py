@@ -6,12 +6,12 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from fastgmm.cli.errors import EXIT_USAGE
 
-__all__ = ["ALL_STRUCTURES", "BASIC_STRUCTURES", "FILES", "SHELLS", "build_parser"]
+__all__ = ["ALL_STRUCTURES", "BASIC_STRUCTURES", "FILES", "SHELLS", "actions_of", "build_parser"]
 
 EPILOG = """\
 exit status: 0 done; 1 the job failed although arguments and data are valid; 2 an argument, a file or its content is
@@ -259,25 +259,28 @@ class _Parser(argparse.ArgumentParser):
         unknown = re.match(r"unrecognized arguments: (\S+)", message)
         choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if unknown:
-            message += _nearest(unknown[1].partition("=")[0], sorted(_options(self)))
+            message += _nearest(unknown[1].partition("=")[0], _options(self))
         elif choice:
             message += _nearest(choice[1], re.findall(r"[\w+.-]+", choice[2]))
         elif "required: COMMAND" in message:
             given = next((word for word in sys.argv[1:] if word.startswith("-")), "")
-            message = f"there is no command{_nearest(given, sorted(_options(self)))}"
+            message = f"there is no command{_nearest(given, _options(self))}"
         elif "required: DATA" in message and {"--columns", "--exclude"} & set(sys.argv):
             message += "; write it before --columns and --exclude"
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
-def _options(parser: argparse.ArgumentParser) -> set[str]:
-    found: set[str] = set()
+def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Go through the arguments of a parser and of those of its commands."""
     for action in parser._actions:
-        found.update(action.option_strings)
+        yield action
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
-                found |= _options(inner)
-    return found
+                yield from actions_of(inner)
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return sorted({option for action in actions_of(parser) for option in action.option_strings})
 
 
 def _nearest(word: str, words: Any) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 
-from fastgmm.cli.arguments import FILES, build_parser
+from fastgmm.cli.arguments import FILES, actions_of, build_parser
 from fastgmm.cli.errors import EXIT_OK, CommandError
 from fastgmm.cli.screen import Screen
 
@@ -19,7 +18,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     except ImportError:
         raise CommandError("completion needs shtab, which is not installed; pip install 'fastgmm[cli]'") from None
     parser = build_parser()
-    for action in _actions(parser):
+    for action in actions_of(parser):
         if action.dest in FILES:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     # The script is the data asked for, so --quiet does not silence it.
@@ -29,11 +28,3 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     else:
         screen.data(script)
     return EXIT_OK
-
-
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    for action in parser._actions:
-        yield action
-        if isinstance(action, argparse._SubParsersAction):
-            for inner in action.choices.values():
-                yield from _actions(inner)

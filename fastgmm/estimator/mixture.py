@@ -245,7 +245,7 @@ class BaseMixture(
             plan.refuses_spurious,
         )
         n_runs = 1 if continued else self.n_init
-        reporter = Reporter.of(self.verbose, self.verbose_interval, n_runs)
+        reporter = Reporter(self.verbose, self.verbose_interval, n_runs) if self.verbose else None
         watch = self._watch(n_runs, reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
         dtype = self._fitted_dtype(sample.X)
         describe = partial(type(self)._set_fitted, problem=problem, dtype=dtype, unit=read.unit)

@@ -260,7 +260,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             finished.append(candidate)
         if watch.over:
             return
-        watch.note("continuing the best candidates")
+        watch.reporter.note("continuing the best candidates")
         self._polish(finished, criterion.sign, tol, arguments)
 
     def _run(self, tasks: Any, tol: Any, seed: Any, arguments: Any, watch: Watch) -> Iterator[Candidate]:

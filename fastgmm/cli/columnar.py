@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgmm.cli.columns import RawTable
 from fastgmm.cli.errors import CommandError
-from fastgmm.data import StreamedRows, block_rows, parquet, sliced
+from fastgmm.data import block_rows
 from fastgmm.data.arrow import matrix_of, parquet_batches, parquet_files
 
 __all__ = ["import_pyarrow", "is_columnar", "read_columnar"]
@@ -103,9 +103,6 @@ class _ParquetFiles(_Arrow):
         single = all(str(kind) == "float" for kind in self._table.schema.types)
         self.n_bytes = self.n_rows * len(self.names) * (4 if single else 8)
 
-    def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
-        return parquet(self.source, columns=list(columns), weights=weights)
-
     def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
         try:
             yield from parquet_batches(self._files, wanted, block_rows(max(1, len(wanted))))
@@ -131,12 +128,6 @@ class _Matrix(RawTable):
         super().__init__(source, [f"x{j}" for j in range(self._values.shape[1])], False)
         self.n_rows, self.n_bytes = len(self._values), self._values.size * (4 if values.dtype == np.float32 else 8)
 
-    def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
-        weight = None if weights is None else self._values[:, self.names.index(weights)]
-        if list(columns) == self.names:
-            return sliced(self._values, weights=weight)
-        return sliced(_Columns(self._values, self.positions(columns)), weights=weight)
-
     def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
         size = block_rows(max(1, len(wanted)))
         for start in range(0, max(1, len(self._values)), size):
@@ -148,14 +139,3 @@ class _Matrix(RawTable):
 
     def _texts(self, part: np.ndarray, column: str) -> list[str]:
         return [str(value) for value in part[:, self.names.index(column)]]
-
-
-class _Columns:
-    """Some columns of an array, sliced by rows."""
-
-    def __init__(self, values: np.ndarray, positions: list[int]) -> None:
-        self._values, self._positions = values, positions
-        self.shape, self.dtype = (len(values), len(positions)), values.dtype
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        return self._values[part][:, self._positions]

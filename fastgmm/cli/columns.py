@@ -89,10 +89,7 @@ class RawTable(ABC):
         CommandError
             If a number is missing or not finite, or a weight negative.
         """
-        first = 0
-        wanted = list(dict.fromkeys([*columns, *(name for name in (weights, ids) if name is not None)]))
-        for part in self._parts(wanted):
-            X = self._numbers(part, columns, first)
+        for part, X, first in self._pieces(columns, [name for name in (weights, ids) if name is not None]):
             finite = np.isfinite(X)
             if not finite.all():
                 row, j = np.argwhere(~finite)[0]
@@ -102,6 +99,23 @@ class RawTable(ABC):
                 )
             weight = None if weights is None else self._weights(part, weights, first)
             yield Block(X, weight, None if ids is None else self._texts(part, ids))
+
+    def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
+        """Return a source over some columns, of a table that can be read block by block."""
+
+        def open_batches() -> Iterator[dict[str, np.ndarray]]:
+            for part, X, first in self._pieces(columns, () if weights is None else (weights,)):
+                weight = {} if weights is None else {"sample_weight": self._numbers(part, [weights], first)[:, 0]}
+                yield {"X": X, **weight}
+
+        return StreamedRows(open_batches, self.source, list(columns) if self.named else None, stable=True)
+
+    def _pieces(self, columns: Sequence[str], others: Sequence[str]) -> Iterator[tuple[Any, np.ndarray, int]]:
+        """Yield pieces that have some columns and others, the numbers in the former, and how many rows come before."""
+        first = 0
+        for part in self._parts(list(dict.fromkeys([*columns, *others]))):
+            X = self._numbers(part, columns, first)
+            yield part, X, first
             first += len(X)
 
     def _weights(self, part: Any, column: str, first: int) -> np.ndarray:
@@ -113,10 +127,6 @@ class RawTable(ABC):
                 "expected finite weights of at least 0, 0 for an absent row"
             )
         return weight
-
-    def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
-        """Return a source over some columns, of a table that can be read block by block."""
-        raise NotImplementedError
 
     @abstractmethod
     def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:

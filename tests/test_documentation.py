@@ -105,7 +105,6 @@ INTERNAL = {
     "SearchReporter",
     "Task",
     "Watch",
-    "each_candidate",
     "fitted_attributes",
     "unchanged_on_failure",
 }

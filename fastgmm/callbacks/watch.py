@@ -95,7 +95,8 @@ class Watch:
         self._run: Any = UNTOLD
         self._trial: Any = UNTOLD
         self._iteration: Any = UNTOLD
-        self._begin(self.root)
+        if self.listener is not None:
+            self._begin(self.root)
 
     def _begin(self, context: Any) -> Any:
         return context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
@@ -180,7 +181,7 @@ class Watch:
 
     def finish(self, run: Run | None = None) -> bool:
         """Say that the fit is done, and which run was the best; return whether a callback ended the fit or that run."""
-        if self._end(self.root, run):
+        if self.listener is not None and self._end(self.root, run):
             outer = self.estimator.__dict__.get("_parent_callback_ctx")
             if outer is not None:
                 # This fit is a task of an outer one, whose own hook does not tell the callbacks that came down.

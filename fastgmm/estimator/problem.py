@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -106,10 +107,11 @@ class Problem:
         ComponentCollapseError
             If every run failed: the first failure.
         """
-        watch = watch or Watch()
-        if describe is not None:
-            watch.attributes_of = partial(fitted_attributes, *describe)
-        runs = watch.runs(partial(self.run, watch.listener), n_runs, self.max_iter)
+        runs: Iterable[Callable[[], Run]] = repeat(self.run, n_runs)
+        if watch is not None and watch.listener is not None:
+            if describe is not None:
+                watch.attributes_of = partial(fitted_attributes, *describe)
+            runs = watch.runs(partial(self.run, watch), n_runs, self.max_iter)
         return best_run(runs, self._is_spurious if self.refuses_spurious else None)
 
     def _is_spurious(self, run: Run) -> bool:

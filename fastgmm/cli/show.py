@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         return EXIT_OK
     stored = open_model(arguments.model)
     training = stored.training
-    facts = facts_of(stored.model)
-    screen.line(f"{arguments.model}: {facts.title}")
+    title, facts = facts_of(stored.model)
+    screen.line(f"{arguments.model}: {title}")
     if training:
         how = " of standardised columns" if training.get("standardized") else ""
         if stored.projection is not None:
@@ -41,10 +41,10 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             screen.line(note)
         for caution in training.get("cautions", []):
             screen.line(f"Beware: {caution}.")
-    for line in facts.lines:
+    for line in facts:
         screen.line(line)
     screen.line()
     describe(screen, stored.model, stored.names)
     told = {name: value for name, value in training.items() if name != "projection"}
-    screen.json({**told, "best": as_json(stored.model, stored.names), "summary": [facts.title, *facts.lines]})
+    screen.json({**told, "best": as_json(stored.model, stored.names), "summary": [title, *facts]})
     return EXIT_OK

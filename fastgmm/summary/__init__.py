@@ -5,6 +5,6 @@ hold one: a search, a classifier, an outlier detector, a regressor.
 """
 
 from fastgmm.summary.estimators import summary
-from fastgmm.summary.mixture import Facts, facts_of, full_covariances, overlap_bound
+from fastgmm.summary.mixture import facts_of, full_covariances, overlap_bound
 
-__all__ = ["Facts", "facts_of", "full_covariances", "overlap_bound", "summary"]
+__all__ = ["facts_of", "full_covariances", "overlap_bound", "summary"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.summary.mixture import Facts, count_of, facts_of, labelled_line, row_weights, table
+from fastgmm.summary.mixture import count_of, facts_of, labelled_line, row_weights, table
 
 __all__ = ["summary"]
 
@@ -42,12 +42,11 @@ def summary(model: Any, X: Any = None, sample_weight: Any = None) -> str:
         return _regressor(model)
     if hasattr(model, "offset_"):
         return _detector(model, X, sample_weight)
-    facts = facts_of(model, X, sample_weight)
-    return _text(facts, table(model, X, sample_weight))
+    return _text(*facts_of(model, X, sample_weight), table(model, X, sample_weight))
 
 
-def _text(facts: Facts, rows: list[str]) -> str:
-    return "\n".join([facts.title, *facts.lines, "", *rows])
+def _text(title: str, lines: list[str], rows: list[str]) -> str:
+    return "\n".join([title, *lines, "", *rows])
 
 
 def _name(n_components: int, covariance_type: str) -> str:
@@ -81,24 +80,22 @@ def _search(search: Any, X: Any, sample_weight: Any) -> str:
 
 def _classifier(model: Any, X: Any, sample_weight: Any) -> str:
     mixture = model._mixture()
-    facts = facts_of(mixture, X, sample_weight)
-    title = facts.title.replace(
-        type(mixture).__name__ + ": ", f"{type(model).__name__}: {len(model.classes_)} classes, "
-    )
+    title, of_mixture = facts_of(mixture, X, sample_weight)
+    title = title.replace(type(mixture).__name__ + ": ", f"{type(model).__name__}: {len(model.classes_)} classes, ")
     classes = "; ".join(f"{name} {share:.1%}" for name, share in zip(model.classes_, model.priors_, strict=True))
     lines = [
         labelled_line("classes", classes),
         labelled_line("chosen", f"{model.covariance_type_}; BIC {model.bic_:.6g}"),
-        *facts.lines,
+        *of_mixture,
     ]
     names = [str(model.classes_[c]) for c in model.component_classes_]
-    return _text(Facts(title, lines, facts.warnings), table(mixture, X, sample_weight, {"class": names}))
+    return _text(title, lines, table(mixture, X, sample_weight, {"class": names}))
 
 
 def _detector(model: Any, X: Any, sample_weight: Any) -> str:
     mixture = model.mixture_
-    facts = facts_of(mixture, X, sample_weight)
-    title = facts.title.replace(type(mixture).__name__, type(model).__name__)
+    title, of_mixture = facts_of(mixture, X, sample_weight)
+    title = title.replace(type(mixture).__name__, type(model).__name__)
     if isinstance(model.contamination, str):
         how = f"which the model's own rows fall below with probability {model.significance:g}"
     else:
@@ -108,17 +105,17 @@ def _detector(model: Any, X: Any, sample_weight: Any) -> str:
         weight = row_weights(X, sample_weight)
         found = float(weight[np.asarray(model.predict(X)) < 0].sum())
         lines.append(labelled_line("anomalies", f"{found:.6g} of {weight.sum():.6g} rows"))
-    return _text(Facts(title, [*lines, *facts.lines], facts.warnings), table(mixture, X, sample_weight))
+    return _text(title, [*lines, *of_mixture], table(mixture, X, sample_weight))
 
 
 def _regressor(model: Any) -> str:
     mixture, n_inputs = model.mixture_, model.n_features_in_
-    facts = facts_of(mixture)
+    title, lines = facts_of(mixture)
     n_targets = len(model.scale_) - n_inputs
-    title = facts.title.replace(type(mixture).__name__, type(model).__name__)
+    title = title.replace(type(mixture).__name__, type(model).__name__)
     title = title[: title.rindex(", ")] + f", {count_of(n_inputs, 'input')} and {count_of(n_targets, 'target')}"
     known = getattr(model, "feature_names_in_", [f"x{j}" for j in range(n_inputs)])
     # Targets first: they are shown however many inputs there are.
     names = [*(["y"] if n_targets == 1 else [f"y{j}" for j in range(n_targets)]), *map(str, known)]
     means = np.roll(mixture.means_ * model.scale_ + model.centre_, n_targets, axis=1)
-    return _text(Facts(title, facts.lines, facts.warnings), table(mixture, None, None, means=means, names=names))
+    return _text(title, lines, table(mixture, None, None, means=means, names=names))

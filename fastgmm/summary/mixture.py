@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm.model import get_shape
 
 __all__ = [
-    "Facts",
     "count_of",
     "facts_of",
     "full_covariances",
@@ -28,25 +26,8 @@ MOST_COMPONENTS = 64
 LARGEST_CONDITION = 1e12
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What there is to say about a model.
-
-    Attributes
-    ----------
-    title : str
-    lines : list of str
-    warnings : list of str
-        Included in `lines`.
-    """
-
-    title: str
-    lines: list[str]
-    warnings: list[str]
-
-
-def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> Facts:
-    """Return what there is to say about a mixture, beside the table of its components."""
+def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> tuple[str, list[str]]:
+    """Return a title and the lines of what there is to say about a mixture, beside the table of its components."""
     check_is_fitted(model)
     n_components, n_features = np.shape(model.means_)
     kind = model._covariance.shape.name
@@ -55,7 +36,6 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> Facts:
         f"{type(model).__name__}: {count_of(n_components, 'component')}, {kind} covariance{family}, "
         f"{count_of(n_features, 'feature')}"
     )
-    warnings = _warnings(model, X, sample_weight)
     lines = [labelled_line("parameters", _parameters(model))]
     # Of one that was put together from parameters, or fitted inside another estimator, nothing is known.
     if np.isfinite(getattr(model, "lower_bound_", np.nan)) or not getattr(model, "n_iter_", 0):
@@ -65,8 +45,7 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> Facts:
         lines.append(labelled_line("noise", f"{noise_weight:.1%} of the rows"))
     if 1 < n_components <= MOST_COMPONENTS:
         lines.append(labelled_line("overlap", _overlap(model)))
-    lines += [labelled_line("warning", text) for text in warnings]
-    return Facts(title, lines, warnings)
+    return title, lines + [labelled_line("warning", text) for text in _warnings(model, X, sample_weight)]
 
 
 def labelled_line(name: str, text: str) -> str:

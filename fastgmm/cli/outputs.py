@@ -41,16 +41,16 @@ def check_output(path: str, option: str, inputs: Sequence[str | None] = ()) -> N
         raise CommandError(f"{option}: {path} cannot be written: {error.strerror or error}") from None
 
 
-def check_columns_output(path: str | None, inputs: Sequence[str | None], option: str = "--output") -> None:
+def check_columns_output(path: str | None, inputs: Sequence[str | None]) -> None:
     """Do the same for a file of columns, whose format its name tells; None is standard output."""
     if path is None:
         return
-    check_output(path, option, inputs)
+    check_output(path, "--output", inputs)
     suffix = _suffix(path)
     if suffix not in FORMATS:
-        raise CommandError(f"{option}: {path} ends in {suffix!r}; expected one of {', '.join(FORMATS)}")
+        raise CommandError(f"--output: {path} ends in {suffix!r}; expected one of {', '.join(FORMATS)}")
     if suffix in (".parquet", ".arrow"):
-        import_pyarrow(f"{option}: writing {path}")
+        import_pyarrow(f"--output: writing {path}")
 
 
 def _suffix(path: str) -> str:
@@ -77,7 +77,7 @@ def for_json(values: Any) -> list[Any]:
     ]
 
 
-def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows: int, option: str = "--output") -> None:
+def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows: int) -> None:
     """Write a table of `n_rows` rows, piece by piece; a file is there once all is written, or not at all.
 
     Parameters
@@ -88,14 +88,12 @@ def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows:
         CSV, TSV, Parquet, Arrow IPC or .npy (the numeric columns, as a matrix) by its suffix; CSV on standard output
         unless given.
     n_rows : int
-    option : str
-        For messages.
     """
     if path is None:
         _write_text(pieces, sys.stdout, ",")
         return
     suffix = _suffix(path)
-    with written(path, option) as partial:
+    with written(path, "--output") as partial:
         if suffix in (".csv", ".tsv"):
             with open(partial, "w", newline="", encoding="utf-8") as file:
                 _write_text(pieces, file, "," if suffix == ".csv" else "\t")

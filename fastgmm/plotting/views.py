@@ -48,15 +48,15 @@ def feature_view(features: Sequence[int | str], names: Sequence[str]) -> View:
     return View(np.zeros(len(names)), np.eye(len(names))[:, columns], [names[j] for j in columns])
 
 
-def pca_view(moments: Moments, n_axes: int = 2) -> View:
+def pca_view(moments: Moments) -> View:
     """Return the view along the directions of largest variance of the whole mixture."""
     values, vectors = linalg.eigh(moments.within + moments.between)
     share = values[::-1] / values.sum()
-    labels = [f"principal component {j + 1} ({share[j]:.0%} of variance)" for j in range(n_axes)]
-    return View(moments.mean, _signed(vectors[:, ::-1][:, :n_axes]), labels)
+    labels = [f"principal component {j + 1} ({share[j]:.0%} of variance)" for j in (0, 1)]
+    return View(moments.mean, _signed(vectors[:, ::-1][:, :2]), labels)
 
 
-def between_view(moments: Moments, n_axes: int = 2) -> View:
+def between_view(moments: Moments) -> View:
     """Return the view along the directions in which the components differ most, in means and in covariances.
 
     Eigenvectors of ``B S^-1 B + sum_k w_k (C_k - W) S^-1 (C_k - W)`` with respect to the covariance S of the mixture,
@@ -74,8 +74,8 @@ def between_view(moments: Moments, n_axes: int = 2) -> View:
     for weight, covariance in zip(moments.weights, moments.covariances, strict=True):
         kernel += weight * (covariance - within) @ linalg.cho_solve(factor, covariance - within)
     vectors = linalg.eigh((kernel + kernel.T) / 2.0, total)[1]
-    labels = [f"direction {j + 1} between components" for j in range(n_axes)]
-    return View(moments.mean, _signed(vectors[:, ::-1][:, :n_axes]), labels)
+    labels = [f"direction {j + 1} between components" for j in (0, 1)]
+    return View(moments.mean, _signed(vectors[:, ::-1][:, :2]), labels)
 
 
 def view_of(moments: Moments, view: str | View | Sequence[int | str], names: Sequence[str]) -> View:

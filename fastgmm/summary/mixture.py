@@ -22,6 +22,8 @@ __all__ = [
 
 # Pairs cost K^2 factorisations of D x D.
 MOST_COMPONENTS = 64
+# Means of those beyond are left out of the table.
+MOST_FEATURES = 6
 # Beyond this, a component's density and its inverse have lost most of their digits.
 LARGEST_CONDITION = 1e12
 
@@ -183,7 +185,6 @@ def table(
     *,
     means: np.ndarray | None = None,
     names: list[str] | None = None,
-    most_features: int = 6,
 ) -> list[str]:
     """Return the lines of a table of components.
 
@@ -200,8 +201,6 @@ def table(
         To be shown in place of the model's.
     names : list of str, optional
         Of the features.
-    most_features : int
-        Those beyond are left out.
     """
     means = np.asarray(model.means_) if means is None else means
     n_components, n_features = means.shape
@@ -211,11 +210,11 @@ def table(
     columns["weight"] = [f"{weight:.4f}" for weight in model.weights_]
     if X is not None:
         columns["rows"] = [f"{size:.6g}" for size in _sizes(model, X, sample_weight)]
-    for j, name in enumerate(names[:most_features]):
+    for j, name in enumerate(names[:MOST_FEATURES]):
         columns[f"mean {name}"] = [f"{float(value):.5g}" for value in means[:, j]]
     widths = [max(map(len, [head, *cells])) for head, cells in columns.items()]
     rows = [list(columns), *zip(*columns.values(), strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    if n_features > most_features:
-        lines.append(f"(the first {most_features} of {n_features} features)")
+    if n_features > MOST_FEATURES:
+        lines.append(f"(the first {MOST_FEATURES} of {n_features} features)")
     return lines

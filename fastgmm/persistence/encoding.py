@@ -8,15 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.persistence.registry import (
-    ARRAY_KINDS,
-    ESTIMATORS,
-    RECORDS,
-    SCALARS,
-    is_attribute,
-    is_registered,
-    kind_of,
-)
+from fastgmm.persistence.registry import ARRAY_KINDS, ESTIMATORS, RECORDS, SCALARS, is_attribute, is_registered, kind_of
 
 __all__ = ["Encoder"]
 

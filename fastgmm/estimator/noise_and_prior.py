@@ -11,6 +11,7 @@ from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.extent import box_around
 from fastgmm.data.standardised import statistics_of_all
 from fastgmm.model import Shape
+from fastgmm.model.moments import pooled_moments
 from fastgmm.model.noise import Box, enclosing_box
 from fastgmm.model.priors import ConjugatePrior, default_prior
 
@@ -115,8 +116,4 @@ def check_prior(prior, rows: ArrayRows, n_components: int, shape: Shape) -> Conj
             raise ValueError(f"prior[{name!r}] is {value:g}; expected a non-negative number")
         if name == "scale" and not (np.linalg.eigvalsh(value if value.ndim else value.reshape(1, 1)) >= 0).all():
             raise ValueError("prior['scale'] is not positive semi-definite; expected a covariance matrix or a variance")
-    statistics = statistics_of_all(rows)
-    total = float(statistics.counts[0])
-    shift = statistics.sums[0] / total
-    covariance = (statistics.scatter[0] - total * np.outer(shift, shift)) / max(total - 1.0, 1.0)
-    return default_prior(statistics.centres[0] + shift, covariance, n_components, shape, given)
+    return default_prior(*pooled_moments(statistics_of_all(rows)), n_components, shape, given)

@@ -2,8 +2,9 @@
 
 An accelerator may propose another state in place of the one the M-step made. The driver disposes: it keeps a proposal
 only if the bound has not fallen, and otherwise takes the M-step's state with the next pass. So no proposal can lower
-the bound, and a failed one costs one pass. Proposals that were kept may still lead where a component collapses: the run
-then goes back to the last state of plain EM and continues from there by itself.
+the bound, and a failed one costs one pass. Proposals that were kept may still lead where a component collapses, and so
+may plain steps that the accelerator asks for when plain EM would have ended: the run then goes back to the last state
+of plain EM, and ends there or continues by itself. So an accelerated run collapses only where plain EM does.
 """
 
 from __future__ import annotations
@@ -122,9 +123,12 @@ def run_em(
     """
     passes, run = e_step.prepare(rows), Run(start)
     rule = StoppingRule(stop_on, tol, accelerator, unit_roundoff)
+    #: What plain EM ends by, told of its steps only.
+    plain_rule = rule if accelerator is None else StoppingRule(stop_on, tol, None, unit_roundoff)
     proposal = None
-    #: Where plain EM was before the first proposal that was kept: its state, passes and bound.
+    #: Where plain EM would have ended, or was before the first proposal that was kept: its state, passes and bound.
     plain: tuple[Any, int, float] | None = None
+    plain_converged = False
     for n_iter in range(1, max_iter + 1):
         if listener is not None:
             listener.begin_iteration()
@@ -139,13 +143,12 @@ def run_em(
                     value = family.bound(statistics, following)
             except ComponentCollapseError:
                 if proposal is None:
-                    if plain is not None and n_iter < max_iter:
+                    if plain is not None:
                         run.state, n_plain, previous_bound = plain
                         run.lower_bounds[n_plain:] = [previous_bound] * (n_iter - n_plain)
-                        plain = accelerator = None
-                        rule = StoppingRule(stop_on, tol, None, unit_roundoff)
-                        if listener is not None and listener.iteration(run, 0.0):
-                            run.stopped = True
+                        plain, accelerator, rule, run.converged = None, None, plain_rule, plain_converged
+                        run.stopped = listener is not None and listener.iteration(run, 0.0)
+                        if run.converged or run.stopped:
                             break
                         continue
                     if n_iter < max_iter or family.bound is not None:
@@ -166,6 +169,10 @@ def run_em(
         if accelerator is not None:
             accelerator.observe(state, following, value)
         run.converged = rule.is_met(change, value)
+        if plain is None and accelerator is not None:
+            plain_converged = plain_rule.is_met(change, value)
+            if plain_converged:
+                plain = following, len(run.lower_bounds), value
         if listener is not None:
             run.stopped = listener.iteration(run, change)
         if run.converged or run.stopped:

@@ -360,6 +360,56 @@ def test_a_run_that_collapses_after_an_accelerated_step_goes_on_from_the_last_pl
     assert run.n_iter == 7
 
 
+class Onward(Leap):
+    """An accelerator that is never content with a plain step, and proposes none."""
+
+    active, gap, plain_gain, n_pairs = True, 1.0, 1.0, 0
+
+    def propose(self):
+        return None
+
+
+@pytest.mark.parametrize("stop_on", ["change", "gap"])
+def test_a_run_that_collapses_after_plain_em_would_have_ended_ends_there(stop_on):
+    family, options = Walk(), {"tol": 0.1, "max_iter": 20, "stop_on": stop_on}
+    family.leapt = True
+    plain = run_em(None, Bounds(), family, 0.0, **options)
+    run = run_em(None, Bounds(), family, 0.0, accelerator=Onward(family), **options)
+    assert plain.converged
+    assert run.converged
+    assert (run.state, run.lower_bound) == (plain.state, plain.lower_bound)
+    assert run.n_iter > plain.n_iter
+
+
+@pytest.mark.parametrize("n_measured", [-1, 0, 5])
+def test_states_whose_steps_cannot_be_measured_are_left_by_plain_steps(n_measured):
+    class Singular(Gaussian):
+        def coordinates(self, state):
+            coordinates, information = super().coordinates(state), Coordinates.information
+            left = iter([information] * n_measured)
+            if n_measured < 0:
+                raise np.linalg.LinAlgError("Singular matrix")
+
+            def at(parameters):
+                try:
+                    return next(left)(coordinates, parameters)
+                except StopIteration:
+                    raise np.linalg.LinAlgError("Singular matrix") from None
+
+            coordinates.information = at
+            return coordinates
+
+    rows, family = ArrayRows(overlapping()), Singular(get_covariance("full"), 0.0, COUNT_FLOOR)
+    start = initial_parameters(rows, 3, family, Start("kmeans"), np.random.RandomState(0))
+    plain = run_em(rows, Plain(), family, start, tol=1e-10, max_iter=20_000)
+    run = run_em(rows, Plain(), family, start, tol=1e-10, max_iter=20_000, accelerator=QuasiNewton(family, 1e-10))
+    assert run.converged
+    # A thousand times the tolerance, for what EM still had to go.
+    assert run.lower_bound == pytest.approx(plain.lower_bound, abs=1e-7)
+    if n_measured < 5:
+        assert run.lower_bounds == plain.lower_bounds
+
+
 def test_a_collapse_of_plain_em_is_an_error():
     family = Walk()
     family.leapt = True

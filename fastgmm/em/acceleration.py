@@ -135,13 +135,22 @@ class QuasiNewton:
             self._watch(change)
             if not self.active:
                 return
-            self._coordinates = self.family.coordinates(state)
         elif self._proposed_length:
             self._n_failures = 0
             self._allowance = max(self._allowance, GROWTH * self._proposed_length)
             self._proposed_length = 0.0
         else:
             self._pause -= 1
+        try:
+            self._measure(state, following)
+        except np.linalg.LinAlgError:
+            # A factor too near singular to measure steps by; plain EM needs no such measure.
+            self.active, self.worthwhile = False, math.inf
+
+    def _measure(self, state: Any, following: Any) -> None:
+        """Take the plain step, its gradient and the direction to propose from a state."""
+        if self._coordinates is None:
+            self._coordinates = self.family.coordinates(state)
         values = self._coordinates.encode(state)
         step = self._coordinates.encode(following) - values
         information = self._coordinates.information(state)

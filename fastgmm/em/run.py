@@ -206,7 +206,7 @@ def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], boo
         If every run failed: the first failure.
     """
     best: Run | None = None
-    best_refused = False
+    best_rank = (False, -float("inf"))
     failure: ComponentCollapseError | None = None
     for start in runs:
         try:
@@ -214,14 +214,9 @@ def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], boo
         except ComponentCollapseError as error:
             failure = failure or error
             continue
-        refused = is_spurious is not None and is_spurious(run)
-        if best is None or best_refused > refused:
-            better = True
-        else:
-            better = run.lower_bound > best.lower_bound or best.lower_bound == -float("inf")
-            better = better and refused == best_refused
-        if better:
-            best, best_refused = run, refused
+        rank = (is_spurious is None or not is_spurious(run), run.lower_bound)
+        if best is None or rank > best_rank or best_rank == (rank[0], -float("inf")):
+            best, best_rank = run, rank
     if best is None:
         assert failure is not None, "there is at least one run"
         raise failure

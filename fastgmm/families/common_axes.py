@@ -143,10 +143,7 @@ def _rotate_once(evaluate, axes, total, upper):
     value, weights, rotated, moments = state
     gradient, curvature = _planar_derivatives(weights, rotated, moments, upper)
     step = gradient / -np.maximum(curvature, LEAST_CURVATURE * total)
-    promise = -(gradient @ step)
-    moved = None
-    if promise > WARM_TOLERANCE * total:
-        moved = _line_search(evaluate, axes, value, step, promise, upper)
+    moved = _line_search(evaluate, axes, value, gradient, step, WARM_TOLERANCE * total, upper)
     return (axes, state) if moved is None else moved[:2]
 
 
@@ -163,10 +160,7 @@ def _rotate_to_the_end(evaluate, starts, total, upper, planar_gain):
                 memory.append((last_step, change, 1.0 / (change @ last_step)))
             last_step = None
         step = _direction(gradient, np.maximum(curvature, LEAST_CURVATURE * total), memory)
-        promise = -(gradient @ step)
-        moved = None
-        if promise > TOLERANCE * total:
-            moved = _line_search(evaluate, axes, value, step, promise, upper)
+        moved = _line_search(evaluate, axes, value, gradient, step, TOLERANCE * total, upper)
         if moved is not None:
             last_gradient, (axes, state, last_step) = gradient, moved
             continue
@@ -204,7 +198,11 @@ def _direction(gradient, curvature, memory):
     return -q
 
 
-def _line_search(evaluate, axes, value, step, promise, upper):
+def _line_search(evaluate, axes, value, gradient, step, least, upper):
+    # Returns None where the step promises no more than `least`, or nothing to rounding.
+    promise = -(gradient @ step)
+    if not promise > least:
+        return None
     size = min(1.0, 0.5 / np.abs(step).max())
     identity = np.eye(len(axes))
     skew = np.zeros_like(axes)

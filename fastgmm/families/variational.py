@@ -147,38 +147,16 @@ class _PosteriorCoordinates:
         assert reference.counts is not None, "a posterior made of statistics"
         self._reference = reference
         self._total = float(reference.counts.sum())
-        self._inner = Coordinates(self._mixture(reference), None)
-
-    def _mixture(self, state: VariationalPosterior) -> Any:
-        return state.mixture_of_counts()
+        self._inner = Coordinates(reference.mixture_of_counts(), total=self._total)
 
     def encode(self, state: VariationalPosterior) -> np.ndarray:
         """Return the coordinates of a posterior."""
-        return self._inner.encode(self._mixture(state))
+        return self._inner.encode(state.mixture_of_counts())
 
     def decode(self, values: np.ndarray, previous: Any = None) -> VariationalPosterior:
         """Return the posterior at `values`."""
         return self._reference.with_counts(self._inner.decode(values), self._total)
 
     def information(self, state: VariationalPosterior) -> Any:
-        """Return the complete-data information at a posterior."""
-        return _OfAllRows(self._inner.information(self._mixture(state)), self._total)
-
-
-class _OfAllRows:
-    """An information per row as that of all rows, in whose unit the bound is."""
-
-    def __init__(self, per_row: Any, total: float) -> None:
-        self._per_row, self._total = per_row, total
-
-    def apply(self, step: np.ndarray) -> np.ndarray:
-        """Return the gradient for which `step` is the natural step."""
-        return self._total * self._per_row.apply(step)
-
-    def solve(self, gradient: np.ndarray) -> np.ndarray:
-        """Return the natural step of a gradient."""
-        return self._per_row.solve(gradient) / self._total
-
-    def longest(self, step: np.ndarray, gradient: np.ndarray) -> float:
-        """Return the length of a step of the component that it moves most."""
-        return self._per_row.longest(step, gradient / self._total)
+        """Return the complete-data information at a posterior, of all rows, in whose unit the bound is."""
+        return self._inner.information(state.mixture_of_counts())

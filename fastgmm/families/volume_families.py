@@ -78,21 +78,16 @@ def vee(scatter, counts, previous=None):
         )
 
     sizes = np.trace(scaled, axis1=1, axis2=2)
-    start = _start(sizes, counts, n_features, previous)
-    log_volumes = None
-    if previous is not None:
-        flat = scaled.reshape(n_components, -1)
+    flat = scaled.reshape(n_components, -1)
 
-        def shares(log_volumes):
-            shared = (np.exp(-log_volumes) @ flat).reshape(n_features, n_features)
-            try:
-                return flat @ np.linalg.inv(shared).ravel()
-            except np.linalg.LinAlgError:
-                raise collapse_error(SHARED) from None
+    def shares(log_volumes):
+        shared = (np.exp(-log_volumes) @ flat).reshape(n_features, n_features)
+        try:
+            return flat @ np.linalg.inv(shared).ravel()
+        except np.linalg.LinAlgError:
+            raise collapse_error(SHARED) from None
 
-        log_volumes = _alternate(shares, start, counts, n_features)
-    if log_volumes is None:
-        log_volumes = _minimise(parts, start, counts, n_features)
+    log_volumes = _log_volumes(parts, shares, sizes, counts, n_features, previous)
     shared = (scaled * np.exp(-log_volumes)[:, None, None]).sum(axis=0) / counts.sum()
     return np.exp(log_volumes)[:, None, None] * (shared * scale[:, None] * scale)
 
@@ -110,25 +105,21 @@ def _volumes_and_variances(variances, counts, previous):
         shares = pieces / total
         return np.log(total).sum(), shares.sum(axis=1), shares
 
-    start = _start(scaled.sum(axis=1), counts, n_features, previous)
-    log_volumes = None
-    if previous is not None:
-        log_volumes = _alternate(lambda u: scaled @ (1.0 / (np.exp(-u) @ scaled)), start, counts, n_features)
-    if log_volumes is None:
-        log_volumes = _minimise(parts, start, counts, n_features)
-    volumes = np.exp(log_volumes)[:, None]
+    def shares(log_volumes):
+        return scaled @ (1.0 / (np.exp(-log_volumes) @ scaled))
+
+    volumes = np.exp(_log_volumes(parts, shares, scaled.sum(axis=1), counts, n_features, previous))[:, None]
     return np.ldexp(volumes * ((scaled / volumes).sum(axis=0) / counts.sum()), exponents)
 
 
-def _start(sizes, counts, n_features, previous):
+def _log_volumes(parts, shares, sizes, counts, n_features, previous):
+    if previous is None and not (sizes > 0).all():
+        raise collapse_error(int(np.argmin(sizes > 0)), counts, n_features, "all its samples coincide")
     # Starting from the volumes of the step before makes this step at least as good as they are.
-    if previous is not None:
-        log_volumes = -2.0 / n_features * previous.log_det_precision_factor
-    else:
-        if not (sizes > 0).all():
-            raise collapse_error(int(np.argmin(sizes > 0)), counts, n_features, "all its samples coincide")
-        log_volumes = np.log(sizes / counts)
-    return log_volumes - log_volumes.max()
+    start = np.log(sizes / counts) if previous is None else -2.0 / n_features * previous.log_det_precision_factor
+    start = start - start.max()
+    found = None if previous is None else _alternate(shares, start, counts, n_features)
+    return _minimise(parts, start, counts, n_features) if found is None else found
 
 
 def _alternate(shares, log_volumes, counts, n_features):

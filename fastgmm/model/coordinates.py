@@ -45,12 +45,14 @@ class Coordinates:
         ``project(scatter, counts, previous) -> covariances``, the estimate of a family that does not have every matrix.
         Those with shared volumes, shapes or orientations are curved surfaces in these coordinates: what `decode`
         returns is brought back to them, which moves a small step by its square.
+    total : float
+        Weight that the information is of: one sample's, or that of all.
     """
 
-    def __init__(self, reference: MixtureParameters, project: Callable | None = None) -> None:
+    def __init__(self, reference: MixtureParameters, project: Callable | None = None, total: float = 1.0) -> None:
         self.shape = reference.shape
         self.reference = reference
-        self._project = project
+        self._project, self._total = project, total
         self.n_components, self.n_features = reference.means.shape
         dims = reference.precisions_cholesky.shape
         if self.shape.is_matrix:
@@ -143,7 +145,7 @@ class Coordinates:
 
 
 class Information:
-    """The complete-data Fisher information at one mixture, per sample, as a map from steps to gradients and back.
+    """The complete-data Fisher information at one mixture as a map from steps to gradients and back.
 
     Made by `Coordinates.information`. Log weights are taken as free; steps between mixtures keep their sum anyway.
     """
@@ -170,19 +172,19 @@ class Information:
     def apply(self, step: np.ndarray) -> np.ndarray:
         """Return the gradient for which `step` is the natural step; both of shape (n_values,)."""
         if not self._at.shape.is_matrix:
-            return self._diagonal_metric * step
+            return self._at._total * (self._diagonal_metric * step)
         log_weights, shift, upper = self._at._split(step)
         local = shift[:, None, :] @ self._ratio
         shift = (self._weights[:, None, None] * local) @ self._ratio.transpose(0, 2, 1)
         local = self._inverse @ self._at._triangle(upper, upper[:, : self._at.n_features] * self._diagonal)
         local *= self._total * self._at._unit
         upper = self._coordinates_of(self._inverse.transpose(0, 2, 1) @ local, self._diagonal)
-        return np.concatenate([self._weights * log_weights, shift.ravel(), upper.ravel()])
+        return self._at._total * np.concatenate([self._weights * log_weights, shift.ravel(), upper.ravel()])
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         """Return the natural step of a gradient: the inverse of `apply`."""
         if not self._at.shape.is_matrix:
-            return gradient / self._diagonal_metric
+            return gradient / self._diagonal_metric / self._at._total
         log_weights, shift, upper = self._at._split(gradient)
         local = shift[:, None, :] @ self._inverse.transpose(0, 2, 1)
         shift = (local / self._weights[:, None, None]) @ self._inverse
@@ -190,14 +192,14 @@ class Information:
         local = self._ratio.transpose(0, 2, 1) @ cotangent
         local *= self._at._inverse_unit / self._total
         upper = self._coordinates_of(self._ratio @ local, 1.0 / self._diagonal)
-        return np.concatenate([log_weights / self._weights, shift.ravel(), upper.ravel()])
+        return np.concatenate([log_weights / self._weights, shift.ravel(), upper.ravel()]) / self._at._total
 
     def longest(self, step: np.ndarray, gradient: np.ndarray) -> float:
         """Return the length of a step of the component that it moves most; `gradient` is ``apply(step)``.
 
         Per row of the component: 0.1 is a tenth of a standard deviation of its rows, or about 7% of a variance.
         """
-        log_weights, shift, upper = self._at._split(step * gradient)
+        log_weights, shift, upper = self._at._split(step * (gradient / self._at._total))
         squares = log_weights + shift.sum(axis=1)
         if self._at.shape.is_shared:
             return math.sqrt(max(float((squares / self._weights).max() + upper.sum()), 0.0))

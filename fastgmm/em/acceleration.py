@@ -96,9 +96,6 @@ class QuasiNewton:
     ----------
     active : bool
         Whether plain EM was found slow.
-    gap : float
-        Estimate of what the bound still lacks, in nats per unit of weight: half the Newton decrement. NaN while not
-        active.
     plain_gain : float
         What a plain step would gain by its own length, in nats per unit of weight. NaN while not active.
     """
@@ -109,7 +106,7 @@ class QuasiNewton:
         self.worthwhile = worthwhile
         self.cost = cost
         self.active = False
-        self.gap = self.plain_gain = math.nan
+        self.plain_gain = math.nan
         self._bound, self._change, self._n_linear = -math.inf, 0.0, 0
         self._coordinates: Any = None
         #: Coordinates of the last state kept; the plain step from there, its gradient, the state it leads to.
@@ -127,6 +124,11 @@ class QuasiNewton:
     def n_pairs(self) -> int:
         """Number of steps, at most `MEMORY`, whose curvature is known."""
         return len(self._pairs)
+
+    @property
+    def gap(self) -> float:
+        """Estimate of what is to come, in nats per unit of weight: half the Newton decrement. NaN if not active."""
+        return 0.5 * float(self._gradient @ self._newton_step()) if self.active else math.nan
 
     def observe(self, state: Any, following: Any, bound: float) -> None:
         """Take note of a state that was kept, its bound and the state that plain EM makes of it."""
@@ -148,7 +150,7 @@ class QuasiNewton:
             self.active, self.worthwhile = False, math.inf
 
     def _measure(self, state: Any, following: Any) -> None:
-        """Take the plain step, its gradient and the direction to propose from a state."""
+        """Take the plain step from a state, its gradient, and what the last step says of the curvature."""
         if self._coordinates is None:
             self._coordinates = self.family.coordinates(state)
         values = self._coordinates.encode(state)
@@ -158,10 +160,8 @@ class QuasiNewton:
         if self._values is not None:
             self._remember(values - self._values, self._gradient - gradient)
         self._values, self._step, self._gradient, self._following = values, step, gradient, following
-        self._information = information
+        self._information, self._direction = information, None
         self.plain_gain = float(gradient @ step)
-        self._direction = self._newton_step(information)
-        self.gap = 0.5 * float(gradient @ self._direction)
 
     def _watch(self, change: float) -> None:
         # The first change is infinite, from no bound at all, and a ratio to it zero.
@@ -180,10 +180,13 @@ class QuasiNewton:
         if curvature > LEAST_CURVATURE * math.sqrt((moved @ moved) * (fell @ fell)):
             self._pairs.append((moved, fell, 1.0 / curvature))
 
-    def _newton_step(self, information: Any) -> np.ndarray:
+    def _newton_step(self) -> np.ndarray:
         """Return the estimated inverse Hessian times the gradient; the plain step where that does not ascend."""
-        if not self._pairs:
-            return self._step
+        if self._direction is None:
+            self._direction = self._two_loops(self._information) if self._pairs else self._step
+        return self._direction
+
+    def _two_loops(self, information: Any) -> np.ndarray:
         rest = self._gradient.copy()
         factors = []
         for moved, fell, inverse in reversed(self._pairs):
@@ -199,12 +202,12 @@ class QuasiNewton:
 
     def propose(self) -> Any:
         """Return a state to try in place of the plain step, or None."""
-        if not self.active or self._pause > 0 or self._direction is self._step:
-            return None
         information = self._information
-        if information.longest(self._step, self._gradient) > SETTLED:
+        if not self.active or self._pause > 0 or information.longest(self._step, self._gradient) > SETTLED:
             return None
-        direction = self._direction
+        direction = self._newton_step()
+        if direction is self._step:
+            return None
         plain_length = float(np.abs(self._step).max())
         length = float(np.abs(direction).max())
         if length > self._allowance * plain_length:

@@ -76,7 +76,7 @@ class Coordinates:
         shift = parameters.means - self.reference.means
         if self.shape.is_matrix:
             shift = (shift[:, None, :] @ self._factor)[:, 0]
-            upper = self._ratio(parameters).reshape(len(self._factor), -1)[:, self._upper]
+            upper = self._ratio(parameters).reshape(len(self._factor), -1).take(self._upper, axis=1)
             upper[:, : self.n_features] = np.log(upper[:, : self.n_features])
         else:
             shift = shift * self._factor
@@ -206,6 +206,6 @@ class Information:
         return math.sqrt(max(float(((squares + upper.sum(axis=1)) / self._weights).max()), 0.0))
 
     def _coordinates_of(self, matrices, diagonal_unit):
-        upper = matrices.reshape(len(matrices), -1)[:, self._at._upper]
+        upper = matrices.reshape(len(matrices), -1).take(self._at._upper, axis=1)
         upper[:, : self._at.n_features] *= diagonal_unit
         return upper

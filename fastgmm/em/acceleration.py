@@ -11,7 +11,9 @@ step otherwise, so a failure costs one pass; after failures in a row 1, 2, 4, ..
 next proposal. A proposal is at first at most 4 times as long as the plain step; the allowance is multiplied by 4 when
 one is kept, and falls to a quarter of what failed. None is made while a component still moves by more than `SETTLED` of
 its own standard deviation in a step, nor one that moves it by more than `FARTHEST`: from states on the move and by long
-strides runs left the basin of plain EM's sequence.
+strides runs left the basin of plain EM's sequence. Damped steps, ``(B + C / h) d = g`` with h led by how well the last
+step was foreseen, left it less often (0.8% instead of 1.2% of 496 fits ended lower, at 5% more passes saved), but take
+2.3 times the time per pass at 300 x 2: a fit took 47 ms instead of 14.
 
 It begins once plain EM is seen to converge slowly: three ratios of successive changes of the log-likelihood in a row
 between a half and one, and at least `WORTHWHILE` more plain passes to the tolerance at the last ratio. Until then, and

@@ -156,9 +156,13 @@ def run_em(
                     run.lower_bounds.append(value)
                     break
         if proposal is not None and (following is None or not value >= previous_bound):
-            if _refuse(run, accelerator, listener):
-                break
+            assert accelerator is not None, "who else proposed it"
+            accelerator.refuse()
             proposal = None
+            run.lower_bounds.append(run.lower_bound)
+            run.stopped = listener is not None and listener.iteration(run, 0.0)
+            if run.stopped:
+                break
             continue
         if proposal is not None and plain is None:
             plain = run.state, len(run.lower_bounds), previous_bound
@@ -182,16 +186,6 @@ def run_em(
     if listener is not None:
         listener.end(run)
     return run
-
-
-def _refuse(run: Run, accelerator: QuasiNewton | None, listener: Listener | None) -> bool:
-    """Take note of a pass spent on a failed proposal; return whether to end the run."""
-    assert accelerator is not None, "who else proposed it"
-    accelerator.refuse()
-    run.lower_bounds.append(run.lower_bound)
-    if listener is not None:
-        run.stopped = listener.iteration(run, 0.0)
-    return run.stopped
 
 
 def best_run(runs: Iterable[Callable[[], Run]], is_spurious: Callable[[Run], bool] | None = None) -> Run:

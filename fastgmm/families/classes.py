@@ -70,10 +70,7 @@ class ClassMixtures(Family):
         if self.shrinkage and not self.shape.is_shared:
             statistics = _with_pooled_rows(statistics, counts, self.shrinkage)
         if self.shared:
-            fitted = self.gaussian.maximise(statistics, state)
-            return MixtureParameters(
-                fitted.structure, weights, fitted.means, fitted.covariances, fitted.precisions_cholesky
-            )
+            return replace(self.gaussian.maximise(statistics, state), weights=weights)
         own = self.gaussian.shape
         # A covariance of the class's own is one for all its components, which has no warm start.
         parts = [

@@ -7,10 +7,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_column", "check_finite", "check_weights"]
+__all__ = ["check_column", "check_finite", "check_weights", "is_finite"]
 
 
-def check_finite(rows: np.ndarray, where: str, first_row: int | None, names: Sequence[str] | None = None) -> None:
+def is_finite(rows: np.ndarray) -> bool:
+    """Return whether all numbers are finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A finite sum proves it; an infinite one may be an overflow.
+        return rows.dtype.kind != "f" or bool(np.isfinite(rows.sum())) or bool(np.isfinite(rows).all())
+
+
+def check_finite(
+    rows: np.ndarray, where: str, first_row: int | None, names: Sequence[str] | None = None, row: int = 0
+) -> None:
     """Raise ValueError if a number is not finite, naming its row and column.
 
     Parameters
@@ -22,15 +31,13 @@ def check_finite(rows: np.ndarray, where: str, first_row: int | None, names: Seq
         Its first row's number among all, where that is known.
     names : sequence of str, optional
         Of the columns.
+    row : int
+        The first of these rows in the block.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        # A finite sum proves it; an infinite one may be an overflow.
-        if rows.dtype.kind != "f" or np.isfinite(rows.sum()):
-            return
-    wrong = np.argwhere(~np.isfinite(rows))
-    if len(wrong):
-        row, column = wrong[0]
-        kind = "NaN" if np.isnan(rows[row, column]) else "infinity"
+    if not is_finite(rows):
+        wrong, column = np.argwhere(~np.isfinite(rows))[0]
+        kind = "NaN" if np.isnan(rows[wrong, column]) else "infinity"
+        row += wrong
         of_all = "" if first_row is None else f" (row {first_row + row} of all)"
         raise ValueError(
             f"{where}, row {row}{of_all}, column {column if names is None else repr(names[column])}: {kind}; expected "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import itemgetter
@@ -19,7 +19,7 @@ import numpy as np
 
 from fastgmm import config
 from fastgmm.data.checks import check_column, check_finite, check_weights
-from fastgmm.data.rows import ArrayRows, Block, Rows, block_rows, with_further_features
+from fastgmm.data.rows import ArrayRows, Block, Source, block_rows, rows_at, strata, with_further_features
 from fastgmm.data.totals import Totals
 
 __all__ = ["Blocks", "DistributedRows", "Key", "Part", "Task"]
@@ -168,7 +168,7 @@ class Facts:
                 del block
 
 
-class DistributedRows(Rows):
+class DistributedRows(Source):
     """Rows over the blocks of an engine.
 
     Parameters
@@ -179,8 +179,6 @@ class DistributedRows(Rows):
     ----------
     n_samples : int or None
         None until the first pass has ended.
-    drawn : ArrayRows or None
-        What `sample` returns, where it is known already.
     """
 
     def __init__(self, blocks: Blocks) -> None:
@@ -191,13 +189,9 @@ class DistributedRows(Rows):
         self.description = blocks.description
         self.n_samples: int | None = None
         self.total_weight = float("nan")
-        self.drawn: ArrayRows | None = None
         self._views: tuple[Callable[[Block], Block], ...] = ()
         self._lengths: dict[Key, int] | None = None
         self._weights: dict[Key, float] | None = None
-
-    def __repr__(self) -> str:
-        return f"<rows of {self.description}>"
 
     @property
     def weighted(self) -> bool:  # type: ignore[override]
@@ -214,6 +208,7 @@ class DistributedRows(Rows):
         empty: Callable[[], T],
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
+        finite: Callable[[T], bool] | None = None,
     ) -> T:
         """Return the sum of what is left when each block has been added to an empty start; see `Rows.fold`.
 
@@ -233,10 +228,6 @@ class DistributedRows(Rows):
     def map(self, action: Callable[[Block], T]) -> Iterator[T]:
         """Yield ``action(block)`` of every block in turn; what it returns travels to this process."""
         yield from self._by_key(_mapped, frozen(action)).values()
-
-    def blocks(self) -> Generator[np.ndarray, None, None]:
-        """Yield the rows, block by block; each travels to this process."""
-        yield from self.map(_rows_of)
 
     def lazy(self, action: Callable[[np.ndarray], np.ndarray], name: str) -> Any:
         """Return the engine's collection of ``action(rows)``, computed when it is asked for.
@@ -284,35 +275,16 @@ class DistributedRows(Rows):
             other.description = of_engine.description
         return other
 
-    def with_sample(self, rows: ArrayRows) -> DistributedRows:
-        """Return the same rows with a sample already drawn, which `sample` will return."""
-        other = copy.copy(self)
-        other.drawn = rows
-        return other
-
-    def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
-        """Return `n_rows` rows drawn in proportion to their weight, in order; all of them if there are no more.
-
-        As `ArrayRows.sample` draws: one row from each of `n_rows` strata of equal weight, one pass to count and weigh
-        and one to take them. The rows drawn travel to this process and weigh one each.
-
-        Parameters
-        ----------
-        n_rows : int, optional
-            As many as a block has (`block_rows`), unless given.
-        random_state : RandomState, optional
-            An unseeded one unless given.
-        """
-        if self.drawn is not None:
-            return self.drawn
-        random_state = np.random.RandomState() if random_state is None else random_state
+    def _draw(self, n_rows: int | None, random_state: np.random.RandomState) -> ArrayRows:
+        # As `ArrayRows.sample` draws: one row from each of `n_rows` strata of equal weight, one pass to count and weigh
+        # and one to take them. The rows drawn travel to this process and weigh one each.
         n_rows = block_rows(self.n_features) if n_rows is None else n_rows
         weights = self._measured()
         if self.n_samples is not None and self.n_samples <= n_rows:
             return self._gathered(None)
         keys, sums = list(weights), np.array(list(weights.values()))
         ends = np.cumsum(sums)
-        positions = (np.arange(n_rows) + random_state.uniform(size=n_rows)) * (ends[-1] / n_rows)
+        positions = strata(n_rows, ends[-1], random_state)
         present = np.flatnonzero(sums > 0)
         block = present[np.minimum(np.searchsorted(ends[present], positions, side="right"), len(present) - 1)]
         starts = ends - sums
@@ -409,10 +381,6 @@ def _with_rows(function: Callable[[np.ndarray], np.ndarray], block: Block) -> Bl
     return Block(function(block.rows), block.weight, block.columns)
 
 
-def _rows_of(block: Block) -> np.ndarray:
-    return block.rows
-
-
 def _measure(block: Block) -> tuple[int, float]:
     return len(block.rows), block.total_weight
 
@@ -420,17 +388,7 @@ def _measure(block: Block) -> tuple[int, float]:
 def _taken(parts: Iterable[Part], facts: Facts, places: Mapping[Key, np.ndarray] | None) -> dict[Key, Block]:
     """Return the rows at `places` along each block's cumulative weight; all, and their weights, without places."""
     return {
-        key: block if places is None else _at(block, places[key])
+        key: block if places is None else rows_at(places[key], block)
         for key, block in facts.blocks(parts)
         if places is None or key in places
     }
-
-
-def _at(block: Block, places: np.ndarray) -> Block:
-    if block.weight is None:
-        index = np.clip(places.astype(np.int64), 0, len(block.rows) - 1)
-    else:
-        cumulative = np.cumsum(block.weight)
-        last = np.searchsorted(cumulative, cumulative[-1], side="left")
-        index = np.minimum(np.searchsorted(cumulative, places, side="right"), last)
-    return Block(block.rows[index], None, {name: column[index] for name, column in block.columns.items()})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import queue
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 __all__ = ["read_ahead"]
 
@@ -16,76 +18,11 @@ Item = TypeVar("Item")
 PATIENCE_SECONDS = 5.0
 
 
-class _Reader(Generic[Item]):
-    """One thread, and what it has read so far: `depth` items at most."""
+class _End:
+    """What comes after the last item; `failure` is what the iterator raised, the caller's to raise."""
 
-    def __init__(self, open_items: Callable[[], Iterator[Item]], depth: int) -> None:
-        self.open_items, self.depth = open_items, depth
-        self.items: deque[Item] = deque()
-        self.changed = threading.Condition()
-        self.ended = self.stopped = False
-        self.failure: BaseException | None = None
-        # What the caller's context says (settings, NumPy's error handling) holds in the thread as well.
-        context = contextvars.copy_context()
-        self.thread = threading.Thread(target=context.run, args=(self._read,), name="fastgmm-read-ahead", daemon=True)
-
-    def _read(self) -> None:
-        items = None
-        try:
-            items = self.open_items() if not self.stopped else iter(())
-            for item in items:
-                if not self._hand_over(item):
-                    break
-                del item  # held here, it would be one more block in memory
-        except BaseException as failure:  # the caller's to raise, whatever it is
-            self.failure = failure
-        finally:
-            self._close(items)
-            with self.changed:
-                self.ended = True
-                self.changed.notify_all()
-
-    def _close(self, items: Iterator[Item] | None) -> None:
-        # Files that a generator holds open are closed here, in the thread that runs it.
-        try:
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
-        except BaseException as failure:
-            self.failure = self.failure or failure
-
-    def _hand_over(self, item: Item) -> bool:
-        with self.changed:
-            while len(self.items) >= self.depth and not self.stopped:
-                self.changed.wait()
-            if not self.stopped:
-                self.items.append(item)
-                self.changed.notify_all()
-            return not self.stopped
-
-    def take(self) -> tuple[bool, Item | None]:
-        """Return (True, the next item), or (False, None) at the end."""
-        with self.changed:
-            while not self.items and not self.ended:
-                self.changed.wait()
-            if self.items:
-                self.changed.notify_all()
-                return True, self.items.popleft()
-        if self.failure is not None:
-            raise self.failure
-        return False, None
-
-    def stop(self) -> None:
-        """End the thread, after the read it is in."""
-        if self.thread.ident is None:  # the system had none to give
-            return
-        with self.changed:
-            self.stopped = True
-            self.items.clear()
-            self.changed.notify_all()
-            self.changed.wait_for(lambda: self.ended, PATIENCE_SECONDS)
-        if self.ended:
-            self.thread.join()
+    def __init__(self, failure: BaseException | None) -> None:
+        self.failure = failure
 
 
 def read_ahead(open_items: Callable[[], Iterator[Item]], depth: int = 1) -> Generator[Item, None, None]:
@@ -105,15 +42,48 @@ def read_ahead(open_items: Callable[[], Iterator[Item]], depth: int = 1) -> Gene
     BaseException
         Whatever `open_items` or its iterator raised, after the items before it.
     """
-    reader = _Reader(open_items, depth)
+    found: queue.Queue[Any] = queue.Queue(depth)
+    stopped = threading.Event()
+    # What the caller's context says (settings, NumPy's error handling) holds in the thread as well.
+    arguments = (_read, open_items, found, stopped)
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=arguments, name="fastgmm-read-ahead", daemon=True
+    )
     try:
         # In here: Ctrl-C may come as soon as the thread runs.
-        reader.thread.start()
+        thread.start()
         while True:
-            there_is, item = reader.take()
-            if not there_is:
+            item = found.get()
+            if isinstance(item, _End):
+                if item.failure is not None:
+                    raise item.failure
                 return
-            yield item  # type: ignore[misc]
+            yield item
             del item
     finally:
-        reader.stop()
+        stopped.set()
+        # It may wait to hand an item over. Without an identity there is no thread: the system had none to give.
+        latest = time.monotonic() + PATIENCE_SECONDS
+        while thread.ident is not None and thread.is_alive() and time.monotonic() < latest:
+            with suppress(queue.Empty):
+                found.get(timeout=0.01)
+        found.queue.clear()
+
+
+def _read(open_items: Callable[[], Iterator[Item]], found: queue.Queue[Any], stopped: threading.Event) -> None:
+    failure = None
+    try:
+        items = iter(()) if stopped.is_set() else open_items()
+        try:
+            for item in items:
+                found.put(item)
+                del item  # held here, it would be one more block in memory
+                if stopped.is_set():
+                    break
+        finally:
+            # Files that a generator holds open are closed here, in the thread that runs it.
+            if hasattr(items, "close"):
+                items.close()
+    except BaseException as error:
+        failure = error
+    found.put(_End(failure))

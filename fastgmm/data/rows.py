@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from fastgmm import kernels
 from fastgmm.model import SufficientStatistics
 
-__all__ = ["ArrayRows", "Block", "Rows", "block_rows", "blocks_of", "join_statistics", "with_further_features"]
+__all__ = [
+    "ArrayRows",
+    "Block",
+    "Rows",
+    "Source",
+    "block_rows",
+    "blocks_of",
+    "join_statistics",
+    "rows_at",
+    "strata",
+    "with_further_features",
+]
 
 T = TypeVar("T")
 
@@ -119,6 +131,7 @@ class Rows(ABC):
         empty: Callable[[], T],
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
+        finite: Callable[[T], bool] | None = None,
     ) -> T:
         """Return what is left when every block has been added to an empty start, in order.
 
@@ -127,11 +140,15 @@ class Rows(ABC):
         empty : callable
             ``empty()`` returns a new start.
         add : callable
-            ``add(block, total)`` adds a block to a total, in place.
+            ``add(block, total)`` adds a block to a total, in place. It keeps no part of the block's rows, whose memory
+            may be used for another block.
         join : callable, optional
             ``join(totals)`` makes one of several, in order, where rows are added up in several places; the totals'
             own way (statistics, arrays and lists have one) unless given. All three are pickled where workers
             are processes.
+        finite : callable, optional
+            ``finite(total)`` says whether a total proves that all rows added to it, each of weight one, were finite.
+            A source need not look for itself then, unless it is false.
         """
 
     @abstractmethod
@@ -212,12 +229,10 @@ class ArrayRows(Rows):
         empty: Callable[[], T],
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
+        finite: Callable[[T], bool] | None = None,
     ) -> T:
         """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
         total = empty()
-        if self._whole is not None:
-            add(self._whole, total)
-            return total
         for block in self.iterate():
             add(block, total)
         return total
@@ -314,14 +329,72 @@ class ArrayRows(Rows):
         n_rows = block_rows(self.n_features) if n_rows is None else n_rows
         if self.n_samples <= n_rows and not (by_weight and self.total_weight > n_rows):
             return self
-        positions = (np.arange(n_rows) + random_state.uniform(size=n_rows)) * (self.total_weight / n_rows)
-        if self.sample_weight is None:
-            index = np.minimum(positions.astype(np.int64), self.n_samples - 1)
-        else:
-            cumulative = np.cumsum(self.sample_weight)
-            index = np.searchsorted(cumulative, positions, side="right")
-            index = np.minimum(index, np.searchsorted(cumulative, cumulative[-1], side="left"))
-        return ArrayRows(self.X[index], None, {name: column[index] for name, column in self.along.items()})
+        places = strata(n_rows, self.total_weight, random_state)
+        drawn = rows_at(places, Block(self.X, self.sample_weight, self.along))
+        return ArrayRows(drawn.rows, None, drawn.columns)
+
+
+class Source(Rows):
+    """Rows that are read anew in every pass.
+
+    Attributes
+    ----------
+    drawn : ArrayRows or None
+        What `sample` returns, where it is known already.
+    """
+
+    drawn: ArrayRows | None = None
+
+    def __repr__(self) -> str:
+        return f"<rows of {self.description}>"
+
+    def blocks(self) -> Generator[np.ndarray, None, None]:
+        """Yield the rows, block by block; where they lie elsewhere, each travels to this process."""
+        yield from self.map(_rows_of)
+
+    def with_sample(self, rows: ArrayRows) -> Self:
+        """Return the same source with rows already drawn, which `sample` will return."""
+        other = copy.copy(self)
+        other.drawn = rows
+        return other
+
+    def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
+        """Return `n_rows` rows drawn at random, in order; all rows if there are no more.
+
+        Parameters
+        ----------
+        n_rows : int, optional
+            As many as a block has (`block_rows`), unless given.
+        random_state : RandomState, optional
+            An unseeded one unless given.
+        """
+        if self.drawn is not None:
+            return self.drawn
+        return self._draw(n_rows, np.random.RandomState() if random_state is None else random_state)
+
+    @abstractmethod
+    def _draw(self, n_rows: int | None, random_state: np.random.RandomState) -> ArrayRows:
+        """Draw a sample; see `sample`."""
+
+
+def _rows_of(block: Block) -> np.ndarray:
+    return block.rows
+
+
+def strata(n_rows: int, total_weight: float, random_state: np.random.RandomState) -> np.ndarray:
+    """Return a place in each of `n_rows` strata of equal weight, along the cumulative weight of all rows."""
+    return (np.arange(n_rows) + random_state.uniform(size=n_rows)) * (total_weight / n_rows)
+
+
+def rows_at(places: np.ndarray, block: Block) -> Block:
+    """Return the rows of a block at places along its cumulative weight, without weights, and what they have along."""
+    if block.weight is None:
+        index = np.clip(places.astype(np.int64), 0, len(block.rows) - 1)
+    else:
+        cumulative = np.cumsum(block.weight)
+        last = np.searchsorted(cumulative, cumulative[-1], side="left")
+        index = np.minimum(np.searchsorted(cumulative, places, side="right"), last)
+    return Block(block.rows[index], None, {name: column[index] for name, column in block.columns.items()})
 
 
 def join_statistics(parts: list[SufficientStatistics]) -> SufficientStatistics:

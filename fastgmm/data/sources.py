@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.data.arrow import parquet_columns, parquet_files, parquet_mappings
+from fastgmm.data.arrow import decoded_rows, parquet_columns, parquet_files, parquet_mappings
 from fastgmm.data.dask_blocks import DaskRows, is_dask
 from fastgmm.data.distributed import DistributedRows
 from fastgmm.data.rows import block_rows
@@ -84,7 +84,8 @@ def parquet(
         Which to read, in this order; all but those named below unless given. They are the feature names of a model
         fitted to them.
     batch_rows : int, optional
-        Most rows that pyarrow decodes at a time; a block's unless given (see `fastgmm.data.block_rows`).
+        Most rows that pyarrow decodes at a time; unless given, 32,768, fewer from 65 features on. They are written
+        into blocks, of which it is no part (see `fastgmm.data.block_rows`).
     weights : str, optional
         The column of the rows' weights.
     labels : str, optional
@@ -110,7 +111,7 @@ def parquet(
     given = {"sample_weight": weights, "labels": labels, "y": y}
     along = {name: column for name, column in given.items() if column is not None}
     names = parquet_columns(files[0], columns, along)
-    n_rows = _checked_rows(batch_rows, len(names))
+    n_rows = _checked_rows(batch_rows, decoded_rows(len(names)), "32,768, or fewer of many columns")
     return StreamedRows(lambda: parquet_mappings(files, names, n_rows, along), str(Path(path)), names, stable=True)
 
 
@@ -151,7 +152,7 @@ def sliced(
         raise TypeError(f"X is of type {type(X).__name__}; expected an array-like with shape, dtype and row slices")
     if len(X.shape) != 2 or X.shape[1] < 1:
         raise ValueError(f"X has shape {tuple(X.shape)}; expected (n_samples, n_features)")
-    n_rows = _checked_rows(batch_rows, X.shape[1])
+    n_rows = _checked_rows(batch_rows, block_rows(X.shape[1]))
     along: dict[str, Any] = {}
     for name, key, column in (("weights", "sample_weight", weights), ("labels", "labels", labels), ("y", "y", y)):
         if column is None:
@@ -198,9 +199,9 @@ def source_of(X: Any, sample_weight: Any = None, names: Any = None) -> RowSource
     return source
 
 
-def _checked_rows(batch_rows: int | None, n_features: int) -> int:
+def _checked_rows(batch_rows: int | None, otherwise: int, usual: str = "a block's rows") -> int:
     if batch_rows is None:
-        return block_rows(max(1, n_features))
+        return otherwise
     if isinstance(batch_rows, bool) or not isinstance(batch_rows, (int, np.integer)) or batch_rows < 1:
-        raise ValueError(f"batch_rows is {batch_rows!r}; expected a positive int, or None for a block's rows")
+        raise ValueError(f"batch_rows is {batch_rows!r}; expected a positive int, or None for {usual}")
     return int(batch_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -150,9 +150,8 @@ def mapped(
         return source.mapped(function, kept)
 
     def open_batches() -> Generator[Any, None, None]:
-        for block in source._blocks():
-            weight = {} if block.weight is None else {"sample_weight": block.weight}
-            yield {"X": function(block.rows), **weight, **block.columns}
+        for block in source.checked_blocks():
+            yield _batch(block, function(block.rows))
 
     result = StreamedRows(open_batches, source.description, kept, stable=True)
     result._further = source._further
@@ -172,10 +171,14 @@ def joined(source: RowSource, column: str) -> RowSource:
             for block in blocks:
                 wider = with_further_features(column, source.description, block)
                 along = {name: along for name, along in block.columns.items() if name != column}
-                weight = {} if block.weight is None else {"sample_weight": block.weight}
-                yield {"X": wider.rows, **weight, **along}
+                yield _batch(replace(block, columns=along), wider.rows)
 
     return StreamedRows(open_batches, source.description, stable=True)
+
+
+def _batch(block: Block, rows: np.ndarray) -> dict[str, Any]:
+    weight = {} if block.weight is None else {"sample_weight": block.weight}
+    return {"X": rows, **weight, **block.columns}
 
 
 def _as_source(X: Any) -> RowSource:

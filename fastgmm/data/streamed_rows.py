@@ -6,15 +6,16 @@ import copy
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 import numpy as np
 
-from fastgmm.data.arrow import is_arrow, matrix_of
-from fastgmm.data.checks import check_column, check_finite, check_weights
+from fastgmm.data.arrow import ArrowMatrix, is_arrow
+from fastgmm.data.checks import check_column, check_finite, check_weights, is_finite
 from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.reservoir import Reservoir
-from fastgmm.data.rows import ArrayRows, Block, Rows, block_rows
+from fastgmm.data.rows import ArrayRows, Block, Source, block_rows
 
 __all__ = ["RIDING", "StreamedRows"]
 
@@ -24,7 +25,7 @@ T = TypeVar("T")
 RIDING = ("labels", "y")
 
 
-class StreamedRows(Rows):
+class StreamedRows(Source):
     """A source that holds a few blocks of rows at a time, whatever the number of rows.
 
     Batches of any size are cut anew into the blocks of `block_rows`, which are those an array is read in: the same
@@ -58,8 +59,6 @@ class StreamedRows(Rows):
         Whether rows have weights; None until the first batch has been read.
     total_weight : float
         The sum of the weights, or the number of rows; NaN until the first pass has ended.
-    drawn : ArrayRows or None
-        What `sample` returns, where it is known already.
     """
 
     def __init__(
@@ -79,10 +78,6 @@ class StreamedRows(Rows):
         self.dtype: np.dtype | None = None
         self.weighted: bool | None = None
         self.total_weight = float("nan")
-        self.drawn: ArrayRows | None = None
-
-    def __repr__(self) -> str:
-        return f"<rows of {self.description}>"
 
     @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -99,16 +94,21 @@ class StreamedRows(Rows):
         ValueError
             If a batch is not what it should be, or the source has changed since the last pass.
         """
+        with closing(self._read(None, checked=True)) as blocks:
+            for block, _ in blocks:
+                yield block
+
+    def _read(self, rooms: _Rooms | None, checked: bool) -> Generator[tuple[Block, list[_Origin]], None, None]:
         at = 0
-        with closing(read_ahead(self._blocks)) as blocks:
-            for block in blocks:
+        with closing(read_ahead(partial(self._blocks, rooms, checked))) as blocks:
+            for block, origins in blocks:
                 part = slice(at, at + len(block.rows))
                 at += len(block.rows)
                 if self._further:
                     further = {name: column[part] for name, column in self._further.items()}
                     block = replace(block, columns={**block.columns, **further})
                     self._check_lengths(at, "at least ")
-                yield block
+                yield block, origins
         self._check_lengths(at)
 
     def _check_lengths(self, n_rows: int, least: str = "") -> None:
@@ -119,21 +119,21 @@ class StreamedRows(Rows):
                     f"{self.description}"
                 )
 
-    def blocks(self) -> Generator[np.ndarray, None, None]:
-        """Yield the rows, block by block; see `iterate`."""
-        yield from self.map(lambda block: block.rows)
-
     def fold(
         self,
         empty: Callable[[], T],
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
+        finite: Callable[[T], bool] | None = None,
     ) -> T:
         """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
-        total = empty()
-        with closing(self.iterate()) as blocks:
-            for block in blocks:
+        total, rooms = empty(), _Rooms()
+        with closing(self._read(rooms, checked=finite is None)) as blocks:
+            for block, origins in blocks:
                 add(block, total)
+                if finite is not None and block.weight is None and not finite(total):
+                    self._check_finite(block.rows, origins)
+                rooms.give_back(block.rows)
         return total
 
     def map(self, action: Callable[[Block], T]) -> Generator[T, None, None]:
@@ -164,82 +164,87 @@ class StreamedRows(Rows):
                 f"{twice} is given and X, {self.description}, brings {twice} with its rows; expected one of the two"
             )
 
-    def sample(self, n_rows: int | None = None, random_state: np.random.RandomState | None = None) -> ArrayRows:
-        """Return `n_rows` rows drawn without replacement in one pass, in order; all rows if there are no more.
+    def _draw(self, n_rows: int | None, random_state: np.random.RandomState) -> ArrayRows:
+        # Without replacement, in one pass: the draw depends on the rows' numbers and weights alone, not on how they are
+        # batched. Weighted rows come with the weights that they stand for. Where all rows are returned and have no
+        # weights, the random state is not used.
+        def add(block: Block, found: list[Reservoir]) -> None:
+            if not found:
+                n_features = block.rows.shape[1]
+                n_kept = block_rows(n_features) if n_rows is None else n_rows
+                found.append(Reservoir(np.empty((n_kept, n_features), dtype=block.rows.dtype), random_state))
+            found[0].add(block.rows, block.weight, block.columns)
 
-        The draw depends on the rows' numbers and weights alone, not on how they are batched. Weighted rows come with
-        the weights that they stand for, see `fastgmm.data.reservoir`. Where all rows are returned and have no weights,
-        `random_state` is not used.
-
-        Parameters
-        ----------
-        n_rows : int, optional
-            As many as a block has, unless given.
-        random_state : RandomState, optional
-            An unseeded one unless given.
-        """
-        if self.drawn is not None:
-            return self.drawn
-        random_state = np.random.RandomState() if random_state is None else random_state
-        reservoir: Reservoir | None = None
-        with closing(self.iterate()) as blocks:
-            for block in blocks:
-                if reservoir is None:
-                    n_features = block.rows.shape[1]
-                    n_kept = block_rows(n_features) if n_rows is None else n_rows
-                    reservoir = Reservoir(np.empty((n_kept, n_features), dtype=block.rows.dtype), random_state)
-                reservoir.add(block.rows, block.weight, block.columns)
-        assert reservoir is not None, "a source without rows is an error of the pass"
+        (reservoir,) = self.fold(list, add)
         return ArrayRows(*reservoir.rows())
-
-    def with_sample(self, rows: ArrayRows) -> StreamedRows:
-        """Return the same source with rows already drawn, which `sample` will return."""
-        other = copy.copy(self)
-        other.drawn = rows
-        return other
 
     # One pass, in the reading thread.
 
-    def _blocks(self) -> Iterator[Block]:
+    def checked_blocks(self) -> Iterator[Block]:
+        """Yield the blocks of the batches, checked, in the thread that asks."""
+        for block, _ in self._blocks(None, checked=True):
+            yield block
+
+    def _blocks(self, rooms: _Rooms | None, checked: bool) -> Iterator[tuple[Block, list[_Origin]]]:
         filled, total = 0, 0.0
         block: Block | None = None
-        for batch in self._batches():
+        origins: list[_Origin] = []
+        first_row = 0
+        for number, batch in enumerate(self._batches()):
             rows, at = batch.rows, 0
             size = block_rows(rows.shape[1])
             while at < len(rows):
-                plain = rows.flags.c_contiguous and rows.flags.aligned
-                readable = self.stable and plain and rows.dtype == self.dtype
-                alone = batch.weight is None and not batch.columns
-                if filled == 0 and readable and alone and len(rows) - at >= size:
-                    yield Block(rows[at : at + size])
-                    at += size
-                    continue
-                block = _room(batch, size, self.dtype) if block is None else _widened(block, batch)
                 taken = min(size - filled, len(rows) - at)
-                for room, found in _pairs(block, batch):
-                    room[filled : filled + taken] = found[at : at + taken]
+                origins.append(_Origin(number, first_row, at, taken))
+                alone = batch.weight is None and not batch.columns
+                if taken == size and alone and self._is_readable(rows):
+                    block = Block(rows[at : at + size])
+                else:
+                    block = _room(batch, size, self.dtype, rooms) if block is None else _widened(block, batch)
+                    _write(batch, at, block, slice(filled, filled + taken))
                 filled, at = filled + taken, at + taken
                 if filled == size:
-                    total += block.total_weight
-                    yield block
-                    block, filled = None, 0
+                    total += self._weighed(block, origins, checked)
+                    yield block, origins
+                    block, filled, origins = None, 0, []
+            first_row += len(rows)
         if block is not None:
             last = slice(0, filled)
             weight = None if block.weight is None else block.weight[last]
             block = Block(block.rows[last], weight, {name: column[last] for name, column in block.columns.items()})
-            total += block.total_weight
-            yield block
+            total += self._weighed(block, origins, checked)
+            yield block, origins
         if self.weighted:
             # Block by block, so that batches are no part of it either.
             if not total > 0.0:
                 raise ValueError(f"the weights of X, {self.description}, are zero everywhere; expected some weight")
             self.total_weight = total
 
-    def _batches(self) -> Iterator[Block]:
+    def _is_readable(self, rows: Any) -> TypeGuard[np.ndarray]:
+        """Return whether the kernels can read these rows where they are."""
+        plain = isinstance(rows, np.ndarray) and rows.flags.c_contiguous and rows.flags.aligned
+        return self.stable and plain and rows.dtype == self.dtype
+
+    def _weighed(self, block: Block, origins: list[_Origin], checked: bool) -> float:
+        """Return the weight of a block, which is checked where the caller does not, or not without weights."""
+        if checked or block.weight is not None:
+            self._check_finite(block.rows, origins)
+        return block.total_weight
+
+    def _check_finite(self, rows: np.ndarray, origins: list[_Origin]) -> None:
+        if is_finite(rows):
+            return
+        at = 0
+        for number, first_row, row, n_rows in origins:
+            where = f"X, {self.description}, block {number}"
+            check_finite(rows[at : at + n_rows], where, first_row, row=row)
+            at += n_rows
+
+    def _batches(self) -> Iterator[_Batch]:
         n_rows = 0
         with closing(self._open()) as batches:
             for number, batch in enumerate(batches):
-                block = self._checked_batch(batch, number, n_rows)
+                block = self._checked_batch(batch, number)
                 n_rows += len(block.rows)
                 if self.n_samples is not None and n_rows > self.n_samples:
                     raise ValueError(f"{self._changed()}: more than {self.n_samples} rows; expected as many as before")
@@ -259,7 +264,7 @@ class StreamedRows(Rows):
     def _changed(self) -> str:
         return f"X, {self.description}, has changed since the first pass"
 
-    def _checked_batch(self, batch: Any, number: int, first_row: int) -> Block:
+    def _checked_batch(self, batch: Any, number: int) -> _Batch:
         where = f"X, {self.description}, block {number}"
         along: dict[str, Any] = {}
         weight = None
@@ -274,7 +279,7 @@ class StreamedRows(Rows):
                 )
             along = {name: batch[name] for name in RIDING if name in batch}
             batch, weight = batch["X"], batch.get("sample_weight")
-        rows = self._checked(batch, number, first_row)
+        rows = self._checked(batch, where)
         columns = {name: check_column(column, len(rows), f"the {name} of {where}") for name, column in along.items()}
         if self.weighted is None:
             self.weighted, self._own = weight is not None, {name: column.shape[1:] for name, column in columns.items()}
@@ -292,11 +297,10 @@ class StreamedRows(Rows):
                     f"the {name} of {where} have shape {columns[name].shape}; expected "
                     f"{(len(rows), *own[name])}, as those before"
                 )
-        return Block(rows, None if weight is None else check_weights(weight, len(rows), where), columns)
+        return _Batch(rows, None if weight is None else check_weights(weight, len(rows), where), columns)
 
-    def _checked(self, batch: Any, number: int, first_row: int) -> np.ndarray:
-        where = f"X, {self.description}, block {number}"
-        rows = matrix_of(batch, where, self.names) if is_arrow(batch) else np.asanyarray(batch)
+    def _checked(self, batch: Any, where: str) -> np.ndarray | ArrowMatrix:
+        rows = ArrowMatrix(batch, where, self.names) if is_arrow(batch) else np.asanyarray(batch)
         if rows.ndim != 2 or rows.shape[1] == 0:
             raise ValueError(f"{where} has shape {rows.shape}; expected (rows, n_features), at least one feature")
         if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
@@ -310,18 +314,55 @@ class StreamedRows(Rows):
             raise ValueError(
                 f"{where} is computed in {dtype}; expected {self.dtype} as the first block. Give all of them one dtype"
             )
-        check_finite(rows, where, first_row)
         return rows
 
 
-def _room(batch: Block, size: int, dtype: np.dtype | None) -> Block:
+class _Batch(NamedTuple):
+    """A batch, checked but for what its rows' numbers are."""
+
+    rows: np.ndarray | ArrowMatrix
+    weight: np.ndarray | None
+    columns: Mapping[str, np.ndarray]
+
+
+class _Origin(NamedTuple):
+    """Where some rows of a block are from: a batch's number, its first row's among all, their first in it, how many."""
+
+    number: int
+    first_row: int
+    row: int
+    n_rows: int
+
+
+class _Rooms:
+    """Memory for the rows of blocks, used again once a pass is done with a block: new memory costs its clearing."""
+
+    def __init__(self) -> None:
+        self._free: list[np.ndarray] = []
+        self._made: list[np.ndarray] = []
+
+    def take(self, shape: tuple[int, int], dtype: np.dtype | None) -> np.ndarray:
+        """Return room for the rows of a block; its numbers mean nothing."""
+        if self._free:
+            return self._free.pop()
+        self._made.append(np.empty(shape, dtype=dtype))
+        return self._made[-1]
+
+    def give_back(self, rows: np.ndarray) -> None:
+        """Take rows that nobody needs; what is not from here is left alone."""
+        if any(rows is room for room in self._made):
+            self._free.append(rows)
+
+
+def _room(batch: _Batch, size: int, dtype: np.dtype | None, rooms: _Rooms | None) -> Block:
     """Return a block of `size` rows to be filled, with what `batch` has along."""
     columns = {name: np.empty((size, *column.shape[1:]), dtype=column.dtype) for name, column in batch.columns.items()}
     weight = None if batch.weight is None else np.empty(size)
-    return Block(np.empty((size, batch.rows.shape[1]), dtype=dtype), weight, columns)
+    shape = size, batch.rows.shape[1]
+    return Block(np.empty(shape, dtype=dtype) if rooms is None else rooms.take(shape, dtype), weight, columns)
 
 
-def _widened(block: Block, batch: Block) -> Block:
+def _widened(block: Block, batch: _Batch) -> Block:
     """Return a block whose columns can hold those of `batch`: of longer strings, or missing values among numbers."""
     dtypes = {name: np.result_type(column, batch.columns[name]) for name, column in block.columns.items()}
     if all(column.dtype == dtypes[name] for name, column in block.columns.items()):
@@ -329,9 +370,14 @@ def _widened(block: Block, batch: Block) -> Block:
     return replace(block, columns={name: column.astype(dtypes[name]) for name, column in block.columns.items()})
 
 
-def _pairs(block: Block, batch: Block) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    yield block.rows, batch.rows
+def _write(batch: _Batch, at: int, block: Block, part: slice) -> None:
+    """Write the rows of a batch from number `at` on to a part of a block."""
+    found = slice(at, at + part.stop - part.start)
+    if isinstance(batch.rows, ArrowMatrix):
+        batch.rows.write(at, block.rows[part])
+    else:
+        block.rows[part] = batch.rows[found]
     if block.weight is not None and batch.weight is not None:
-        yield block.weight, batch.weight
+        block.weight[part] = batch.weight[found]
     for name, column in block.columns.items():
-        yield column, batch.columns[name]
+        column[part] = batch.columns[name][found]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastgmm.data.arrow import column_of, matrix_of
+from fastgmm.data.arrow import column_of, listed, matrix_of
 from fastgmm.data.distributed import Blocks, DistributedRows, Key, Part
 from fastgmm.data.rows import block_rows
 
@@ -44,8 +44,8 @@ class TableReader:
     @property
     def columns(self) -> list[str]:
         """Of the table, that are read."""
-        riding = [name for given in self.along.values() for name in _listed(given)]
-        return list(dict.fromkeys([*self.names, *_listed(self.weight), *riding]))
+        riding = [name for given in self.along.values() for name in listed(given)]
+        return list(dict.fromkeys([*self.names, *listed(self.weight), *riding]))
 
     @property
     def features(self) -> TableReader:
@@ -143,7 +143,7 @@ class TableBlocks(Blocks):
     def _read(
         self, weight: str | None, along: Mapping[str, Any], given: Mapping[str, Mapping[Key, np.ndarray]]
     ) -> None:
-        used = {*_listed(weight), *(name for columns in along.values() for name in _listed(columns))}
+        used = {*listed(weight), *(name for columns in along.values() for name in listed(columns))}
         self.weighted = weight is not None
         self.names = [name for name in self.chosen or self.types if name not in used]
         self.n_features = len(self.names)
@@ -158,7 +158,7 @@ class TableBlocks(Blocks):
         """Return what names one or more columns."""
         if given is None:
             return None
-        for column in _listed(given) if isinstance(given, (str, list, tuple)) else [given]:
+        for column in listed(given) if isinstance(given, (str, list, tuple)) else [given]:
             if not (isinstance(column, str) and column in self.types):
                 raise ValueError(
                     f"{name} is {column!r} and X is a {self.kind}; expected the name of one of its columns: "
@@ -168,7 +168,7 @@ class TableBlocks(Blocks):
 
     def _empty(self, columns: str | Sequence[str]) -> np.ndarray:
         """Return what rides along as it is for no rows."""
-        dtype = np.result_type(*(np.dtype(self.numbers.get(self.types[name], "O")) for name in _listed(columns)))
+        dtype = np.result_type(*(np.dtype(self.numbers.get(self.types[name], "O")) for name in listed(columns)))
         return np.empty(0 if isinstance(columns, str) else (0, len(columns)), dtype=dtype)
 
 
@@ -188,10 +188,6 @@ class TableRows(DistributedRows):
         given = {"labels": labels, "y": y}
         along = {name: column for name, column in given.items() if column is not None}
         super().__init__(type(self).engine(table, columns, weights, along))
-
-
-def _listed(given: str | Sequence[str] | None) -> list[str]:
-    return [] if given is None else [given] if isinstance(given, str) else list(given)
 
 
 def _cut(batches: Iterable[Any], size: int) -> Iterator[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
 from fastgmm.data.rows import ArrayRows, Block, Rows
@@ -26,12 +28,21 @@ class _PlainPasses(Passes):
         if not isinstance(self.rows, ArrayRows):
             # Checked once for many blocks, and it may travel: a posterior has further arrays.
             density = kernels.bind(density)
-        return self.rows.fold(partial(empty_about, density), partial(_add, density))
+        return self.rows.fold(partial(empty_about, density), partial(_add, density), finite=_finite)
 
 
 def empty_about(density: Any) -> SufficientStatistics:
     """Return empty statistics about the means of a density."""
     return SufficientStatistics.zeros(density.structure, density.means)
+
+
+def _finite(statistics: SufficientStatistics) -> bool:
+    """Return whether no row had a number that is not finite.
+
+    Such a row has no finite log density; or if it has, as beside a background, then a component that takes a share
+    of it, and with it its numbers.
+    """
+    return bool(np.isfinite(statistics.log_likelihood) and np.isfinite(statistics.sums).all())
 
 
 def _add(density: Any, block: Block, statistics: SufficientStatistics) -> None:

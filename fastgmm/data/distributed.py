@@ -210,7 +210,7 @@ class DistributedRows(Source):
         join: Callable[[list[T]], T] | None = None,
         finite: Callable[[T], bool] | None = None,
     ) -> T:
-        """Return the sum of what is left when each block has been added to an empty start; see `Rows.fold`.
+        """Return the sum of what is left when each block has been added to an empty start; see `Source.fold`.
 
         The result depends on the blocks alone, not on which of them were worked on together: statistics and arrays of
         numbers are added up reproducibly, everything else is joined here in the order of the blocks. A method of an

@@ -131,7 +131,6 @@ class Rows(ABC):
         empty: Callable[[], T],
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
-        finite: Callable[[T], bool] | None = None,
     ) -> T:
         """Return what is left when every block has been added to an empty start, in order.
 
@@ -146,9 +145,6 @@ class Rows(ABC):
             ``join(totals)`` makes one of several, in order, where rows are added up in several places; the totals'
             own way (statistics, arrays and lists have one) unless given. All three are pickled where workers
             are processes.
-        finite : callable, optional
-            ``finite(total)`` says whether a total proves that all rows added to it, each of weight one, were finite.
-            A source need not look for itself then, unless it is false.
         """
 
     @abstractmethod
@@ -229,7 +225,6 @@ class ArrayRows(Rows):
         empty: Callable[[], T],
         add: Callable[[Block, T], None],
         join: Callable[[list[T]], T] | None = None,
-        finite: Callable[[T], bool] | None = None,
     ) -> T:
         """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
         total = empty()
@@ -344,6 +339,20 @@ class Source(Rows):
     """
 
     drawn: ArrayRows | None = None
+
+    @abstractmethod
+    def fold(
+        self,
+        empty: Callable[[], T],
+        add: Callable[[Block, T], None],
+        join: Callable[[list[T]], T] | None = None,
+        finite: Callable[[T], bool] | None = None,
+    ) -> T:
+        """Return what is left when every block has been added to an empty start; see `Rows.fold`.
+
+        ``finite(total)`` says whether a total proves that all rows added to it, each of weight one, were finite: a
+        source need not look for itself then, unless it is false.
+        """
 
     def __repr__(self) -> str:
         return f"<rows of {self.description}>"

@@ -31,8 +31,8 @@ class StreamedRows(Source):
     Batches of any size are cut anew into the blocks of `block_rows`, which are those an array is read in: the same
     rows give the same bits from an array and from a source, however they are batched.
 
-    Every pass checks every batch: two-dimensional, finite, of one width and one precision; and at its end that there
-    were as many rows as in the pass before.
+    Every pass finds a batch that is not two-dimensional, finite, of one width and one precision; and, at its end,
+    another number of rows than in the pass before.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class StreamedRows(Source):
         join: Callable[[list[T]], T] | None = None,
         finite: Callable[[T], bool] | None = None,
     ) -> T:
-        """Return what is left when every block has been added to an empty start; see `Rows.fold`."""
+        """Return what is left when every block has been added to an empty start; see `Source.fold`."""
         total, rooms = empty(), _Rooms()
         with closing(self._read(rooms, checked=finite is None)) as blocks:
             for block, origins in blocks:

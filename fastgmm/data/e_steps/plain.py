@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
-from fastgmm.data.rows import ArrayRows, Block, Rows
+from fastgmm.data.rows import ArrayRows, Block, Rows, Source
 from fastgmm.model import SufficientStatistics
 
 __all__ = ["Plain", "empty_about"]
@@ -28,7 +28,10 @@ class _PlainPasses(Passes):
         if not isinstance(self.rows, ArrayRows):
             # Checked once for many blocks, and it may travel: a posterior has further arrays.
             density = kernels.bind(density)
-        return self.rows.fold(partial(empty_about, density), partial(_add, density), finite=_finite)
+        empty, add = partial(empty_about, density), partial(_add, density)
+        if isinstance(self.rows, Source):
+            return self.rows.fold(empty, add, finite=_finite)
+        return self.rows.fold(empty, add)
 
 
 def empty_about(density: Any) -> SufficientStatistics:

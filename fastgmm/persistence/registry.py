@@ -19,6 +19,7 @@ ESTIMATORS: dict[str, str] = {
 # Data classes that estimators hold.
 RECORDS: dict[str, str] = {
     "Box": "fastgmm.model.noise",
+    "StreamSample": "fastgmm.data.stream_sample",
     "SufficientStatistics": "fastgmm.model.statistics",
 }
 

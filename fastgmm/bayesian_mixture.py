@@ -17,7 +17,7 @@ from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.parameter_validation import check_covariance_prior, check_mean_prior
 from fastgmm.estimator.problem import count_floor
-from fastgmm.families import Variational
+from fastgmm.families import Family, Variational
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.student import predictive_mixture
 from fastgmm.model import SHAPES, Shape, SufficientStatistics
@@ -240,6 +240,10 @@ class BayesianGaussianMixture(BaseMixture):
         priors = self._priors(mean, covariance)
         family = Variational(shape, priors, self.reg_covar, count_floor(sample), sample.mean_weight)
         return Plan(family, partial(_begin, family, start, self.n_components))
+
+    def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
+        start = initial_statistics(rows, self.n_components, family.shape.name, "multistart", random_state)
+        return family.first(start)
 
     def _priors(self, mean: Any, covariance: Any) -> Priors:
         return Priors(

@@ -27,6 +27,7 @@ from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
 from fastgmm.starts import Start, initial_parameters
+from fastgmm.starts.multistart import multistart
 from fastgmm.starts.units import relative_reg_covar
 
 __all__ = ["GaussianMixture"]
@@ -235,6 +236,10 @@ default='kmeans'
         # scikit-learn's starts are compared as scikit-learn does.
         searches = isinstance(self.init_params, str) and self.init_params == "multistart"
         return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
+
+    def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
+        assert isinstance(family, Gaussian), "a stream has no background"
+        return multistart(rows, self.n_components, family, random_state, is_brief=True)
 
     def _fitted_state(self) -> Any:
         return kept_state(self, super()._fitted_state)

@@ -90,10 +90,13 @@ def test_the_first_batch_is_fitted_as_fit_does(stream):
     X = stream[1][:2000]
     for cls in CLASSES:
         options = {"n_components": 4, "random_state": 0, "tol": 1e-3, "max_iter": 1000}
-        a, b = cls(**options).partial_fit(X), cls(**options, n_init=10).fit(X)
+        a, b = cls(**options).partial_fit(X), cls(**options, n_init=5).fit(X)
         assert a.n_init == 1
+        # Where nothing is to be kept of what is forgotten, no refit follows.
+        c, d = cls(**options, forgetting=0.01).partial_fit(X), cls(**options, n_init=10).fit(X)
         for name in ("weights_", "means_", "covariances_"):
             assert_array_equal(getattr(a, name), getattr(b, name))
+            assert_array_equal(getattr(c, name), getattr(d, name))
 
 
 def test_an_integer_weight_is_a_repeated_row(structure, stream):
@@ -173,7 +176,7 @@ def test_forgetting_follows_a_drift_that_a_model_without_loses(cls):
 
 
 def test_the_memory_speaks_for_all_rows_seen(structure, stream):
-    model = streamed(GaussianMixture(4, covariance_type=structure, random_state=0), stream[1][:5000])
+    model = streamed(GaussianMixture(4, covariance_type=structure, n_init=10, random_state=0), stream[1][:5000])
     # Rows beyond one in 10^9 would be missing; there are none.
     assert_allclose(model.statistics_.counts.sum(), 5000.0, rtol=1e-6)
 

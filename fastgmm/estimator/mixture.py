@@ -115,6 +115,10 @@ class BaseMixture(
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
         """Return the family that the fitted attributes are of; priors that depend on the data are made of `memory`."""
 
+    @abstractmethod
+    def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
+        """Return the state of the family that the search for a start ('multistart') finds on the rows."""
+
     def _fitted_state(self) -> Any:
         """Return the state that the fitted attributes describe, in float64."""
         return self._fitted_family().state(vars(self))
@@ -270,7 +274,7 @@ class BaseMixture(
             self.__dict__.pop("reg_covar_", None)
         self.__dict__.update(run_attributes(run, problem.passes.n_made, dtype))
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
-        for name in ("statistics_", "_latest_statistics"):
+        for name in ("statistics_", "_latest_statistics", "_stream_sample"):
             self.__dict__.pop(name, None)
         self.n_samples_seen_ = problem.passes.total_weight * unit
 

@@ -174,6 +174,8 @@ def multistart(
     family: Gaussian,
     random_state: np.random.RandomState,
     listener: TrialListener | None = None,
+    *,
+    is_brief: bool = False,
 ) -> MixtureParameters:
     """Return the parameters of the best solution found, nearly converged unless a listener ends the search.
 
@@ -184,6 +186,8 @@ def multistart(
     family : Gaussian
     random_state : RandomState
     listener : TrialListener, optional
+    is_brief : bool
+        For a caller who goes on from here with further rows: one random start, and no last run to convergence.
 
     Raises
     ------
@@ -192,7 +196,7 @@ def multistart(
     """
     sample = rows.sample(rows_enough(n_components, rows.n_features), random_state, by_weight=True)
     search = _Search(sample, family, listener)
-    candidates, failure = _starts(search, n_components, random_state)
+    candidates, failure = _starts(search, n_components, 1 if is_brief else N_RANDOM, random_state)
     n_moves = N_FAILURES
     for n_kept, n_passes in STAGES:
         candidates = search.continued(candidates, n_kept, partial(search.advance, n_passes=n_passes))
@@ -204,13 +208,13 @@ def multistart(
         raise failure or ComponentCollapseError("every start collapsed", 0, "every start collapsed")
     found = search.best(candidates, 1)[0]
     found = _improve(search, found, n_components, n_moves, random_state)
-    if search.over:
+    if search.over or is_brief:
         return found.parameters
     polished = _Candidate(found.parameters)
     return (polished if search.converge(polished, FINAL_PASSES, POLISH_TOL) else found).parameters
 
 
-def _starts(search, n_components, random_state):
+def _starts(search, n_components, n_random, random_state):
     rows = search.rows
     n_small = min(4 * n_components + N_SMALL, max(n_components, int(rows.total_weight) // ROWS_OF_SMALL))
     small = SmallClusters(rows, n_small, n_components, search.family.shape, random_state)
@@ -219,7 +223,7 @@ def _starts(search, n_components, random_state):
     if n_small > n_components:
         groups.append(small.nearest(np.arange(n_components)))
         groups.append(small.agglomerate(n_components))
-        groups += [small.nearest(small.choose(n_components, random_state)) for _ in range(N_RANDOM)]
+        groups += [small.nearest(small.choose(n_components, random_state)) for _ in range(n_random)]
     else:
         groups.append(np.arange(n_small))
     candidates, failure, seen = [], None, set()

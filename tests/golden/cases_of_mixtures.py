@@ -128,7 +128,7 @@ def features():
             yield Case(f"mixture/{feature}/{name}", model, ("blobs",), fit, predictions=feature != "parquet")
         for feature in ("weights", "labels", "stream", "batches"):
             yield Case(f"mixture/{feature}/{name}/float32", model, ("blobs", "float32"), fixed[feature])
-        ten = clone(model).set_params(random_state=TENTH[name])
+        ten = clone(model).set_params(n_init=10, random_state=TENTH[name])
         yield Case(f"mixture/stream, ten starts/{name}", ten, ("blobs",), partial(stream, start="random_from_data"))
         many = clone(model).set_params(n_components=4)
         yield Case(f"mixture/long stream/{name}", many, ("many",), partial(stream, n_batches=26))

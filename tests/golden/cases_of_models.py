@@ -65,7 +65,7 @@ def bayesian():
                 yield Case(f"bayesian/start/{start}/{name}/{dtype}", chosen, ("blobs", dtype))
         for feature, fit in fixed.items():
             yield Case(f"bayesian/{feature}/{name}", model, ("blobs",), fit, predictions=feature != "parquet")
-        ten = clone(model).set_params(random_state=TENTH[name])
+        ten = clone(model).set_params(n_init=10, random_state=TENTH[name])
         yield Case(f"bayesian/stream, ten starts/{name}", ten, ("blobs",), partial(stream, start="random_from_data"))
         many = clone(model).set_params(n_components=4)
         yield Case(f"bayesian/long stream/{name}", many, ("many",), partial(stream, n_batches=26))

@@ -107,8 +107,8 @@ def made_with(fit=None, **names):
 def stream(model, given, weighted=False, after_fit=False, start="hc", n_batches=4):
     """Learn from batches, all or those after a fit to the first. Of few, each replaces a half of what is known.
 
-    The first batch is fitted from ten starts. Those by k-means come to one optimum in another order of components, and
-    rounding says which is best; by 'hc' all are the same, and from random rows none is.
+    The first batch is fitted from several starts. Those by k-means come to one optimum in another order of components,
+    and rounding says which is best; by 'hc' all are the same, and from random rows none is.
     """
     model.set_params(init_params=start)
     X, weight = given.X, given.weight if weighted else None

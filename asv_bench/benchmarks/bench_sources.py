@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.internals import em_pass
-from benchmarks.workloads import asked, make_rows, make_start, workload
+from benchmarks.workloads import asked, make_rows, make_start, true_parameters, workload
 from fastgmm import GaussianMixture
 from fastgmm.data import DaskRows, batches, parquet, sliced
 
@@ -104,3 +104,33 @@ class Streams:
     def time_batch(self, batch):
         """Time of one batch."""
         self.model.partial_fit(self.X[:batch])
+
+
+class StreamRefits:
+    """The first thousands of rows of a stream, in which the refit on a sample of them falls, and what it is for."""
+
+    timeout = 300
+
+    def setup(self):
+        """Draw rows of components that overlap."""
+        warnings.simplefilter("ignore")
+        drawn = workload(*asked("refits"))
+        self.X, self.held_out = make_rows(drawn), make_rows(drawn, 1)
+        self.truth = GaussianMixture.from_parameters(*true_parameters(drawn))
+
+    def learned(self):
+        """Return the model after all batches."""
+        model = GaussianMixture(8, random_state=0)
+        for start in range(0, len(self.X), 1000):
+            model.partial_fit(self.X[start : start + 1000])
+        return model
+
+    def time_stream(self):
+        """Time of 60,000 rows in batches of 1000."""
+        self.learned()
+
+    def track_gap(self):
+        """What the stream ends below the truth."""
+        return self.truth.score(self.held_out) - self.learned().score(self.held_out)
+
+    track_gap.unit = "nats per row"

@@ -161,6 +161,7 @@ WORKLOADS = {
     "full 1M x 3 K=8 overlapping": "iterations regimes narrow",
     "full 1M x 3 K=8 overlapping float32": "iterations",
     "full 150k x 4 K=3 overlapping": "fit",
+    "full 60k x 4 K=8 overlapping": "refits",
     "full 1M x 4 K=8 overlapping": "narrow",
     "full 500k x 4 K=16 separated float32": "iterations",
     "full 1M x 8 K=10 separated float32": "scoring",

@@ -11,8 +11,9 @@ from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.model.shapes.full import FULL
 from fastgmm.model.shapes.tied import TIED
 
-#: On both sides of where blocks begin (24 features), of a panel of every instruction set, and of a block of rows (96).
-SIZES = (23, 24, 25, 48, 61, 95, 96, 97, 193, 400)
+#: On both sides of where blocks begin (24 features), of a panel of every instruction set, of a block of rows (96), and
+#: of where products are made in parts (512) and by more panels at once (1024).
+SIZES = (23, 24, 25, 48, 61, 95, 96, 97, 193, 400, 609, 1033)
 
 
 def covariances_of(n_components, n_features, seed=0):
@@ -43,7 +44,7 @@ def test_a_factor_is_lapacks(engine, n_features):
 
 
 @pytest.mark.parametrize("n_components", [1, 3])
-@pytest.mark.parametrize("n_features", [97, 400])
+@pytest.mark.parametrize("n_features", [97, 400, 1033])
 def test_a_factor_does_not_depend_on_threads(engine, n_components, n_features):
     covariances = covariances_of(n_components, n_features)
     _, one = factors_of(covariances)

@@ -57,11 +57,13 @@ struct BlockedFactor {
     static constexpr int SLICE = COLUMNS, PANEL = 3 * COLUMNS, L = Simd<double>::lanes;
     static constexpr int64_t BLOCK = 96;  // rows whose columns of R stay in the second-level cache
     static constexpr int64_t GROUP = BLOCK / PANEL;
+    static constexpr int64_t DEPTH = 512;  // rows of so many columns and of a panel that stay there together
 
     int64_t d, rows, n_panels;
+    int64_t group;        // panels of the inverse that a thread makes together
     double* r;            // panel after panel
     double* reciprocals;  // (rows) of the diagonal
-    double* inverse;      // for each thread GROUP panels of the inverse, transposed
+    double* inverse;      // for each thread a group of panels of the inverse, transposed
     int n_threads;
 
     void lay_out(Arena& arena, int64_t d_, int n_threads_) {
@@ -69,19 +71,20 @@ struct BlockedFactor {
         n_threads = n_threads_;
         rows = round_up(d, SLICE);
         n_panels = (d + PANEL - 1) / PANEL;
+        group = rows > 2 * DEPTH ? 2 * GROUP : GROUP;  // the more, the less often a large factor is read
         r = arena.take<double>(PANEL * PANEL * n_panels * (n_panels + 1) / 2);
         reciprocals = arena.take<double>(rows);
-        inverse = arena.take<double>(n_threads * GROUP * PANEL * rows);
+        inverse = arena.take<double>(n_threads * group * PANEL * rows);
     }
 
     double* panel(int64_t p) const { return r + PANEL * PANEL * p * (p + 1) / 2; }
     const double* column(int64_t i) const { return panel(i / PANEL) + i % PANEL; }
     int64_t rows_of_panel(int64_t p) const { return (p + 1) * PANEL < rows ? (p + 1) * PANEL : rows; }
 
-    // Rows i to i + SLICE of a panel of Y, which hold B, less what its rows from `from` on contribute; COMPLETE:
-    // solved. `y` is row `from` of the panel.
+    // Rows i to i + SLICE of a panel of Y, which hold B, less what its rows [from, until) contribute; COMPLETE, with
+    // `until` at i: solved. `y` is row `from` of the panel.
     template <bool COMPLETE>
-    NOINLINE void substitute(int64_t i, int64_t from, double* y) const {
+    NOINLINE void substitute(int64_t i, int64_t from, int64_t until, double* y) const {
         const double* above = column(i) + from * PANEL;
         const double* triangle = column(i) + i * PANEL;
         for (int64_t j = 0; j < PANEL; j += 3 * L) {
@@ -92,7 +95,7 @@ struct BlockedFactor {
 #pragma GCC unroll 8
                 for (int b = 0; b < 3; ++b) sum[a][b] = load(to + a * PANEL + b * L);
             const double *left = above, *right = y + j;
-            for (int64_t m = from; m < i; ++m, left += PANEL, right += PANEL) {
+            for (int64_t m = from; m < until; ++m, left += PANEL, right += PANEL) {
                 Vector<double> x[3];
 #pragma GCC unroll 8
                 for (int b = 0; b < 3; ++b) x[b] = load(right + b * L);
@@ -123,10 +126,24 @@ struct BlockedFactor {
         }
     }
 
-    // Rows i to i + SLICE of R in the panel of its diagonal; false where a pivot is not positive.
-    bool eliminate(int64_t i) const {
+    // Takes from rows [first, last) of panels [p, end) of R what the rows above contribute, where those are so many
+    // that slice after slice would read them from far away. Returns the row from which on contributions are missing.
+    int64_t subtract_above(int64_t p, int64_t end, int64_t first, int64_t last) const {
+        if (first <= DEPTH) return 0;
+        for (int64_t m = 0; m < first; m += DEPTH) {
+            const int64_t until = m + DEPTH < first ? m + DEPTH : first;
+            for (int64_t q = p; q < end; ++q)
+                for (int64_t i = first; i < last && i < rows_of_panel(q); i += SLICE)
+                    substitute<false>(i, m, until, panel(q) + m * PANEL);
+        }
+        return first;
+    }
+
+    // Rows i to i + SLICE of R in the panel of its diagonal, which lack what rows from `from` on contribute; false
+    // where a pivot is not positive.
+    bool eliminate(int64_t i, int64_t from) const {
         double* const y = panel(i / PANEL);
-        substitute<false>(i, 0, y);
+        substitute<false>(i, from, i, y + from * PANEL);
         for (int64_t a = i; a < i + SLICE; ++a) {
             const int64_t first = a % PANEL;
             double* ya = y + a * PANEL;
@@ -158,31 +175,53 @@ struct BlockedFactor {
             const int64_t last = first + BLOCK < rows ? first + BLOCK : rows;
             const int64_t near = first / PANEL, far = (last + PANEL - 1) / PANEL;
             for (int64_t p = near; p < far; ++p) load_rows(s, p, first, rows_of_panel(p));
+            const int64_t from = subtract_above(near, far, first, last);
             for (int64_t i = first; i < last; i += SLICE) {
-                if (!eliminate(i)) return false;
-                for (int64_t p = i / PANEL + 1; p < far; ++p) substitute<true>(i, 0, panel(p));
+                if (!eliminate(i, from)) return false;
+                for (int64_t p = i / PANEL + 1; p < far; ++p) substitute<true>(i, from, i, panel(p) + from * PANEL);
             }
-            share_out(n_panels - far, n_threads, [&](int64_t item, int) {
-                load_rows(s, far + item, first, last);
-                for (int64_t i = first; i < last; i += SLICE) substitute<true>(i, 0, panel(far + item));
+            const int64_t some = from ? 2 * GROUP : 1;
+            share_out((n_panels - far + some - 1) / some, n_threads, [&](int64_t item, int) {
+                const int64_t p = far + item * some, end = p + some < n_panels ? p + some : n_panels;
+                for (int64_t q = p; q < end; ++q) load_rows(s, q, first, last);
+                subtract_above(p, end, first, last);
+                for (int64_t q = p; q < end; ++q)
+                    for (int64_t i = first; i < last; i += SLICE)
+                        substitute<true>(i, from, i, panel(q) + from * PANEL);
             });
         }
         return true;
     }
 
+    // Rows [start, end) of Y for panels [first, last) of the unit matrix as B, each from its diagonal on in `y`.
+    void solve_unit(int64_t first, int64_t last, int64_t start, int64_t end, double* y) const {
+        auto row = [&](int64_t p, int64_t i) { return y + ((p - first) * rows + i - p * PANEL) * PANEL; };
+        auto later = [](int64_t a, int64_t b) { return a > b ? a : b; };
+        for (int64_t p = first; p < last && p * PANEL < end; ++p) {
+            const int64_t from = p * PANEL, top = later(start, from);
+            __builtin_memset(row(p, top), 0, (end - top) * PANEL * sizeof(double));
+            for (int64_t i = top; i < end && i < from + PANEL; ++i) row(p, i)[i - from] = 1.0;
+        }
+        // As in `subtract_above`.
+        const int64_t above = start - first * PANEL > DEPTH ? start : 0;
+        for (int64_t m = first * PANEL; m < above; m += DEPTH)
+            for (int64_t p = first; p < last; ++p) {
+                const int64_t from = later(m, p * PANEL), until = m + DEPTH < above ? m + DEPTH : above;
+                for (int64_t i = start; i < end; i += SLICE) substitute<false>(i, from, until, row(p, from));
+            }
+        for (int64_t p = first; p < last; ++p) {
+            const int64_t from = later(above, p * PANEL);
+            for (int64_t i = later(start, p * PANEL); i < end; i += SLICE) substitute<true>(i, from, i, row(p, from));
+        }
+    }
+
     // Writes U = inv(R).
     void invert(double* u) const {
-        share_out((n_panels + GROUP - 1) / GROUP, n_threads, [&](int64_t group, int thread) {
-            const int64_t first = group * GROUP, last = first + GROUP < n_panels ? first + GROUP : n_panels;
-            double* const y = inverse + thread * GROUP * PANEL * rows;
-            for (int64_t i = first * PANEL; i < rows; i += SLICE)
-                for (int64_t p = first; p < last && p * PANEL <= i; ++p) {
-                    double* const yp = y + (p - first) * PANEL * rows;
-                    const int64_t from = p * PANEL;
-                    __builtin_memset(yp + (i - from) * PANEL, 0, SLICE * PANEL * sizeof(double));
-                    for (int64_t a = i; a < i + SLICE && a < from + PANEL; ++a) yp[(a - from) * (PANEL + 1)] = 1.0;
-                    substitute<true>(i, from, yp);
-                }
+        share_out((n_panels + group - 1) / group, n_threads, [&](int64_t item, int thread) {
+            const int64_t first = item * group, last = first + group < n_panels ? first + group : n_panels;
+            double* const y = inverse + thread * group * PANEL * rows;
+            for (int64_t start = first * PANEL; start < rows; start += BLOCK)
+                solve_unit(first, last, start, start + BLOCK < rows ? start + BLOCK : rows, y);
             for (int64_t p = first; p < last; ++p) {
                 const int64_t from = p * PANEL, count = from + PANEL < d ? PANEL : d - from;
                 for (int64_t i = from; i < from + count; ++i) __builtin_memset(u + i * d, 0, from * sizeof(double));

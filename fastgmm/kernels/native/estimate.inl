@@ -57,6 +57,16 @@ INLINE double log_det_of(const double* factor, int64_t count, int64_t step) {
     return sum;
 }
 
+// The same of numbers side by side: of many, their product is what is taken the logarithm of.
+INLINE double sum_of_logs(const double* values, int64_t count) {
+    constexpr int L = Simd<double>::lanes;
+    if (count < 64) return log_det_of(values, count, 1);
+    LogSum<double> sum;
+    int64_t i = 0;
+    for (; i + L <= count; i += L) sum.add(load(values + i));
+    return sum.value() + log_det_of(values + i, count - i, 1);
+}
+
 // Parameters from statistics. `failed` is set where an estimate does not exist, and what is written then is undefined.
 int estimate(MixtureEstimate* e) {
     const int64_t k = e->k, d = e->d;
@@ -112,7 +122,7 @@ int estimate(MixtureEstimate* e) {
     for (int64_t c = 0; c < k; ++c) {
         const double log_det = e->structure == FULL   ? log_det_of(e->factor + c * d * d, d, d + 1)
                                : e->structure == TIED ? shared
-                               : e->structure == DIAG ? log_det_of(e->factor + c * d, d, 1)
+                               : e->structure == DIAG ? sum_of_logs(e->factor + c * d, d)
                                                       : double(d) * log_det_of(e->factor + c, 1, 1);
         e->weights[c] /= total;
         e->log_offset[c] = __builtin_log(e->weights[c]) + log_det - double(d) * HALF_LOG_2PI;

@@ -33,9 +33,19 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
             for (; j < d; ++j, to += stride) store<Real>(to, by_row.load(from + j) - broadcast(centre[j]));
             continue;
         }
-        for (int64_t j = 0; j < d; ++j, to += stride)
-            for (int lane = 0; lane < L; ++lane)
-                to[lane] = rows[(first + (n + lane < count ? n + lane : count - 1)) * d + j] - centre[j];
+        const Real* at[L];
+        for (int lane = 0; lane < L; ++lane) at[lane] = rows + (first + (n + lane < count ? n + lane : count - 1)) * d;
+        int64_t j = 0;
+        for (; j + L <= d; j += L, to += L * stride) {
+            Vector<Real> block[L];
+#pragma GCC unroll 16
+            for (int lane = 0; lane < L; ++lane) block[lane] = load(at[lane] + j);
+            transpose<Real>(block);
+#pragma GCC unroll 16
+            for (int c = 0; c < L; ++c) store<Real>(to + c * stride, block[c] - broadcast(centre[j + c]));
+        }
+        for (; j < d; ++j, to += stride)
+            for (int lane = 0; lane < L; ++lane) to[lane] = at[lane][j] - centre[j];
     }
 }
 

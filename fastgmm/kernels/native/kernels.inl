@@ -3,6 +3,9 @@
 // two builds shared would be compiled for one of them and linked into both.
 
 #include <sched.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #include <time.h>
 
 #include <cstdint>
@@ -38,6 +41,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "scratch.inl"
 #include "strips.inl"
 #include "tile.inl"
+#include "long_rows.inl"
 #include "distance.inl"
 #include "packed_mixture.inl"
 #include "mixture_tile.inl"
@@ -51,6 +55,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "collect_lanes.inl"
 #include "collect_queues.inl"
 #include "collect_moments.inl"
+#include "long_row_mixture.inl"
 #include "mixture.inl"
 #include "centres.inl"
 #include "nearest.inl"

@@ -82,6 +82,28 @@ struct AccumulatingWorker : TileWorker<Real>, SummingWorker<Real, Collection> {
     }
 };
 
+// The same of long rows, which no tile holds.
+template <typename Real>
+struct LongRowWorker : SummingWorker<Real, LongRowCollection<Real>> {
+    static constexpr bool EVALUATES = false;
+    TileMemory<Real> tile;
+
+    void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t tile_rows) {
+        tile.lay_out(arena, p, tile_rows);
+        this->collection.lay_out_scratch(arena, p, tile_rows);
+    }
+
+    void take(const PackedMixture<Real>& p, const MixturePass& pass, const Strip& strip) {
+        strip.for_each_tile([&](int64_t first, int64_t count) {
+            const Real* rows = static_cast<const Real*>(pass.rows) + first * p.d;
+            evaluate_long_rows<Real>(p, tile, rows, count);
+            const double* sample_weight = pass.sample_weight ? pass.sample_weight + first : nullptr;
+            *this->sums += weigh_tile<Real>(p, tile, sample_weight, count);
+            this->collection.collect(p, tile, rows, count);
+        });
+    }
+};
+
 // Statistics of rows with given owners: every structure goes through the queues, about its own centres.
 template <typename Real, bool CROSS>
 struct LabelledWorker : SummingWorker<Real, QueueCollection<Real, CROSS>> {
@@ -103,7 +125,7 @@ struct LabelledWorker : SummingWorker<Real, QueueCollection<Real, CROSS>> {
 
 template <typename Worker, typename Real>
 int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
-    const int64_t tile_rows = tile_rows_for<Real>(p.n, p.d, p.k);
+    const int64_t tile_rows = tile_rows_for<Real>(p.n, p.long_rows ? 0 : p.d, p.k);
     const Strips strips = cut_strips(p.n, tile_rows);
     const double work = double(p.n) * double(p.k) * double(p.by_factor ? p.d * (p.d + 1) : 4 * p.d + 20);
     const int threads = threads_for(pass->n_threads, strips.count, work);
@@ -137,6 +159,7 @@ int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
 
 template <typename Real>
 int accumulate(const PackedMixture<Real>& p, MixturePass* pass) {
+    if (p.long_rows) return run_pass<LongRowWorker<Real>>(p, pass);
     switch (p.collection) {
         case LANES_FULL: return run_pass<AccumulatingWorker<Real, LaneCollection<Real, true>>>(p, pass);
         case LANES_DIAG: return run_pass<AccumulatingWorker<Real, LaneCollection<Real, false>>>(p, pass);

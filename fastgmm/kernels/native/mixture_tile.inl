@@ -22,7 +22,7 @@ template <typename Real>
 struct TileMemory {
     int64_t capacity;       // rows a tile can hold
     int64_t stride;         // from feature to feature: an odd number of cache lines, so that columns share no cache set
-    Real* rows;             // (d, stride) centred rows, transposed
+    Real* rows;             // (d, stride) centred rows, transposed; none of long rows
     Real* whitened;         // (d, stride)
     Real* log_weighted;     // (k, stride) log of weight times density, later responsibilities
     Real* best;             // (stride)
@@ -41,7 +41,7 @@ struct TileMemory {
         constexpr int rows_of_block = Simd<Real>::rows;
         capacity = tile_rows;
         stride = odd_lines<Real>(tile_rows);
-        rows = arena.take<Real>(p.d * stride);
+        rows = arena.take<Real>(p.long_rows ? 0 : p.d * stride);
         whitened = arena.take<Real>(p.whiten ? p.d * stride : 0);
         log_weighted = arena.take<Real>(p.k * stride);
         best = arena.take<Real>(tile_rows);
@@ -50,8 +50,8 @@ struct TileMemory {
         lengths = arena.take<Real>(tile_rows);
         likely = arena.take<Integer<Real>>(tile_rows / Simd<Real>::lanes);
         index = arena.take<int32_t>(tile_rows + Simd<Real>::lanes + p.k + 1);
-        centred = arena.take<Real>(p.d * rows_of_block);
-        gathered = arena.take<Real>(p.d * rows_of_block);
+        centred = arena.take<Real>(p.long_rows ? 0 : p.d * rows_of_block);
+        gathered = arena.take<Real>(p.long_rows ? 0 : p.d * rows_of_block);
         bound_columns = 0;
         prune_pause = 0;
         finished = 0;

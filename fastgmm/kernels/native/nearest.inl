@@ -34,6 +34,24 @@ NOINLINE void nearest_of_tile(const PackedCentres<Real>& p, NearestMemory<Real>&
     }
 }
 
+// The same from squared distances, (k, stride).
+template <typename Real>
+void nearest_by_distance(int64_t k, NearestMemory<Real>& m, int64_t stride, int64_t count) {
+    constexpr int L = Simd<Real>::lanes;
+    using Index = typename Bits<Real>::type;
+    for (int64_t n = 0; n < count; n += L) {
+        Vector<Real> lowest = load(m.rows + n);
+        Integer<Real> nearest{};
+        for (int64_t c = 1; c < k; ++c) {
+            const Vector<Real> distance = load(m.rows + c * stride + n);
+            const auto below = distance < lowest;
+            lowest = below ? distance : lowest;
+            nearest = below ? Integer<Real>{} + Index(c) : nearest;
+        }
+        m.nearest[n / L] = nearest;
+    }
+}
+
 // Adds w (x - centre) to `sum` and returns |x - centre|^2, by eight features at a time.
 template <typename Real>
 INLINE double add_difference(const Real* x, const double* centre, double w, int64_t d, double* __restrict sum) {
@@ -69,7 +87,10 @@ int nearest_pass(NearestPass* pass) {
     const int64_t tile_rows = centre_pass.strips.tile_rows;
     const Status status = centre_pass.run(rows, pass->poll, [&](NearestMemory<Real>& m, int64_t first, int64_t count) {
         double *counts = m.sums, *sums = m.sums + k, *inertia = m.sums + k + k * d;
-        nearest_of_tile<Real>(centre_pass.centres, m, tile_rows, count);
+        if (centre_pass.centres.long_rows)
+            nearest_by_distance<Real>(k, m, tile_rows, count);
+        else
+            nearest_of_tile<Real>(centre_pass.centres, m, tile_rows, count);
         const Index* nearest = reinterpret_cast<const Index*>(m.nearest);
         for (int64_t i = 0; i < count; ++i) {
             const int64_t c = int64_t(nearest[i]);

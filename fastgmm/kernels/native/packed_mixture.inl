@@ -96,6 +96,7 @@ struct PackedMixture {
     bool moments_allowed;  // sums about the common centre: see `MOMENT_LIMIT`
     bool whiten;           // rows are multiplied by the shared factor once per tile
     bool products;         // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
+    bool long_rows;        // scales: lanes are features; `factors` are scales and scaled means, (k, width) each
     bool few;              // factors of few features: lanes are rows and everything stays in registers
     int64_t moment_width;  // width, twice that where squares are summed too
     double* middle;        // (d) the centre, in double
@@ -135,7 +136,7 @@ struct PackedMixture {
             offset = arena.take<Real>(k);
             factors = arena.take<Real>(!has_factor ? 0
                                        : by_factor ? n_factors * factor_size
-                                                   : groups * 2 * COLUMNS * d);
+                                                   : groups * 2 * COLUMNS * width);
             whitener = arena.take<Real>(whiten ? factor_size : 0);
             constants = arena.take<Real>(groups * COLUMNS);
             curvatures = arena.take<Real>(groups * COLUMNS);
@@ -148,7 +149,11 @@ struct PackedMixture {
                 pack_factor(pass.factor, d, whitener);
                 whiten_means(pass);
             }
-            pack_scales(pass);
+            long_rows = is_of_long_rows(pass);
+            if (long_rows)
+                pack_long_rows(pass);
+            else
+                pack_scales(pass);
             return true;
         }
         const int threads = threads_for(pass.n_threads, n_factors, double(n_factors) * double(4 * d * d));
@@ -178,7 +183,12 @@ struct PackedMixture {
         whiten = structure == TIED && !exact && d > LANE_FEATURES;
         by_factor = (structure == FULL || structure == TIED) && !whiten;
         few = by_factor && d <= LANE_FEATURES;
-        products = false;
+        products = long_rows = false;
+    }
+
+    bool is_of_long_rows(const MixturePass& pass) const {
+        const bool scales = structure == DIAG || structure == SPHERICAL;
+        return pass.action == ACCUMULATE && scales && moments_allowed && d >= LONG_ROW_OF_MIXTURE && k <= 8;
     }
 
     void choose_collection() {
@@ -218,6 +228,16 @@ struct PackedMixture {
         return whiten ? 1.0 : structure == DIAG ? pass.factor[c * d + j] : pass.factor[c];
     }
 
+    void pack_long_rows(const MixturePass& pass) {
+        Real *scales = factors, *scaled = factors + k * width;
+        for (int64_t c = 0; c < k; ++c)
+            for (int64_t j = 0; j < width; ++j) {
+                const double scale = j < d ? scale_of(pass, c, j) : 0.0;
+                scales[c * width + j] = Real(scale);
+                scaled[c * width + j] = Real(j < d ? about[c * d + j] * scale : 0.0);
+            }
+    }
+
     void pack_scales(const MixturePass& pass) {
         products = !exact;
         for (int64_t c = 0; c < k && products; ++c) {
@@ -230,19 +250,31 @@ struct PackedMixture {
             products = products && norm <= PRODUCT_LIMIT<Real>;
         }
         const int64_t entries = products && structure != DIAG ? COLUMNS : 2 * COLUMNS;
-        for (int64_t place = 0; place < groups_of(k) * COLUMNS; ++place) {
-            const int64_t c = place < k ? place : k - 1, lane = place % COLUMNS;
-            Real* packed = factors + place / COLUMNS * entries * d;
-            double norm = 0.0, scale = 1.0;
-            for (int64_t j = 0; j < d; ++j, packed += entries) {
-                const double mean = about[c * d + j];
-                scale = scale_of(pass, c, j);
-                norm += mean * scale * (mean * scale);
-                packed[lane] = Real(exact ? mean : products ? mean * scale * scale : mean * scale);
-                if (entries == 2 * COLUMNS) packed[COLUMNS + lane] = Real(products ? -0.5 * scale * scale : scale);
+        for (int64_t first = 0; first < groups_of(k) * COLUMNS; first += COLUMNS) {
+            const double *mean[COLUMNS], *scale[COLUMNS];
+            double norm[COLUMNS] = {};
+            const double one = 1.0;
+            const int64_t step = structure == DIAG ? 1 : 0;  // from a feature's scale to the next one's
+            for (int lane = 0; lane < COLUMNS; ++lane) {
+                const int64_t c = first + lane < k ? first + lane : k - 1;
+                mean[lane] = about + c * d;
+                scale[lane] = whiten ? &one : structure == DIAG ? pass.factor + c * d : pass.factor + c;
             }
-            constants[place] = Real(pass.log_offset[c] - 0.5 * norm);
-            curvatures[place] = Real(-0.5 * scale * scale);
+            // Feature by feature, so that what is packed is written in its order.
+            Real* packed = factors + first / COLUMNS * entries * d;
+            for (int64_t j = 0; j < d; ++j, packed += entries)
+                for (int lane = 0; lane < COLUMNS; ++lane) {
+                    const double m = mean[lane][j], s = scale[lane][j * step];
+                    norm[lane] += m * s * (m * s);
+                    packed[lane] = Real(exact ? m : products ? m * s * s : m * s);
+                    if (entries == 2 * COLUMNS) packed[COLUMNS + lane] = Real(products ? -0.5 * s * s : s);
+                }
+            for (int lane = 0; lane < COLUMNS; ++lane) {
+                const int64_t c = first + lane < k ? first + lane : k - 1;
+                const double last = scale[lane][(d - 1) * step];
+                constants[first + lane] = Real(pass.log_offset[c] - 0.5 * norm[lane]);
+                curvatures[first + lane] = Real(-0.5 * last * last);
+            }
         }
     }
 };

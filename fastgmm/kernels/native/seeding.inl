@@ -51,14 +51,14 @@ struct Urn {
 // Squared distances of a tile to C candidates, none above those known: their weighted sums are added to `sums` (those
 // of the first `count`), and the first candidate's are written where `write`.
 template <typename Real, int C>
-INLINE void lower_tile(NearestMemory<Real>& m, int64_t stride, int64_t padded, const Real* factors, int64_t d,
-                       bool write, double* sums, int64_t count = C) {
+INLINE void lower_tile(const CentrePass<Real>& pass, NearestMemory<Real>& m, int64_t padded, int64_t group, bool write,
+                       double* sums, int64_t count = C) {
     constexpr int L = Simd<Real>::lanes, R = ROW_VECTORS;
     Vector<Real> sum[C];
     for (int c = 0; c < C; ++c) sum[c] = Vector<Real>{};
     for (int64_t i = 0; i < padded; i += R * L) {
         Vector<Real> distance[C][R];
-        distance_diag<Real, R, false, C>(m.rows + i, stride, factors, d, distance);
+        pass.template distances<C>(m, i, group, distance);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vector<Real> before = load(m.lowest + i + r * L), w = load(m.weights + i + r * L);
@@ -80,7 +80,6 @@ int seeding_pass(SeedingPass* pass) {
     CentrePass<Real> centre_pass;
     const double work = double(n) * double(2 * d * k + 4);
     if (!centre_pass.prepare(pass->candidates, n, d, k, pass->n_threads, work, k)) return OUT_OF_MEMORY;
-    const int64_t tile_rows = centre_pass.strips.tile_rows;
     const bool write = !pass->potentials;
     const Status status = centre_pass.run(
         static_cast<const Real*>(pass->rows), pass->poll, [&](NearestMemory<Real>& m, int64_t first, int64_t count) {
@@ -88,14 +87,13 @@ int seeding_pass(SeedingPass* pass) {
             for (int64_t i = 0; i < padded; ++i) m.lowest[i] = i < count ? distances[first + i] : Real(0);
             load_weights<Real>(pass->sample_weight ? pass->sample_weight + first : nullptr, count, padded, m.weights);
             for (int64_t group = 0; group < k; group += COLUMNS) {
-                const Real* factors = centre_pass.centres.factors + group * 2 * d;
                 double* sums = m.sums + group;
                 switch (k - group) {
-                    case 1: lower_tile<Real, 1>(m, tile_rows, padded, factors, d, write, sums); break;
-                    case 2: lower_tile<Real, 2>(m, tile_rows, padded, factors, d, write, sums); break;
-                    case 3: lower_tile<Real, 3>(m, tile_rows, padded, factors, d, write, sums); break;
-                    case 4: lower_tile<Real, 4>(m, tile_rows, padded, factors, d, write, sums); break;
-                    default: lower_tile<Real, COLUMNS>(m, tile_rows, padded, factors, d, write, sums, k - group);
+                    case 1: lower_tile<Real, 1>(centre_pass, m, padded, group, write, sums); break;
+                    case 2: lower_tile<Real, 2>(centre_pass, m, padded, group, write, sums); break;
+                    case 3: lower_tile<Real, 3>(centre_pass, m, padded, group, write, sums); break;
+                    case 4: lower_tile<Real, 4>(centre_pass, m, padded, group, write, sums); break;
+                    default: lower_tile<Real, COLUMNS>(centre_pass, m, padded, group, write, sums, k - group);
                 }
             }
             if (write)

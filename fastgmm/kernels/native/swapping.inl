@@ -26,8 +26,7 @@ int find_neighbours(const CentreChoice* choice, const Real* rows, int64_t n, con
             }
             for (int64_t group = 0; group < k; group += COLUMNS) {
                 Vector<Real> distance[COLUMNS][R];
-                const Real* factors = pass.centres.factors + group * 2 * d;
-                distance_diag<Real, R, false>(m.rows + i, pass.strips.tile_rows, factors, d, distance);
+                pass.template distances<COLUMNS>(m, i, group, distance);
                 for (int c = 0; c < COLUMNS && group + c < k; ++c)
 #pragma GCC unroll 8
                     for (int r = 0; r < R; ++r) {
@@ -124,7 +123,7 @@ int swap_costs(const CentreChoice* choice, const double* candidate, Neighbours<R
                          m.weights[i] = Real(0);
                      }
                      double unused = 0.0;
-                     lower_tile<Real, 1>(m, pass.strips.tile_rows, padded, pass.centres.factors, d, true, &unused);
+                     lower_tile<Real, 1>(pass, m, padded, 0, true, &unused);
                      double with = 0.0;
                      for (int64_t i = 0; i < count; ++i) {
                          const Real x = m.lowest[i], first = known.first[start + i], second = known.second[start + i];

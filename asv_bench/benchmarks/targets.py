@@ -7,7 +7,7 @@ are stated for the full sizes and an idle machine, in the unit of the benchmark;
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.timing import text
@@ -41,6 +41,8 @@ class Target:
         A callable gets the first parameter, and returns None where there is no target.
     mean_at_least : float or None
         The target for the geometric mean over all parameters.
+    median_at_least : float or None
+        The target for their median.
     ratio : (object, object) or None
         Two values of the last parameter whose times are divided, run in turn; the value is the ratio.
     question : str or None
@@ -50,6 +52,7 @@ class Target:
     at_least: Limit = None
     at_most: Limit = None
     mean_at_least: float | None = None
+    median_at_least: float | None = None
     ratio: tuple[object, object] | None = None
     question: str | None = None
 
@@ -64,13 +67,21 @@ class Target:
                 return Line(what.removesuffix(", "), shown, f"{sign} {text(limit, unit)}", reached(limit))
         return Line(what.removesuffix(", "), shown)
 
-    def mean_line(self, method: str, values: list[float]) -> Line:
-        """Return the line of the geometric mean."""
-        what = f"{readable(method)}, geometric mean"
-        if not values:
-            return Line(what, "not measured")
-        mean = statistics.geometric_mean(values)
-        return Line(what, text(mean, "x"), f">= {text(self.mean_at_least, 'x')}", mean >= self.mean_at_least)
+    def lines_of_all(self, method: str, values: list[float]) -> Iterator[Line]:
+        """Yield the lines of what is asked of all values together."""
+        asked = (
+            ("geometric mean", statistics.geometric_mean, self.mean_at_least),
+            ("median", statistics.median, self.median_at_least),
+        )
+        for what, summarise, limit in asked:
+            if limit is None:
+                continue
+            what = f"{readable(method)}, {what}"
+            if not values:
+                yield Line(what, "not measured")
+                continue
+            value = summarise(values)
+            yield Line(what, text(value, "x"), f">= {text(limit, 'x')}", value >= limit)
 
 
 def readable(method: str) -> str:
@@ -173,5 +184,9 @@ FIGURES: dict[int, tuple[str, list[tuple[str, Target]]]] = {
             ("bench_kernels.Pass.time_e_step", Target(ratio=NUMBA, question="engines")),
             ("bench_import.FirstFit.track_first_fit_cached", Target()),
         ],
+    ),
+    10: (
+        "Sizes, two iterations from k-means, times faster than scikit-learn",
+        [("bench_sizes.OverScikitLearn.track_times_faster", Target(at_least=1, median_at_least=3))],
     ),
 }

@@ -39,6 +39,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "strips.inl"
 #include "tile.inl"
 #include "distance.inl"
+#include "products.inl"
 #include "packed_mixture.inl"
 #include "mixture_tile.inl"
 #include "evaluate_scales.inl"

@@ -141,7 +141,8 @@ int accumulate(const PackedMixture<Real>& p, MixturePass* pass) {
         case LANES_FULL: return run_pass<AccumulatingWorker<Real, LaneCollection<Real, true>>>(p, pass);
         case LANES_DIAG: return run_pass<AccumulatingWorker<Real, LaneCollection<Real, false>>>(p, pass);
         case QUEUES: return run_pass<AccumulatingWorker<Real, QueueCollection<Real, true>>>(p, pass);
-        case MOMENTS: return run_pass<AccumulatingWorker<Real, MomentCollection<Real>>>(p, pass);
+        case MOMENTS: return run_pass<AccumulatingWorker<Real, MomentCollection<Real, false>>>(p, pass);
+        case CROSS_MOMENTS: return run_pass<AccumulatingWorker<Real, MomentCollection<Real, true>>>(p, pass);
         default: return run_pass<AccumulatingWorker<Real, TotalScatterCollection<Real>>>(p, pass);
     }
 }

@@ -380,3 +380,16 @@ def test_rows_that_count_for_every_component(engine, dtype, n_features, n_compon
         X[weight == 0] = np.finfo(dtype).max / 4
     rows, counted = (X, None) if weight is None else (X[weight > 0], weight[weight > 0])
     assert_statistics(accumulate(X, weight, p), rows, counted, p, RTOL[np.dtype(dtype).name])
+
+
+def test_exponentials_are_exact_to_a_unit_and_a_quarter(engine, dtype):
+    if not hasattr(kernels.engine(), "_transcendental"):
+        pytest.skip("the other engines take NumPy's")
+    rng = np.random.default_rng(20)
+    lowest = -700.0 if dtype == np.float64 else -86.0
+    x = np.concatenate([-rng.exponential(size=20_000) * scale for scale in (0.01, 1.0, 30.0, 200.0)])
+    x = np.concatenate([x[x > lowest], [0.0, -0.0, lowest]]).astype(dtype)
+    expected = np.exp(x.astype(np.longdouble))
+    error = np.abs(kernels.engine()._transcendental("exp", x) - expected) / np.spacing(expected.astype(dtype))
+    assert error.max() <= 1.25
+    assert np.isnan(kernels.engine()._transcendental("exp", np.array([np.nan], dtype)))[0]

@@ -44,8 +44,10 @@ struct MomentCollection {
     Real* products;   // three panels of MOMENT_ROWS
     int32_t* dense;   // (k) components collected by matrix products in this tile
     double* counts;   // (k)
-    double* moments;  // (k, moment_width) first and, for diagonals, second moments
-    double* squares;  // (k) sums of squared length, for spherical components
+    double* moments;  // (k, moment_width) first and, for diagonals and pairs, second moments
+    int64_t n_moments;
+    bool any_dense = false;  // in the strip
+    double* squares;         // (k) sums of squared length, for spherical components
 
     void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t rows) {
         sparse.squares = !PAIRS && p.structure != TIED;
@@ -62,7 +64,9 @@ struct MomentCollection {
         sparse.squares = !PAIRS && p.structure != TIED;
         sparse.lay_out_sums(arena, p);
         counts = arena.zeros<double>(p.k);
+        const int64_t before = arena.used;
         moments = arena.zeros<double>(p.k * p.moment_width);
+        n_moments = (arena.used - before) / int64_t(sizeof(double));
         squares = arena.zeros<double>(p.structure == SPHERICAL ? p.k : 0);
     }
 
@@ -97,6 +101,7 @@ struct MomentCollection {
             counts[c] += sum_lanes(total);
             if (p.structure == SPHERICAL) squares[c] += sum_lanes(lengths);
         }
+        any_dense = any_dense || dense_count > 0;
         if (PAIRS && dense_count) copy_rows(p, t.best, strip_rows + tile_first * p.d, count);
         add_moments(p, t, dense_count, count);
     }
@@ -143,6 +148,13 @@ struct MomentCollection {
                 }
             }
         }
+    }
+
+    // Of a strip of pairs, at its end: moments are what is laid out last.
+    int64_t zeros_behind() {
+        const bool added = any_dense;
+        any_dense = false;
+        return added ? 0 : n_moments;
     }
 
     static int64_t panels_of_block(int64_t left) { return left == 4 ? 2 : left < 3 ? left : 3; }

@@ -360,3 +360,36 @@ def test_what_bounds_leave_out_changes_nothing(engine, dtype, n_features, overla
     X[7] += 500.0  # far from every component
     X = np.ascontiguousarray(X, dtype=dtype)
     assert_statistics(accumulate(X, None, p), X, None, p, RTOL[np.dtype(dtype).name])
+
+
+@pytest.mark.parametrize("n_features", [9, 16, 19, 33, 64])
+@pytest.mark.parametrize("n_components", [4, 9])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_that_count_for_every_component(engine, dtype, n_features, n_components, weighted):
+    # Their moments are summed about one centre, as matrix products, and moved to the means; one component is far off.
+    rng = np.random.default_rng([19, n_features, n_components])
+    p = random_parameters("full", n_components, n_features, rng, spread=2.0 / n_features)
+    shared = np.ascontiguousarray(np.broadcast_to(p.covariances[0], p.covariances.shape))
+    factors = np.ascontiguousarray(np.broadcast_to(p.precisions_cholesky[0], shared.shape))
+    means = p.means + 7.0
+    means[1] += 5.0 / np.sqrt(n_features)
+    p = MixtureParameters("full", p.weights, means, shared, factors)
+    X = random_rows(p, 1100, rng, dtype)
+    weight = rng.choice([0.0, 0.5, 3.0], size=len(X)) if weighted else None
+    if weighted:
+        X[weight == 0] = np.finfo(dtype).max / 4
+    rows, counted = (X, None) if weight is None else (X[weight > 0], weight[weight > 0])
+    assert_statistics(accumulate(X, weight, p), rows, counted, p, RTOL[np.dtype(dtype).name])
+
+
+def test_exponentials_are_exact_to_a_unit_and_a_quarter(engine, dtype):
+    if not hasattr(kernels.engine(), "_transcendental"):
+        pytest.skip("the other engines take NumPy's")
+    rng = np.random.default_rng(20)
+    lowest = -700.0 if dtype == np.float64 else -86.0
+    x = np.concatenate([-rng.exponential(size=20_000) * scale for scale in (0.01, 1.0, 30.0, 200.0)])
+    x = np.concatenate([x[x > lowest], [0.0, -0.0, lowest]]).astype(dtype)
+    expected = np.exp(x.astype(np.longdouble))
+    error = np.abs(kernels.engine()._transcendental("exp", x) - expected) / np.spacing(expected.astype(dtype))
+    assert error.max() <= 1.25
+    assert np.isnan(kernels.engine()._transcendental("exp", np.array([np.nan], dtype)))[0]

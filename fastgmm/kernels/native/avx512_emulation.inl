@@ -32,6 +32,13 @@ INLINE V emulated_masked_load(uint32_t mask, const T* from) {
     return result;
 }
 
+template <typename V>
+INLINE V emulated_permute(V a, Emulated8q index, V b) {
+    V result{};
+    for (int lane = 0; lane < 8; ++lane) result[lane] = index[lane] & 8 ? b[index[lane] & 7] : a[index[lane] & 7];
+    return result;
+}
+
 template <typename V, typename T>
 INLINE V emulated_gather(Emulated8q index, const T* from) {
     V result{};
@@ -72,6 +79,7 @@ INLINE void emulated_store(void* to, V v) {
 #define _mm512_insertf32x8(a, b, which) emulated_join(emulated_half(a, 0), b)
 #define _mm512_i64gather_pd(index, from, scale) emulated_gather<Emulated8d>(index, from)
 #define _mm512_i64gather_ps(index, from, scale) emulated_gather<Emulated8f>(index, from)
+#define _mm512_permutex2var_pd(a, index, b) emulated_permute<Emulated8d>(a, index, b)
 #define _mm512_mullo_epi64(a, b) ((a) * (b))
 #define _mm512_add_epi64(a, b) ((a) + (b))
 #define _mm512_set1_epi64(value) ((value) - Emulated8q{})

@@ -124,7 +124,7 @@ struct CentrePass {
     template <typename Work>
     Status run(const Real* rows, int (*poll)(), Work work) {
         return sum_over_strips(
-            strips, threads, poll, total, n_sums, [&](int thread) { return memory[thread].sums; },
+            strips, threads, poll, total, [&](int thread) { return StripSums{memory[thread].sums, n_sums}; },
             [&](const Strip& strip) {
                 NearestMemory<Real>& m = memory[strip.thread];
                 strip.for_each_tile([&](int64_t first, int64_t count) {

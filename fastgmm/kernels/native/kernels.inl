@@ -43,6 +43,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "tile.inl"
 #include "long_rows.inl"
 #include "distance.inl"
+#include "products.inl"
 #include "packed_mixture.inl"
 #include "mixture_tile.inl"
 #include "evaluate_scales.inl"

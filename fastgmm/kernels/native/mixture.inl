@@ -22,7 +22,8 @@ struct TileWorker {
 template <typename Real, Action ACTION>
 struct AnsweringWorker : TileWorker<Real> {
     double* sums = nullptr;
-    int64_t n_sums = 0;
+
+    StripSums strip_sums() const { return {sums, 0}; }
 
     void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t tile_rows) {
         this->tile.lay_out(arena, p, tile_rows);
@@ -43,6 +44,16 @@ struct AnsweringWorker : TileWorker<Real> {
     void deliver(const PackedMixture<Real>&, MixturePass&) const {}
 };
 
+// Numbers at the end of what a collection sums that the strip has not added to.
+template <typename Collection>
+int64_t zeros_behind(Collection&) {
+    return 0;
+}
+template <typename Real>
+int64_t zeros_behind(MomentCollection<Real, true>& collection) {
+    return collection.zeros_behind();
+}
+
 // Sums up a collection of statistics and the log-likelihood.
 template <typename Real, typename Collection>
 struct SummingWorker {
@@ -56,6 +67,8 @@ struct SummingWorker {
         collection.lay_out_sums(arena, p);
         n_sums = (arena.used - before) / int64_t(sizeof(double));
     }
+
+    StripSums strip_sums() { return {sums, n_sums - zeros_behind(collection)}; }
 
     void deliver(const PackedMixture<Real>& p, MixturePass& pass) const {
         pass.log_likelihood = *sums;
@@ -151,7 +164,7 @@ int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
     }
     double* const sums = strips.count > 1 ? total.sums : nullptr;
     const Status status = sum_over_strips(
-        strips, threads, pass->poll, sums, total.n_sums, [&](int thread) { return workers[thread].sums; },
+        strips, threads, pass->poll, sums, [&](int thread) { return workers[thread].strip_sums(); },
         [&](const Strip& strip) { workers[strip.thread].take(p, *pass, strip); });
     if (status == DONE) (sums ? total : workers[0]).deliver(p, *pass);
     return status;
@@ -164,7 +177,8 @@ int accumulate(const PackedMixture<Real>& p, MixturePass* pass) {
         case LANES_FULL: return run_pass<AccumulatingWorker<Real, LaneCollection<Real, true>>>(p, pass);
         case LANES_DIAG: return run_pass<AccumulatingWorker<Real, LaneCollection<Real, false>>>(p, pass);
         case QUEUES: return run_pass<AccumulatingWorker<Real, QueueCollection<Real, true>>>(p, pass);
-        case MOMENTS: return run_pass<AccumulatingWorker<Real, MomentCollection<Real>>>(p, pass);
+        case MOMENTS: return run_pass<AccumulatingWorker<Real, MomentCollection<Real, false>>>(p, pass);
+        case CROSS_MOMENTS: return run_pass<AccumulatingWorker<Real, MomentCollection<Real, true>>>(p, pass);
         default: return run_pass<AccumulatingWorker<Real, TotalScatterCollection<Real>>>(p, pass);
     }
 }

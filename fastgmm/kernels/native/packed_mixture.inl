@@ -2,15 +2,19 @@
 
 // How the statistics of the responsibilities are gathered.
 enum Collection {
-    LANES_FULL,    // few features: lanes are rows, every moment a register
-    LANES_DIAG,    // the same, without cross moments
-    QUEUES,        // rows that count are queued by component, their scatter added when the queue is full
-    MOMENTS,       // first and second moments about the common centre, as matrix products
-    TOTAL_SCATTER  // first moments per component, one scatter of all rows about the common centre
+    LANES_FULL,     // few features: lanes are rows, every moment a register
+    LANES_DIAG,     // the same, without cross moments
+    QUEUES,         // rows that count are queued by component, their scatter added when the queue is full
+    MOMENTS,        // first and second moments about the common centre, as matrix products
+    CROSS_MOMENTS,  // the same with the products of all pairs of features
+    TOTAL_SCATTER   // first moments per component, one scatter of all rows about the common centre
 };
 
 // Up to this many features, lanes are rows in the collection of statistics too.
 constexpr int64_t LANE_FEATURES = 8;
+
+// Up to this many features, components that most rows count for are collected as matrix products.
+constexpr int64_t CROSS_FEATURES = 64;
 
 template <int N>
 struct Constant {
@@ -37,6 +41,9 @@ INLINE void with_few_features(int64_t d, Work work) {
 // digits in moments about that centre (its square times the rounding unit is lost) ...
 template <typename Real>
 constexpr double MOMENT_LIMIT = sizeof(Real) == 8 ? 512.0 : 32.0;
+// ... fewer where factors are made of them, and where what is lost is to stay below 1e-13 ...
+template <typename Real>
+constexpr double CROSS_LIMIT = sizeof(Real) == 8 ? 16.0 : 4.0;
 // ... and in products of scale and position (itself times the rounding unit).
 template <typename Real>
 constexpr double SPREAD_LIMIT = sizeof(Real) == 8 ? 65536.0 : 256.0;
@@ -98,10 +105,13 @@ struct PackedMixture {
     bool products;         // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
     bool long_rows;        // scales: lanes are features; `factors` are scales and scaled means, (k, width) each
     bool few;              // factors of few features: lanes are rows and everything stays in registers
-    int64_t moment_width;  // width, twice that where squares are summed too
+    int64_t moment_width;  // width, twice that where squares are summed too, or with that of all products
     double* middle;        // (d) the centre, in double
+    double* between;       // (d) the means' mean, whether or not it is the centre
+    double* moment_means;  // (k, d) full: means about what moments are summed about
     double* about;         // (k, d) means about the centre, in double; whitened where the rows are
     Real* centre;          // (width) subtracted from every row
+    Real* moment_centre;   // (width) what moments are summed about
     Real* means;           // (k, width) about the centre
     Real* offset;          // (k)
     Real* factors;         // packed factors (by_factor: one per component or one in all), else packed scales by groups
@@ -120,18 +130,21 @@ struct PackedMixture {
         structure = pass.structure;
         const bool has_middle = middle_memory.allocate([&](Arena& arena) {
             middle = arena.take<double>(d);
+            between = arena.take<double>(d);
+            moment_means = arena.take<double>(structure == FULL ? k * d : 0);
             about = arena.take<double>(k * d);
         });
         if (!has_middle) return false;
         choose_centre(pass);
         choose_evaluation();
-        choose_collection();
+        choose_collection(pass);
         const bool has_factor = pass.factor != nullptr;  // given owners need none
         const int64_t groups = groups_of(k), factor_size = packed_factor_size(d);
         factor_stride = structure == FULL ? factor_size : 0;
         const int64_t n_factors = structure == FULL ? k : 1;
         const bool allocated = memory.allocate([&](Arena& arena) {
             centre = arena.take<Real>(width);
+            moment_centre = arena.take<Real>(width);
             means = arena.take<Real>(k * width);
             offset = arena.take<Real>(k);
             factors = arena.take<Real>(!has_factor ? 0
@@ -168,7 +181,7 @@ struct PackedMixture {
         for (int64_t j = 0; j < d; ++j) {
             middle[j] = 0.0;
             for (int64_t c = 0; c < k; ++c) middle[j] += pass.means[c * d + j] / double(k);
-            middle[j] = double(Real(middle[j]));
+            between[j] = middle[j] = double(Real(middle[j]));
         }
         // Factors subtract the component's own mean anyway: with double means nothing is gained by a centre.
         const bool own_means = structure == FULL && sizeof(Real) == 8;
@@ -191,18 +204,30 @@ struct PackedMixture {
         return pass.action == ACCUMULATE && scales && moments_allowed && d >= LONG_ROW_OF_MIXTURE && k <= 8;
     }
 
-    void choose_collection() {
+    void choose_collection(const MixturePass& pass) {
         moment_width = structure == DIAG ? 2 * width : width;
-        if (structure == FULL)
+        if (structure == FULL) {
             collection = d <= LANE_FEATURES ? LANES_FULL : QUEUES;
-        else if (structure == TIED)
+            // A matrix product is made for COLUMNS components at a time.
+            const bool worth =
+                d > LANE_FEATURES && d <= CROSS_FEATURES && 2 * k >= COLUMNS && pass.action == ACCUMULATE;
+            if (worth && spread_about(pass, between) <= CROSS_LIMIT<Real>) {
+                collection = CROSS_MOMENTS;
+                moment_width = width + ProductPanels<Real>(width).count * Simd<Real>::lanes;
+            }
+        } else if (structure == TIED) {
             collection = d <= LANE_FEATURES ? LANES_FULL : moments_allowed ? TOTAL_SCATTER : QUEUES;
-        else  // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
+        } else {
+            // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
             collection = d <= LANE_FEATURES ? LANES_DIAG : MOMENTS;
+        }
     }
 
     void pack_means(const MixturePass& pass) {
-        for (int64_t j = 0; j < width; ++j) centre[j] = j < d ? Real(middle[j]) : Real(0);
+        for (int64_t j = 0; j < width; ++j) {
+            centre[j] = j < d ? Real(middle[j]) : Real(0);
+            moment_centre[j] = j < d ? Real(between[j]) : Real(0);
+        }
         largest_offset = Real(-INFINITE);
         for (int64_t c = 0; c < k; ++c) {
             offset[c] = Real(pass.log_offset[c]);
@@ -210,6 +235,9 @@ struct PackedMixture {
             double* away = about + c * d;
             for (int64_t j = 0; j < d; ++j) away[j] = pass.means[c * d + j] - middle[j];
             for (int64_t j = 0; j < width; ++j) means[c * width + j] = j < d ? Real(away[j]) : Real(0);
+            // Those that the queues' sums are about, with whatever rounding.
+            for (int64_t j = 0; j < d && structure == FULL; ++j)
+                moment_means[c * d + j] = double(means[c * width + j]) + middle[j] - between[j];
         }
     }
 

@@ -35,10 +35,13 @@ INLINE void exponentials_of_block(const PackedMixture<Real>& p, const TileMemory
                 for (int r = 0; r < R; ++r) store<Real>(row + r * L, Vector<Real>{});
             continue;
         }
+        Vector<Real> power[R];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) power[r] = value[r] - largest[r];
+        exponentials_of<Real, R>(power);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            Vector<Real> e = exponential<Real>(value[r] - largest[r]);
-            e = value[r] > threshold[r] ? e : Vector<Real>{};
+            const Vector<Real> e = value[r] > threshold[r] ? power[r] : Vector<Real>{};
             total[r] += e;
             if (KEEP) store<Real>(row + r * L, e);
         }

@@ -76,10 +76,21 @@ INLINE Vector<Real> maximum(Vector<Real> a, Vector<Real> b) {
     return a > b ? a : b;
 }
 
+// The second half of the lanes added to the first, and so on.
 INLINE double sum_lanes(Vector<double> v) {
-    double total = 0.0;
-    for (int lane = 0; lane < Simd<double>::lanes; ++lane) total += v[lane];
-    return total;
+    constexpr int L = Simd<double>::lanes;
+#pragma GCC unroll 4
+    for (int half = L / 2; half > 0; half /= 2) {
+#if defined(__clang__)
+        for (int lane = 0; lane < half; ++lane) v[lane] += v[lane + half];
+#else
+        Integer<double> upper{};
+#pragma GCC unroll 8
+        for (int lane = 0; lane < L; ++lane) upper[lane] = lane + half < L ? lane + half : lane;
+        v += __builtin_shuffle(v, upper);
+#endif
+    }
+    return v[0];
 }
 
 INLINE double sum_lanes(Vector<float> v) {

@@ -74,11 +74,16 @@ struct Strip {
     }
 };
 
-// Runs work(strip) over all strips. What a strip leaves in sums_of(thread), `size` numbers that are zero before it, is
-// added to `total` in strip order; or left where it is, if `total` is null.
+// Numbers that a strip left in its thread's memory; what lies behind them is zero still.
+struct StripSums {
+    double* values;
+    int64_t count;
+};
+
+// Runs work(strip) over all strips. What a strip leaves in sums_of(thread), numbers that are zero before it, is added
+// to `total` in strip order; or left where it is, if `total` is null.
 template <typename SumsOf, typename Work>
-Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), double* total, int64_t size, SumsOf sums_of,
-                       Work work) {
+Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), double* total, SumsOf sums_of, Work work) {
     Turnstile turnstile{poll};
     run_threads(n_threads, [&](int thread) {
         for (;;) {
@@ -88,10 +93,10 @@ Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), doubl
             const int64_t last = first + strips.rows < strips.n ? first + strips.rows : strips.n;
             work(Strip{first, last, strips.tile_rows, thread, turnstile});
             while (__atomic_load_n(&turnstile.merged, __ATOMIC_ACQUIRE) != index) sched_yield();
-            double* sums = sums_of(thread);
-            for (int64_t i = 0; total && i < size; ++i) {
-                total[i] += sums[i];
-                sums[i] = 0.0;
+            const StripSums sums = sums_of(thread);
+            for (int64_t i = 0; total && i < sums.count; ++i) {
+                total[i] += sums.values[i];
+                sums.values[i] = 0.0;
             }
             __atomic_store_n(&turnstile.merged, index + 1, __ATOMIC_RELEASE);
         }

@@ -1,5 +1,40 @@
 // A tile of rows, held transposed so that lanes are rows.
 
+// As many rows of D features as lanes, minus `centre`, transposed: whole vectors of them, sorted by shuffles.
+template <typename Real, int D>
+INLINE void load_narrow(const Real* from, const Real* centre, Real* to, int64_t stride) {
+    constexpr int L = Simd<Real>::lanes;
+    Vector<Real> part[D];
+#pragma GCC unroll 4
+    for (int i = 0; i < D; ++i) part[i] = load(from + i * L);
+#pragma GCC unroll 4
+    for (int j = 0; j < D; ++j) {
+        Vector<Real> column = part[0];
+#pragma GCC unroll 4
+        for (int i = 1; i < D; ++i) {
+            // Lane l is value l D + j: what lies in the parts so far stays where the first shuffle puts it.
+#if defined(__clang__)
+            Vector<Real> next = column;
+            for (int lane = 0; lane < L; ++lane) {
+                const int at = lane * D + j;
+                if (i == 1 && at < L) next[lane] = part[0][at];
+                if (at / L == i) next[lane] = part[i][at % L];
+            }
+            column = next;
+#else
+            Integer<Real> which{};
+#pragma GCC unroll 16
+            for (int lane = 0; lane < L; ++lane) {
+                const int at = lane * D + j;
+                which[lane] = typename Bits<Real>::type(at / L == i ? L + at % L : i == 1 && at < L ? at : lane);
+            }
+            column = __builtin_shuffle(column, part[i], which);
+#endif
+        }
+        store<Real>(to + j * stride, column - broadcast(centre[j]));
+    }
+}
+
 // Writes rows[first .. first + count) minus `centre` to `tile` (d, stride); the last row fills up the last block.
 template <typename Real>
 void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const Real* centre, Real* tile,
@@ -9,7 +44,17 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
     const Strided<Real> by_row(d);
     // Columns left over of which this few are picked one by one: they are not worth a square.
     constexpr int64_t FEW = L > 4 ? 2 : 1;
-    for (int64_t n = 0; n < padded; n += L) {
+    const int64_t whole = d <= 4 ? count / L * L : 0;
+    for (int64_t n = 0; n < whole; n += L) {
+        const Real* from = rows + (first + n) * d;
+        switch (d) {
+            case 1: load_narrow<Real, 1>(from, centre, tile + n, stride); break;
+            case 2: load_narrow<Real, 2>(from, centre, tile + n, stride); break;
+            case 3: load_narrow<Real, 3>(from, centre, tile + n, stride); break;
+            default: load_narrow<Real, 4>(from, centre, tile + n, stride);
+        }
+    }
+    for (int64_t n = whole; n < padded; n += L) {
         const Real* from = rows + (first + n) * d;
         Real* to = tile + n;
         if (n + L <= count) {

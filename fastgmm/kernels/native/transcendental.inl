@@ -25,22 +25,91 @@ struct ExpConstants<float> {
                                   0x1.120b6e0000000p-7f, 0x1.6d110a0000000p-10f};
 };
 
+#if defined(FASTGMM_AVX512)
+// exp(x) = 2^(n / 16) exp(r) on |r| <= ln(2)/32: two registers hold 2^(i / 16), and the polynomial is half as long.
+struct SixteenthConstants {
+    static constexpr double log2_e = 0x1.71547652b82fep+4, ln2_high = 0x1.62e42fefa0000p-5,
+                            ln2_low = 0x1.cf79abc9e3b3ap-44;
+    static constexpr double q[] = {0x1.0000000000000p-1, 0x1.55555554dd44bp-3, 0x1.55555555194d1p-5,
+                                   0x1.11120af7211b8p-7, 0x1.6c17bb5211739p-10};
+    // Bits of 2^(i / 16) less those that i itself has in the number that is added to them.
+    static constexpr int64_t powers[] = {
+        0x3ff0000000000000, 0x3fefb5586cf9890f, 0x3fef72b83c7d517b, 0x3fef387a6e756238,
+        0x3fef06fe0a31b715, 0x3feedea64c123422, 0x3feebfdad5362a27, 0x3feeab07dd485429,
+        0x3feea09e667f3bcd, 0x3feea11473eb0187, 0x3feeace5422aa0db, 0x3feec49182a3f090,
+        0x3feee89f995ad3ad, 0x3fef199bdd85529c, 0x3fef5818dcfba487, 0x3fefa4afa2a490da};
+};
+
+template <int R>
+INLINE void exponentials_by_sixteenths(Vector<double> (&x)[R]) {
+    using C = SixteenthConstants;
+    const Vector<double> magic = broadcast(ExpConstants<double>::magic);
+    const __m512d low = (__m512d)load<double>(reinterpret_cast<const double*>(C::powers));
+    const __m512d high = (__m512d)load<double>(reinterpret_cast<const double*>(C::powers + 8));
+    Vector<double> shifted[R], q[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) shifted[r] = x[r] * broadcast(C::log2_e) + magic;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const Vector<double> whole = shifted[r] - magic;
+        x[r] = x[r] - whole * broadcast(C::ln2_high);
+        x[r] = x[r] - whole * broadcast(C::ln2_low);
+        q[r] = broadcast(C::q[4]);
+    }
+#pragma GCC unroll 8
+    for (int i = 3; i >= 0; --i)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) q[r] = q[r] * x[r] + broadcast(C::q[i]);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const Unsigned<double> power = (Unsigned<double>)_mm512_permutex2var_pd(low, (__m512i)shifted[r], high);
+        const Vector<double> scale = (Vector<double>)(power + ((Unsigned<double>)shifted[r] << 48));
+        const Vector<double> beyond_one = (q[r] * x[r]) * x[r] + x[r];
+        x[r] = scale * beyond_one + scale;
+    }
+}
+#endif
+
 // exp(x) for `lowest` <= x <= 0, to one unit in the last place. NaN stays NaN; below `lowest` the result is arbitrary.
+// R of them side by side: each is a chain of operations, and one alone would wait for itself.
+template <typename Real, int R>
+INLINE void exponentials_of(Vector<Real> (&x)[R]) {
+#if defined(FASTGMM_AVX512)
+    if constexpr (sizeof(Real) == 8) {
+        exponentials_by_sixteenths<R>(x);
+        return;
+    }
+#endif
+    using C = ExpConstants<Real>;
+    Vector<Real> shifted[R], q[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) shifted[r] = x[r] * broadcast<Real>(C::log2_e) + broadcast<Real>(C::magic);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const Vector<Real> whole = shifted[r] - broadcast<Real>(C::magic);
+        x[r] = x[r] - whole * broadcast<Real>(C::ln2_high);
+        x[r] = x[r] - whole * broadcast<Real>(C::ln2_low);
+        q[r] = broadcast<Real>(C::q[C::degree]);
+    }
+#pragma GCC unroll 16
+    for (int i = C::degree - 1; i >= 0; --i)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) q[r] = q[r] * x[r] + broadcast<Real>(C::q[i]);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const Vector<Real> fraction = (q[r] * x[r]) * x[r] + x[r] + Real(1);
+        // The integer part sits in the low bits of `shifted`; moved to the exponent it multiplies by a power of two.
+        // Unsigned: lanes below `lowest` may wrap around.
+        const Unsigned<Real> power = (Unsigned<Real>)shifted[r] << C::mantissa_bits;
+        x[r] = (Vector<Real>)((Unsigned<Real>)fraction + power);
+    }
+}
+
 template <typename Real>
 INLINE Vector<Real> exponential(Vector<Real> x) {
-    using C = ExpConstants<Real>;
-    const Vector<Real> shifted = x * broadcast<Real>(C::log2_e) + broadcast<Real>(C::magic);
-    const Vector<Real> whole = shifted - broadcast<Real>(C::magic);
-    Vector<Real> r = x - whole * broadcast<Real>(C::ln2_high);
-    r = r - whole * broadcast<Real>(C::ln2_low);
-    Vector<Real> q = broadcast<Real>(C::q[C::degree]);
-#pragma GCC unroll 16
-    for (int i = C::degree - 1; i >= 0; --i) q = q * r + broadcast<Real>(C::q[i]);
-    const Vector<Real> fraction = (q * r) * r + r + Real(1);
-    // The integer part sits in the low bits of `shifted`; moved to the exponent it multiplies by a power of two.
-    // Unsigned: lanes below `lowest` may wrap around.
-    const Unsigned<Real> power = (Unsigned<Real>)shifted << C::mantissa_bits;
-    return (Vector<Real>)((Unsigned<Real>)fraction + power);
+    Vector<Real> one[1] = {x};
+    exponentials_of<Real, 1>(one);
+    return one[0];
 }
 
 template <typename Real>

@@ -2,9 +2,9 @@
 
 All that follows happens on at most `rows_enough` rows, drawn evenly. One k-means++ sweep gathers them into small
 clusters (`grouping`); k-means and agglomeration on these give the starts. Each is run for a few passes, the better half
-is continued, and so on until few are left, which are run until they change little; splitting and merging components
-(`split_merge`) then leads out of what is still poor. A solution that is a singularity (`spurious`) counts only
-if there is no other.
+is continued, and so on until two are left, which are run until they change little. Moves then lead out of what is
+still poor: components are split and merged, or united with those of another run and merged (`split_merge`). A solution
+that is a singularity (`spurious`) counts only if there is no other.
 
 References
 ----------
@@ -25,28 +25,26 @@ from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Gaussian
 from fastgmm.model import MixtureParameters
 from fastgmm.starts.grouping import SmallClusters
-from fastgmm.starts.short_runs import Candidate, ShortRuns
+from fastgmm.starts.short_runs import SAME, Candidate, ShortRuns
 
 __all__ = ["TrialListener", "multistart"]
 
 #: Small clusters: this many and four per component, if they have this many rows on average.
 N_SMALL, ROWS_OF_SMALL = 100, 6
 #: Starts by k-means from random centres, beside one from the sweep's own first centres and one by agglomeration.
-N_RANDOM = 4
+N_RANDOM = 2
 #: Runs kept, and passes that each then makes, stage by stage.
-STAGES = ((6, 4), (2, 8))
+STAGES = ((4, 4), (3, 8))
 #: Runs continued until they change by less than this, in nats per sample, or for this many passes.
-N_FINALISTS, FINAL_TOL, FINAL_PASSES = 1, 1e-4, 60
+N_FINALISTS, FINAL_TOL, FINAL_PASSES = 2, 1e-4, 60
 #: What the solution returned is run to.
-POLISH_TOL = 1e-6
+POLISH_TOL = 1e-5
 #: Split-and-merge moves that fail in a row before it is left, or one where all starts led to one optimum; passes on
 #: the merged mixture.
-N_FAILURES, MERGED_PASSES = 2, 20
-#: Components from which on a quarter of them may be merged to try another split.
-MANY = 8
+N_FAILURES, MERGED_PASSES = 3, 12
 #: Passes on the merged mixture after which a move is left if the rest could not catch up at the last rate.
-TRIAL_PASSES = 4
-#: A move that gains less, in nats over all rows, is kept but counts as failed: it found the same optimum, closer.
+TRIAL_PASSES = 3
+#: A move that promises less, in nats over all rows, is left: it found the same optimum.
 LEAST_GAIN = 0.5
 
 
@@ -127,8 +125,10 @@ def multistart(
     search = _Search(sample, family, listener)
     candidates, failure = _starts(search, n_components, 1 if is_brief else N_RANDOM, random_state)
     n_moves = N_FAILURES
+    others: list[Candidate] = []
     for n_kept, n_passes in STAGES:
         candidates = search.continued(candidates, n_kept, partial(search.advance, n_passes=n_passes))
+        others = others or list(candidates)
         if n_kept > 1 and len(search.best(candidates, n_kept)) == 1:
             n_moves = 1
     to_the_end = partial(search.converge, max_passes=FINAL_PASSES, tol=FINAL_TOL)
@@ -136,7 +136,7 @@ def multistart(
     if not candidates:
         raise failure or ComponentCollapseError("every start collapsed", 0, "every start collapsed")
     found = search.best(candidates, 1)[0]
-    found = _improve(search, found, n_components, n_moves, random_state)
+    found = _improve(search, found, others, n_moves, random_state)
     if search.over or is_brief:
         return found.parameters
     polished = Candidate(found.parameters)
@@ -171,11 +171,11 @@ def _starts(search, n_components, n_random, random_state):
     return candidates, failure
 
 
-def _improve(search, found, n_components, n_moves, random_state):
+def _improve(search, found, others, n_moves, random_state):
     n_failures = 0
     while n_failures < n_moves and not search.over:
         search.begin_trial()
-        moved = _move(search, found, n_components, n_failures, random_state)
+        moved = _move(search, found, others, n_failures, random_state)
         n_failures += 1
         if moved is not None and search.rank(moved) > search.rank(found):
             if (moved.bound - found.bound) * search.rows.total_weight > LEAST_GAIN:
@@ -185,16 +185,25 @@ def _improve(search, found, n_components, n_moves, random_state):
     return found
 
 
-def _move(search, found, n_components, attempt, random_state):
-    """Return the outcome of splitting all components and merging again, or None where that leads nowhere.
+def _move(search, found, others, attempt, random_state):
+    """Return the outcome of a move from the best solution so far, or None where that leads nowhere.
 
-    A second attempt merges a quarter of the components beforehand; of fewer than `MANY` components, it splits along
-    random axes.
+    At first all components are split and merged again; then they are united with those of another run, or half of them
+    are split along random axes where there is none; at last a quarter of them is merged before the others are split.
     """
-    n_fewer = n_components // 4 if attempt and n_components >= MANY else 0
-    moved = search.split_and_merged(found, n_components, n_fewer, random_state if attempt and not n_fewer else None)
+    n_components = found.parameters.n_components
+    others = [other for other in others if abs(other.bound - found.bound) > SAME]
+    if attempt == 1 and others:
+        moved = search.united(found, others[random_state.randint(len(others))], n_components)
+    elif attempt == 2 and n_components > 1:
+        moved = search.split_and_merged(found, n_components, n_fewer=max(1, n_components // 4))
+    elif attempt:
+        moved = search.split_and_merged(found, n_components, share=0.5, random_state=random_state)
+    else:
+        moved = search.split_and_merged(found, n_components)
     if moved is None:
         return None
-    if not search.advance(moved, TRIAL_PASSES) or moved.bound + MERGED_PASSES * moved.change < found.bound:
+    least = found.bound + LEAST_GAIN / search.rows.total_weight
+    if not search.advance(moved, TRIAL_PASSES) or moved.bound + MERGED_PASSES * moved.change < least:
         return None
     return moved if search.converge(moved, MERGED_PASSES, FINAL_TOL) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Gaussian
 from fastgmm.families.spurious import least_count
 from fastgmm.model import MixtureParameters
-from fastgmm.starts.split_merge import merge_to, split
+from fastgmm.starts.split_merge import merge_to, split, union
 
 __all__ = ["SAME", "Candidate", "ShortRuns"]
 
@@ -90,25 +91,32 @@ class ShortRuns:
     def best(self, candidates: list[Candidate], n_kept: int) -> list[Candidate]:
         """Return the best candidates, without those that have come to the same bound as a better one.
 
-        Before any pass, they are as good as each other.
+        Singularities are among them only if there is nothing else. Before any pass, all are as good as each other.
         """
         if not any(np.isfinite(candidate.bound) for candidate in candidates):
             return candidates[:n_kept]
         kept: list[Candidate] = []
-        for candidate in sorted(candidates, key=self.rank, reverse=True):
-            if len(kept) < n_kept and not (kept and kept[-1].bound - candidate.bound < SAME):
-                kept.append(candidate)
-        return kept
+        refused: list[Candidate] = []
+        # Whether a candidate is a singularity takes as long as a pass over few rows: it is asked of the best only.
+        for candidate in sorted(candidates, key=lambda candidate: candidate.bound, reverse=True):
+            among = kept if self.rank(candidate)[0] else refused
+            if not among or among[-1].bound - candidate.bound >= SAME:
+                among.append(candidate)
+            if len(kept) == n_kept:
+                break
+        return kept or refused[:n_kept]
 
     def split_and_merged(
         self,
         found: Candidate,
         n_components: int,
+        *,
         n_fewer: int = 0,
+        share: float = 1.0,
         random_state: np.random.RandomState | None = None,
         n_passes: int = SPLIT_PASSES,
     ) -> Candidate | None:
-        """Return the outcome of splitting all components and merging again, or None where that leads nowhere.
+        """Return the outcome of splitting components and merging again, or None where that leads nowhere.
 
         Parameters
         ----------
@@ -117,6 +125,8 @@ class ShortRuns:
         n_components : int
         n_fewer : int
             Components merged beforehand, which gives the halves of the others more room.
+        share : float
+            Of the components that are split, drawn at random where it is less than one.
         random_state : RandomState, optional
             Components are split along random axes instead of the longest.
         n_passes : int
@@ -130,9 +140,24 @@ class ShortRuns:
                     return None
             counts = moved.parameters.weights * self.rows.total_weight
             which = np.flatnonzero(counts >= 2.0 * least_count(self.family.shape, self.rows.n_features))
+            if share < 1.0 and random_state is not None:
+                which = np.sort(random_state.permutation(which)[: math.ceil(share * len(which))])
             if len(which) <= n_fewer:
                 return None
-            moved = Candidate(split(moved.parameters, which, random_state))
+            larger = split(moved.parameters, which, random_state)
+        except (ComponentCollapseError, np.linalg.LinAlgError):
+            return None
+        return self._merged(larger, n_components, n_passes)
+
+    def united(
+        self, found: Candidate, other: Candidate, n_components: int, n_passes: int = SPLIT_PASSES
+    ) -> Candidate | None:
+        """Return the outcome of uniting two solutions and merging, or None where that leads nowhere."""
+        return self._merged(union(found.parameters, other.parameters), n_components, n_passes)
+
+    def _merged(self, larger: MixtureParameters, n_components: int, n_passes: int) -> Candidate | None:
+        moved = Candidate(larger)
+        try:
             if not self.advance(moved, n_passes):
                 return None
             return Candidate(merge_to(moved.parameters, n_components))

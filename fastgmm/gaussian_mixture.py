@@ -58,7 +58,9 @@ class GaussianMixture(CriterionMethods, ConversionMethods):
         Starts; the run with the highest log-likelihood is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hc', 'multistart'} or array-like, \
 default='kmeans'
-        How responsibilities start; 'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
+        How responsibilities start. 'kmeans' is k-means; from 5000 rows on, without `prior`, `noise` or labels, also
+        agglomeration of small clusters, and the better of both by short runs of EM on a sample of the rows is taken.
+        'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
         'multistart' searches: short runs, of which the best is continued and improved by splitting and merging
         components, singular solutions refused, in about the time of one default fit by scikit-learn. Or
         labels of shape (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples,
@@ -218,13 +220,13 @@ default='kmeans'
             self.precisions_init = check_precisions(
                 self.precisions_init, covariance.shape, self.n_components, n_features
             )
-        start = Start(
-            self._checked_start(sample.X),
-            *(
-                None if part is None else np.ascontiguousarray(part, dtype=np.float64)
-                for part in (self.weights_init, self.means_init, self.precisions_init)
-            ),
+        given = (self.weights_init, self.means_init, self.precisions_init)
+        weights, means, precisions = (
+            None if part is None else np.ascontiguousarray(part, dtype=np.float64) for part in given
         )
+        # A prior is worth the more, the fewer rows there are; and noise is no component.
+        by_likelihood = self.prior is None and self.noise is None
+        start = Start(self._checked_start(sample.X), weights, means, precisions, by_likelihood)
         self._refuse_array_api_dispatch()
         prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
         noise = check_noise(self.noise, rows, sample, self.n_components)

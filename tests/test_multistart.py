@@ -9,7 +9,7 @@ from mixtures import factorise, random_parameters
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, kernels
 from fastgmm.data import ArrayRows
 from fastgmm.em.run import Run, best_run
 from fastgmm.families import COVARIANCES, Gaussian, get_covariance
@@ -17,7 +17,8 @@ from fastgmm.families.spurious import is_spurious
 from fastgmm.model import MixtureParameters, get_shape
 from fastgmm.starts.grouping import SmallClusters
 from fastgmm.starts.multistart import multistart
-from fastgmm.starts.split_merge import merge_to, split
+from fastgmm.starts.short_runs import Candidate, ShortRuns
+from fastgmm.starts.split_merge import merge_to, split, union
 
 COUNT_FLOOR = 10.0 * np.finfo(np.float64).eps
 
@@ -318,3 +319,39 @@ def test_agglomeration_is_greedy_in_its_cost_with_the_extra_rows(seed):
     small = SmallClusters(ArrayRows(X), 25, 4, get_shape("full"), np.random.RandomState(seed))
     group = small.agglomerate(4)[small.labels]
     assert {frozenset(map(tuple, X[group == k])) for k in range(4)} == merged_by_cost(X, small.labels, 4)
+
+
+# Its parts.
+
+
+@pytest.mark.parametrize("structure", ["full", "diag", "spherical", "tied"])
+def test_union_has_the_mean_density_of_both(structure):
+    rng = np.random.default_rng(0)
+    one, other = (random_parameters(structure, 3, 2, rng) for _ in range(2))
+    if structure == "tied":
+        other = MixtureParameters(structure, other.weights, other.means, one.covariances, one.precisions_cholesky)
+    X = rng.normal(size=(50, 2)) * 3
+    densities = []
+    for parameters in (one, other, union(one, other)):
+        out = np.empty(len(X))
+        kernels.log_density(X, parameters, out)
+        densities.append(np.exp(out))
+    assert_allclose(densities[2], (densities[0] + densities[1]) / 2, rtol=1e-10)
+
+
+def test_singularities_are_kept_only_where_there_is_nothing_else():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    runs = ShortRuns(ArrayRows(X), Gaussian(get_covariance("full"), 0.0))
+    fine, poorer, thin = (Candidate(mixture([np.eye(2), c * np.eye(2)], [100, 100])) for c in (1.0, 2.0, 1e-9))
+    fine.bound, poorer.bound, thin.bound = -3.0, -4.0, -1.0
+    assert runs.best([thin, poorer, fine], 1) == [fine]
+    assert runs.best([thin, poorer, fine], 2) == [fine, poorer]
+    assert runs.best([thin], 2) == [thin]
+
+
+def test_runs_that_came_to_one_bound_count_once():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    runs = ShortRuns(ArrayRows(X), Gaussian(get_covariance("full"), 0.0))
+    first, second, third = (Candidate(mixture([np.eye(2)] * 2, [100, 100])) for _ in range(3))
+    first.bound, second.bound, third.bound = -3.0, -3.0 - 1e-9, -3.1
+    assert runs.best([third, second, first], 3) == [first, third]

@@ -16,7 +16,7 @@ from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.starts import kmeans, kmeans_plusplus
 from fastgmm.starts.hierarchical import cluster_hierarchically
 
-__all__ = ["Kernel", "em_pass", "kmeans_start", "log_density", "m_step", "seeding", "spurious", "tree"]
+__all__ = ["Kernel", "em_pass", "kmeans_labels", "kmeans_start", "log_density", "m_step", "seeding", "spurious", "tree"]
 
 
 class Kernel:
@@ -66,6 +66,11 @@ def seeding(X: np.ndarray, n_clusters: int) -> Callable[[], object]:
 def kmeans_start(X: np.ndarray, n_clusters: int) -> Callable[[], object]:
     """Return a call of k-means."""
     return lambda: kmeans(ArrayRows(X), n_clusters, np.random.RandomState(0))
+
+
+def kmeans_labels(X: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+    """Return the clusters of the rows that k-means makes."""
+    return kmeans(ArrayRows(X), n_clusters, np.random.RandomState(seed))[1]
 
 
 def tree(X: np.ndarray) -> Callable[[], object]:

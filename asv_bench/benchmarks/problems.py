@@ -1,19 +1,20 @@
 """Data sets of note, the same rows for every library: real ones, and what convergence and starts are measured on.
 
-`SLOW` and `EASY` are fits whose plain EM takes hundreds of passes, or few; `STARTS` are fits with poor local optima.
+`SLOW` and `EASY` are fits whose plain EM takes hundreds of passes, or few; `STARTS` are fits with poor local optima;
+`MANY_ROWS` are kinds of data of 5000 rows and more, on which default starts are compared.
 Each entry is ``name: (make, n_components, covariance_type)`` with ``make() -> X``. `REAL` are rows as they come.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from sklearn import datasets
 
 from benchmarks.workloads import make_rows, workload
 
-__all__ = ["EASY", "REAL", "SLOW", "STARTS", "draw", "rows_and_components", "rows_of"]
+__all__ = ["EASY", "MANY_ROWS", "REAL", "SLOW", "STARTS", "draw", "rows_and_components", "rows_of"]
 
 
 def draw(seed, n_samples, means, covariances, weights=None):
@@ -204,6 +205,50 @@ STARTS = {
     "D=50, K=5": (lambda: draw(18, 4000, _means(18, 5, 50, 0.7), _random_covariances(18, 5, 50)), 5, "full"),
     "D=50, diag, K=20": (lambda: draw(19, 4000, _means(19, 20, 50, 1.0), [1] * 20), 20, "diag"),
     "D=1, K=6": (lambda: draw(20, 3000, [[0], [1.5], [4], [5], [9], [20]], [0.1, 0.3, 0.2, 0.1, 2, 9]), 6, "full"),
+}
+
+
+def _mixed(seed, n_samples, n_features, n_components, spread, concentration=None, diagonal=False):
+    rng = np.random.RandomState(seed)
+    weights = np.full(n_components, 1.0 / n_components)
+    if concentration is not None:
+        weights = rng.dirichlet(np.full(n_components, concentration))
+    means, parts = rng.standard_normal((n_components, n_features)) * spread, []
+    for mean, count in zip(means, rng.multinomial(n_samples, weights), strict=True):
+        a = rng.standard_normal((n_features, n_features))
+        covariance = a @ a.T / n_features + 0.1 * np.eye(n_features)
+        if diagonal:
+            covariance = np.diag(rng.gamma(2, 0.5, n_features) + 0.05)
+        parts.append(rng.multivariate_normal(mean, covariance, size=count))
+    return rng.permutation(np.vstack(parts))
+
+
+def _kind(n_data, n_components, covariance_type, *sizes, **options):
+    return [partial(_mixed, seed, *sizes, **options) for seed in range(n_data)], n_components, covariance_type
+
+
+#: Each entry is ``name: (makes, n_components, covariance_type)``, several sets of data of one kind.
+MANY_ROWS = {
+    "K=12, Dirichlet(0.7) weights, overlapping": _kind(4, 12, "full", 40_000, 4, 12, 1.5, 0.7),
+    "K=12, Dirichlet(0.7) weights": _kind(4, 12, "full", 40_000, 4, 12, 3.0, 0.7),
+    "K=12, Dirichlet(0.7) weights, fewer rows": _kind(4, 12, "full", 10_000, 4, 12, 2.0, 0.7),
+    "K=20, Dirichlet(1) weights": _kind(3, 20, "full", 20_000, 8, 20, 1.5, 1.0),
+    "K=8, equal weights, D=2": _kind(4, 8, "full", 20_000, 2, 8, 3.0),
+    "K=15, Dirichlet(0.5) weights": _kind(4, 15, "full", 20_000, 2, 15, 4.0, 0.5),
+    "K=8, equal weights, D=16": _kind(3, 8, "full", 10_000, 16, 8, 1.0),
+    "K=15, Dirichlet(1) weights": _kind(2, 15, "full", 15_000, 10, 15, 1.2, 1.0),
+    "K=30, Dirichlet(1) weights": _kind(2, 30, "full", 30_000, 3, 30, 3.0, 1.0),
+    "K=5, tied": _kind(4, 5, "tied", 12_000, 5, 5, 1.2, 1.0),
+    "K=6, diag": _kind(2, 6, "diag", 10_000, 30, 6, 0.7, 1.0, diagonal=True),
+    "K=10, spherical": _kind(3, 10, "spherical", 10_000, 8, 10, 1.2, 1.0, diagonal=True),
+    "K=6, Dirichlet(0.7) weights": _kind(4, 6, "full", 6000, 8, 6, 1.0, 0.7),
+    "K=8, Dirichlet(1) weights": _kind(4, 8, "full", 6000, 4, 8, 1.5, 1.0),
+    "K=10, diag": _kind(4, 10, "diag", 5000, 5, 10, 1.5, 1.0, diagonal=True),
+    "K=6, tied": _kind(4, 6, "tied", 5000, 3, 6, 2.0, 1.0),
+    "K=10, spherical, fewer rows": _kind(4, 10, "spherical", 5000, 6, 10, 1.5, 1.0, diagonal=True),
+    "china pixels, K=8": ([lambda: _pixels("china.jpg", 3)], 8, "full"),
+    "flower pixels, diag, K=10": ([lambda: _pixels("flower.jpg", 3)], 10, "diag"),
+    "Student's t(3), K=6": ([partial(_heavy_tails, seed, 10_000, 3) for seed in range(3)], 6, "full"),
 }
 
 

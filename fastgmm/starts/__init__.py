@@ -2,7 +2,7 @@
 
 `initialisation` makes the first statistics or parameters by the value of ``init_params``; `kmeans` is the compiled
 k-means behind most of them, `seeding` and `labelled` keep rows of known components where they belong, `hierarchical` is
-model-based agglomeration, `multistart` searches (`grouping`, `split_merge`).
+model-based agglomeration, `multistart` searches (`grouping`, `split_merge`, `short_runs`).
 """
 
 from fastgmm.starts.initialisation import INIT_PARAMS, Start, initial_parameters, initial_statistics

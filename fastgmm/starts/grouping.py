@@ -35,6 +35,8 @@ class SmallClusters:
     shape : Shape
         Of the covariances that components will have.
     random_state : RandomState
+    n_seeding : int, optional
+        Centres are chosen among a sample of so many rows. All rows unless given.
 
     Attributes
     ----------
@@ -45,9 +47,16 @@ class SmallClusters:
     """
 
     def __init__(
-        self, rows: ArrayRows, n_clusters: int, n_greedy: int, shape: Shape, random_state: np.random.RandomState
+        self,
+        rows: ArrayRows,
+        n_clusters: int,
+        n_greedy: int,
+        shape: Shape,
+        random_state: np.random.RandomState,
+        n_seeding: int | None = None,
     ) -> None:
-        centres = rows.X[kmeans_plusplus(rows, n_clusters, random_state, n_greedy)].astype(np.float64)
+        seeding = rows if n_seeding is None else rows.sample(n_seeding, random_state)
+        centres = seeding.X[kmeans_plusplus(seeding, n_clusters, random_state, n_greedy)].astype(np.float64)
         labels = np.empty(rows.n_samples, dtype=np.int64)
         counts, sums = np.zeros(n_clusters), np.zeros(centres.shape)
         kernels.assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums)

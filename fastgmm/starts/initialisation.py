@@ -13,6 +13,7 @@ from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.starts.hierarchical import cluster_hierarchically
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
 from fastgmm.starts.multistart import TrialListener, multistart
+from fastgmm.starts.sampled import start_from_sample
 
 __all__ = ["INIT_PARAMS", "Start", "initial_parameters", "initial_statistics"]
 
@@ -31,12 +32,15 @@ class Start:
         (n_samples, n_components).
     weights, means, precisions : ndarray or None
         Parts given by the caller, in the covariance type's own shape; they replace what the start would give.
+    by_likelihood : bool
+        Whether 'kmeans' gives way to `start_from_sample` where rows are many.
     """
 
     init_params: str | np.ndarray
     weights: np.ndarray | None = None
     means: np.ndarray | None = None
     precisions: np.ndarray | None = None
+    by_likelihood: bool = False
 
 
 def _by_kmeans(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
@@ -179,9 +183,13 @@ def initial_parameters(
         precision_parts = shape.factors_of_precisions(start.precisions)
     if start.weights is not None and start.means is not None and precision_parts is not None:
         return MixtureParameters(shape.name, start.weights, start.means, *precision_parts)
-    if isinstance(start.init_params, str) and start.init_params == "multistart" and precision_parts is None:
-        found = multistart(rows, n_components, family, random_state, listener)
-    else:
+    found = None
+    if isinstance(start.init_params, str) and precision_parts is None:
+        if start.init_params == "multistart":
+            found = multistart(rows, n_components, family, random_state, listener)
+        elif start.init_params == "kmeans" and start.by_likelihood and start.weights is None and start.means is None:
+            found = start_from_sample(rows, n_components, family, random_state)
+    if found is None:
         statistics = initial_statistics(rows, n_components, shape.name, start.init_params, random_state, listener)
         if precision_parts is None:
             found = family.first(statistics)

@@ -2,9 +2,9 @@
 
 All that follows happens on at most `rows_enough` rows, drawn evenly. One k-means++ sweep gathers them into small
 clusters (`grouping`); k-means and agglomeration on these give the starts. Each is run for a few passes, the better half
-is continued, and so on until few are left, which are run until they change little; splitting and merging components
-(`split_merge`) then leads out of what is still poor. A solution that is a singularity (`spurious`) counts only
-if there is no other.
+is continued, and so on until two are left, which are run until they change little. Moves then lead out of what is
+still poor: components are split and merged, or united with those of another run and merged (`split_merge`). A solution
+that is a singularity (`spurious`) counts only if there is no other.
 
 References
 ----------
@@ -14,46 +14,37 @@ Biernacki, Celeux and Govaert (2003), Choosing starting values for the EM algori
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.data.e_steps import Plain
-from fastgmm.em.acceleration import QuasiNewton, proposal_cost
-from fastgmm.em.run import run_em
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Gaussian
-from fastgmm.families.spurious import least_count
 from fastgmm.model import MixtureParameters
 from fastgmm.starts.grouping import SmallClusters
-from fastgmm.starts.split_merge import merge_to, split
+from fastgmm.starts.short_runs import SAME, Candidate, ShortRuns
 
 __all__ = ["TrialListener", "multistart"]
 
 #: Small clusters: this many and four per component, if they have this many rows on average.
 N_SMALL, ROWS_OF_SMALL = 100, 6
 #: Starts by k-means from random centres, beside one from the sweep's own first centres and one by agglomeration.
-N_RANDOM = 4
+N_RANDOM = 2
 #: Runs kept, and passes that each then makes, stage by stage.
-STAGES = ((6, 4), (2, 8))
+STAGES = ((4, 4), (3, 8))
 #: Runs continued until they change by less than this, in nats per sample, or for this many passes.
-N_FINALISTS, FINAL_TOL, FINAL_PASSES = 1, 1e-4, 60
+N_FINALISTS, FINAL_TOL, FINAL_PASSES = 2, 1e-4, 60
 #: What the solution returned is run to.
-POLISH_TOL = 1e-6
+POLISH_TOL = 1e-5
 #: Split-and-merge moves that fail in a row before it is left, or one where all starts led to one optimum; passes on
-#: the split mixture, and on the merged one.
-N_FAILURES, SPLIT_PASSES, MERGED_PASSES = 2, 6, 20
-#: Components from which on a quarter of them may be merged to try another split.
-MANY = 8
-#: Passes on a mixture of fewer components, before it is split.
-FEWER_PASSES = 3
+#: the merged mixture.
+N_FAILURES, MERGED_PASSES = 3, 12
 #: Passes on the merged mixture after which a move is left if the rest could not catch up at the last rate.
-TRIAL_PASSES = 4
-#: Candidates whose bounds differ by less, in nats per sample, are one.
-SAME = 1e-6
-#: A move that gains less, in nats over all rows, is kept but counts as failed: it found the same optimum, closer.
+TRIAL_PASSES = 3
+#: A move that promises less, in nats over all rows, is left: it found the same optimum.
 LEAST_GAIN = 0.5
 
 
@@ -72,21 +63,9 @@ class TrialListener(Protocol):
         """Hear what bound it came to, in nats per sample; return whether to be content with the best so far."""
 
 
-class _Candidate:
-    """A run in progress: its state, and the bound of the state before."""
-
-    def __init__(self, parameters: MixtureParameters) -> None:
-        self.parameters = parameters
-        self.bound = -np.inf
-        self.change = np.inf
-        #: Whether the parameters `checked` are a singularity.
-        self.spurious = False
-        self.checked: MixtureParameters | None = None
-
-
-class _Search:
+class _Search(ShortRuns):
     def __init__(self, rows, family, listener):
-        self.rows, self.family = rows, family
+        super().__init__(rows, family)
         self.listener, self.over = listener, False
 
     def begin_trial(self) -> None:
@@ -99,9 +78,7 @@ class _Search:
         if self.listener is not None:
             self.over = self.listener.trial(bound)
 
-    def continued(
-        self, candidates: list[_Candidate], n_kept: int, work: Callable[[_Candidate], bool]
-    ) -> list[_Candidate]:
+    def continued(self, candidates: list[Candidate], n_kept: int, work: Callable[[Candidate], bool]) -> list[Candidate]:
         """Return the best candidates after some work on each, as they are once the search is over."""
         kept = []
         for candidate in self.best(candidates, n_kept):
@@ -112,59 +89,6 @@ class _Search:
             if work(candidate):
                 kept.append(candidate)
             self.end_trial(candidate.bound)
-        return kept
-
-    def advance(self, candidate: _Candidate, n_passes: int) -> bool:
-        """Make passes; return whether the run is still to be considered."""
-        try:
-            for _ in range(n_passes):
-                statistics = self.rows.accumulate(candidate.parameters)
-                bound = statistics.log_likelihood / self.rows.total_weight
-                candidate.bound, candidate.change = bound, bound - candidate.bound
-                candidate.parameters = self.family.maximise(statistics, candidate.parameters)
-                if candidate.change < SAME:
-                    break
-        except ComponentCollapseError:
-            return False
-        return bool(np.isfinite(candidate.bound))
-
-    def converge(self, candidate: _Candidate, max_passes: int, tol: float) -> bool:
-        """Run until little changes; return whether the run is still to be considered."""
-        options: dict[str, Any] = {
-            "tol": tol,
-            "max_iter": max_passes,
-            "accelerator": QuasiNewton(self.family, tol, cost=self.proposal_cost(candidate)),
-        }
-        try:
-            run = run_em(self.rows, Plain(), self.family, candidate.parameters, **options)
-        except ComponentCollapseError:
-            return False
-        candidate.parameters, candidate.bound = run.state, run.lower_bound
-        return True
-
-    def proposal_cost(self, candidate: _Candidate) -> float:
-        """Return what a proposal of the accelerator costs, in passes."""
-        rows = self.rows
-        return proposal_cost(self.family, rows.n_samples, rows.n_features, candidate.parameters.n_components)
-
-    def rank(self, candidate: _Candidate) -> tuple[bool, float]:
-        """Return what candidates are compared by: any estimate before a singularity, then the bound."""
-        if candidate.checked is not candidate.parameters:
-            candidate.spurious = self.family.is_spurious(candidate.parameters, self.rows.total_weight)
-            candidate.checked = candidate.parameters
-        return not candidate.spurious, candidate.bound
-
-    def best(self, candidates: list[_Candidate], n_kept: int) -> list[_Candidate]:
-        """Return the best candidates, without those that have come to the same bound as a better one.
-
-        Before any pass, they are as good as each other.
-        """
-        if not any(np.isfinite(candidate.bound) for candidate in candidates):
-            return candidates[:n_kept]
-        kept: list[_Candidate] = []
-        for candidate in sorted(candidates, key=self.rank, reverse=True):
-            if len(kept) < n_kept and not (kept and kept[-1].bound - candidate.bound < SAME):
-                kept.append(candidate)
         return kept
 
 
@@ -195,11 +119,16 @@ def multistart(
         If a component collapses from every start.
     """
     sample = rows.sample(rows_enough(n_components, rows.n_features), random_state, by_weight=True)
+    if sample is not rows:
+        # Rows drawn weigh one each, whatever the weights they were drawn by.
+        family = replace(family, count_floor=family.count_floor / rows.mean_weight)
     search = _Search(sample, family, listener)
     candidates, failure = _starts(search, n_components, 1 if is_brief else N_RANDOM, random_state)
     n_moves = N_FAILURES
+    others: list[Candidate] = []
     for n_kept, n_passes in STAGES:
         candidates = search.continued(candidates, n_kept, partial(search.advance, n_passes=n_passes))
+        others = others or list(candidates)
         if n_kept > 1 and len(search.best(candidates, n_kept)) == 1:
             n_moves = 1
     to_the_end = partial(search.converge, max_passes=FINAL_PASSES, tol=FINAL_TOL)
@@ -207,10 +136,10 @@ def multistart(
     if not candidates:
         raise failure or ComponentCollapseError("every start collapsed", 0, "every start collapsed")
     found = search.best(candidates, 1)[0]
-    found = _improve(search, found, n_components, n_moves, random_state)
+    found = _improve(search, found, others, n_moves, random_state)
     if search.over or is_brief:
         return found.parameters
-    polished = _Candidate(found.parameters)
+    polished = Candidate(found.parameters)
     return (polished if search.converge(polished, FINAL_PASSES, POLISH_TOL) else found).parameters
 
 
@@ -236,17 +165,17 @@ def _starts(search, n_components, n_random, random_state):
         seen.add(group.tobytes())
         statistics = small.statistics(group, n_components, search.family.shape)
         try:
-            candidates.append(_Candidate(search.family.first(statistics)))
+            candidates.append(Candidate(search.family.first(statistics)))
         except ComponentCollapseError as error:
             failure = failure or error
     return candidates, failure
 
 
-def _improve(search, found, n_components, n_moves, random_state):
+def _improve(search, found, others, n_moves, random_state):
     n_failures = 0
     while n_failures < n_moves and not search.over:
         search.begin_trial()
-        moved = _move(search, found, n_components, n_failures, random_state)
+        moved = _move(search, found, others, n_failures, random_state)
         n_failures += 1
         if moved is not None and search.rank(moved) > search.rank(found):
             if (moved.bound - found.bound) * search.rows.total_weight > LEAST_GAIN:
@@ -256,30 +185,25 @@ def _improve(search, found, n_components, n_moves, random_state):
     return found
 
 
-def _move(search, found, n_components, attempt, random_state):
-    """Return the outcome of splitting all components and merging again, or None where that leads nowhere.
+def _move(search, found, others, attempt, random_state):
+    """Return the outcome of a move from the best solution so far, or None where that leads nowhere.
 
-    A second attempt merges a quarter of the components beforehand, which gives the halves of the others more room; of
-    fewer than `MANY` components, it splits along random axes.
+    At first all components are split and merged again; then they are united with those of another run, or half of them
+    are split along random axes where there is none; at last a quarter of them is merged before the others are split.
     """
-    n_fewer = n_components // 4 if attempt and n_components >= MANY else 0
-    axes = random_state if attempt and not n_fewer else None
-    moved = _Candidate(found.parameters)
-    try:
-        if n_fewer:
-            moved.parameters = merge_to(moved.parameters, n_components - n_fewer)
-            if not search.advance(moved, FEWER_PASSES):
-                return None
-        counts = moved.parameters.weights * search.rows.total_weight
-        which = np.flatnonzero(counts >= 2.0 * least_count(search.family.shape, search.rows.n_features))
-        if len(which) <= n_fewer:
-            return None
-        moved = _Candidate(split(moved.parameters, which, axes))
-        if not search.advance(moved, SPLIT_PASSES):
-            return None
-        moved = _Candidate(merge_to(moved.parameters, n_components))
-    except (ComponentCollapseError, np.linalg.LinAlgError):
+    n_components = found.parameters.n_components
+    others = [other for other in others if abs(other.bound - found.bound) > SAME]
+    if attempt == 1 and others:
+        moved = search.united(found, others[random_state.randint(len(others))], n_components)
+    elif attempt == 2 and n_components > 1:
+        moved = search.split_and_merged(found, n_components, n_fewer=max(1, n_components // 4))
+    elif attempt:
+        moved = search.split_and_merged(found, n_components, share=0.5, random_state=random_state)
+    else:
+        moved = search.split_and_merged(found, n_components)
+    if moved is None:
         return None
-    if not search.advance(moved, TRIAL_PASSES) or moved.bound + MERGED_PASSES * moved.change < found.bound:
+    least = found.bound + LEAST_GAIN / search.rows.total_weight
+    if not search.advance(moved, TRIAL_PASSES) or moved.bound + MERGED_PASSES * moved.change < least:
         return None
     return moved if search.converge(moved, MERGED_PASSES, FINAL_TOL) else None

@@ -19,7 +19,7 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.model import MixtureParameters
 
-__all__ = ["merge_to", "split"]
+__all__ = ["merge_to", "split", "union"]
 
 #: Children lie this many standard deviations to either side of their parent along the axis it is split on.
 APART = 0.6
@@ -79,6 +79,16 @@ def split(parameters: MixtureParameters, which: np.ndarray, random_state: np.ran
         both = np.concatenate([both, smaller])
         factor = shape.factorise(both)
     return MixtureParameters(parameters.structure, np.concatenate([weights, weights[which]]), new_means, both, factor)
+
+
+def union(one: MixtureParameters, other: MixtureParameters) -> MixtureParameters:
+    """Return the mixture of two mixtures, half of each; a shared covariance is that of the first."""
+    covariances, factor = one.covariances, one.precisions_cholesky
+    if not one.shape.is_shared:
+        covariances = np.concatenate([covariances, other.covariances])
+        factor = np.concatenate([factor, other.precisions_cholesky])
+    weights = 0.5 * np.concatenate([one.weights, other.weights])
+    return MixtureParameters(one.structure, weights, np.concatenate([one.means, other.means]), covariances, factor)
 
 
 def merge_to(parameters: MixtureParameters, n_components: int) -> MixtureParameters:

@@ -30,12 +30,15 @@ def rows(n_samples=300, n_features=2):
 def test_too_little_memory_is_a_memory_error_and_the_process_goes_on(n_threads):
     code = f"""
         import resource, sys, numpy as np, fastgmm
+        from scipy.linalg.lapack import dlauum
         fastgmm.set_config(n_threads={n_threads})
         small = np.random.default_rng(0).normal(size=(300, 2))
         expected = fastgmm.GaussianMixture(2, random_state=0).fit(small).means_
         wide = np.random.default_rng(0).normal(size=(40, 400))
         large = fastgmm.GaussianMixture(20, init_params=np.arange(40) % 20, max_iter=1)
         fastgmm.GaussianMixture(2, random_state=0).fit(wide[:, :12])
+        # OpenBLAS asks for its own buffer again and again where there is no room for it, for ever: it is to have one.
+        dlauum(np.eye(400))
         in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         failed = 0
         # A matrix of each component takes 25 MB. From hardly any room to enough: each fails at another allocation.

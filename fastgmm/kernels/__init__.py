@@ -49,7 +49,7 @@ Engines
 -------
 ``supports(action, shape, tail)``
     Whether the engine runs the action. What it declines, the plain engine runs; `engine_for` tells. `ACTIONS` lists
-    the standard kernels: the compiled engine declines none of them for Gaussian components.
+    actions and shapes; the compiled engine declines none of them for Gaussian components.
 ``describe()``
     What runs, as a dict: engine, isa, available_isas, openmp.
 

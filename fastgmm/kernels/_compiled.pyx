@@ -18,7 +18,7 @@ from fastgmm.kernels._native cimport (
 )
 
 from fastgmm.exceptions import EngineError
-from fastgmm.kernels.actions import ACTIONS, STRUCTURES
+from fastgmm.kernels.actions import ACTIONS
 
 cnp.import_array()
 
@@ -30,6 +30,7 @@ cdef extern from "Python.h":
 cdef const KernelTable* table = NULL
 
 ISAS = ("avx512", "avx2", "generic")
+SHAPES = ("full", "tied", "diag", "spherical")
 
 
 def available_isas():
@@ -54,7 +55,9 @@ def set_isa(name):
 
 def supports(action, shape=None, tail=None):
     """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
-    return tail is None and shape in ACTIONS.get(action, ())
+    is_pass = hasattr(Mixture, action)
+    has_action = (is_pass or action in globals()) and shape in ACTIONS.get(action, ()) and shape in (None, *SHAPES)
+    return has_action and (tail is None or (tail == "student" and is_pass))
 
 
 def describe():
@@ -159,7 +162,7 @@ cdef int _structure(str shape) except -1:
         return DIAG
     if shape == "spherical":
         return SPHERICAL
-    raise ValueError(f"shape is {shape!r}; expected one of {', '.join(STRUCTURES)}")
+    raise ValueError(f"shape is {shape!r}; expected one of {', '.join(SHAPES)}")
 
 
 cdef int64_t _size(int structure, int64_t k, int64_t d) noexcept:
@@ -198,8 +201,8 @@ cdef class Mixture:
 
     def __cinit__(self, str shape, cnp.ndarray log_offset, cnp.ndarray means, cnp.ndarray precisions_cholesky,
                   tail=None):
-        if tail is not None:
-            raise ValueError(f"tail is {tail!r}; expected None: this engine has Gaussian components alone")
+        if tail is not None and getattr(tail, "name", None) != "student":
+            raise ValueError(f"tail is {tail!r}; expected None or a StudentTail")
         if means is None or means.ndim != 2:
             raise ValueError(f"means has shape {tuple(np.shape(means))}; expected (n_components, n_features)")
         cdef int structure = _structure(shape)
@@ -210,7 +213,10 @@ cdef class Mixture:
         self.start.means = _double(means, "means", k * d)
         self.start.factor = _double(precisions_cholesky, "precisions_cholesky", _size(structure, k, d))
         self.start.poll = poll_signals
-        self.held = (log_offset, means, precisions_cholesky)
+        dof = None if tail is None else tail.degrees_of_freedom
+        if dof is not None:
+            self.start.dof = _double(dof, "degrees_of_freedom", k)
+        self.held = (log_offset, means, precisions_cholesky, dof)
 
     cdef int begin(self, MixturePass* p, cnp.ndarray X, int n_threads) except -1:
         """Write a pass that has rows and parameters; return the kind of the rows."""
@@ -222,11 +228,13 @@ cdef class Mixture:
         return kind
 
     def accumulate(self, cnp.ndarray X, sample_weight, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
-                   int n_threads):
+                   int n_threads, tail_sums=None):
         """Add one pass to the statistics, in place; return the log-likelihood."""
         cdef MixturePass p
         cdef int kind = self.begin(&p, X, n_threads)
         _set_statistics(&p, sample_weight, counts, sums, scatter)
+        if p.dof != NULL:
+            p.tail_sums = _written(tail_sums, "tail_sums", 2 * p.k)
         p.action = ACCUMULATE
         _run(&p, kind)
         return p.log_likelihood

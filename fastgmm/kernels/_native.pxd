@@ -20,9 +20,11 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         const double* log_offset
         const double* means
         const double* factor
+        const double* dof
         double* counts
         double* sums
         double* scatter
+        double* tail_sums
         void* out
         double log_likelihood
         int n_threads

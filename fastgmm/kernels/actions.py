@@ -1,4 +1,4 @@
-"""The standard kernels: every action with the shapes of covariances that it takes."""
+"""Every action, with the shapes of covariances that it takes."""
 
 from __future__ import annotations
 

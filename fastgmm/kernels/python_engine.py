@@ -134,15 +134,18 @@ class PythonEngine:
     passes : mapping of str to callable
         By action, with checked arguments; `choose_centres` comes by itself of `update_distances` and
         `candidate_potentials`. Actions that are not there are declined.
+    shapes : sequence of str
+        Of covariances that the passes know.
     tails : sequence of str
         Of components, beside Gaussian ones.
     """
 
-    def __init__(self, name: str, isa: str, passes: Mapping[str, Callable[..., Any]], tails=()) -> None:
+    def __init__(self, name: str, isa: str, passes: Mapping[str, Callable[..., Any]], shapes, tails=()) -> None:
         self.name = name
         self._isa = isa
         self._passes = passes
-        self._tails = tails
+        self._shapes = (None, *shapes)
+        self._tails = (None, *tails)
 
     def available_isas(self) -> list[str]:
         """Return the one there is."""
@@ -154,7 +157,8 @@ class PythonEngine:
 
     def supports(self, action, shape=None, tail=None) -> bool:
         """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
-        return action in (*self._passes, "choose_centres") and shape in ACTIONS[action] and tail in (None, *self._tails)
+        has_action = action in self._passes or action == "choose_centres"
+        return has_action and shape in ACTIONS[action] and shape in self._shapes and tail in self._tails
 
     def Mixture(self, shape, log_offset, means, precisions_cholesky, tail=None) -> _Mixture:
         """Return the parameters of a mixture, checked."""

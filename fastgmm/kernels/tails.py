@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,3 +27,7 @@ class StudentTail:
     degrees_of_freedom: np.ndarray
 
     name: ClassVar[str] = "student"
+
+    def take(self, chosen: Any) -> StudentTail:
+        """Return the tail of the components `chosen`, an index array or slice."""
+        return StudentTail(np.ascontiguousarray(self.degrees_of_freedom[chosen]))

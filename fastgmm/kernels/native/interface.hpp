@@ -22,9 +22,11 @@ struct MixturePass {
     const double* log_offset;  // (k)
     const double* means;       // (k, d)
     const double* factor;      // precision factors in the structure's shape; null for ACCUMULATE_LABELS
+    const double* dof;         // (k) degrees of freedom of Student components, or null: Gaussian ones
     double* counts;            // (k), added to
     double* sums;              // (k, d), added to
     double* scatter;           // in the structure's shape, added to
+    double* tail_sums;         // (2, k) of Student components, added to
     void* out;                 // (n) or (n, k), the rows' type; int64 for ASSIGN
     double log_likelihood;     // written
     int n_threads;

@@ -48,6 +48,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "mixture_tile.inl"
 #include "evaluate_scales.inl"
 #include "evaluate_factors.inl"
+#include "tail.inl"
 #include "pruning.inl"
 #include "evaluate.inl"
 #include "posterior.inl"

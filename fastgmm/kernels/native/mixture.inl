@@ -13,6 +13,8 @@ struct TileWorker {
         return strip.for_each_tile([&](int64_t first, int64_t count) {
             load_tile<Real>(static_cast<const Real*>(pass.rows), first, count, p.d, p.centre, tile.rows, tile.stride);
             evaluate_tile<Real>(p, tile, count);
+            if (p.dof) pass.action == ACCUMULATE ? apply_tail<Real, true>(p, tile, count)
+                                                 : apply_tail<Real, false>(p, tile, count);
             work(first, count);
         });
     }
@@ -59,11 +61,13 @@ template <typename Real, typename Collection>
 struct SummingWorker {
     Collection collection;
     double* sums;  // the first is the log-likelihood
+    double* tail_sums;
     int64_t n_sums;
 
     void lay_out_sums(Arena& arena, const PackedMixture<Real>& p) {
         const int64_t before = arena.used;
         sums = arena.zeros<double>(1);
+        tail_sums = arena.zeros<double>(p.dof ? 2 * p.k : 0);
         collection.lay_out_sums(arena, p);
         n_sums = (arena.used - before) / int64_t(sizeof(double));
     }
@@ -72,7 +76,15 @@ struct SummingWorker {
 
     void deliver(const PackedMixture<Real>& p, MixturePass& pass) const {
         pass.log_likelihood = *sums;
-        collection.deliver(p, pass);
+        if (!p.dof) return collection.deliver(p, pass);
+        // What was collected counts rows by their precision.
+        MixturePass weighed = pass;
+        weighed.counts = pass.tail_sums;
+        collection.deliver(p, weighed);
+        for (int64_t c = 0; c < p.k; ++c) {
+            pass.counts[c] += tail_sums[c];
+            pass.tail_sums[p.k + c] += tail_sums[p.k + c];
+        }
     }
 };
 
@@ -89,6 +101,7 @@ struct AccumulatingWorker : TileWorker<Real>, SummingWorker<Real, Collection> {
         const bool complete = this->for_each_evaluated_tile(p, pass, strip, [&](int64_t first, int64_t count) {
             const double* sample_weight = pass.sample_weight ? pass.sample_weight + first : nullptr;
             *this->sums += weigh_tile<Real>(p, this->tile, sample_weight, count);
+            if (p.dof) weigh_tail<Real>(p, this->tile, count, this->tail_sums);
             this->collection.collect(p, this->tile, strip_rows, first - strip.first, count, sample_weight != nullptr);
         });
         if (complete) this->collection.finish(p, strip_rows);
@@ -110,8 +123,10 @@ struct LongRowWorker : SummingWorker<Real, LongRowCollection<Real>> {
         strip.for_each_tile([&](int64_t first, int64_t count) {
             const Real* rows = static_cast<const Real*>(pass.rows) + first * p.d;
             evaluate_long_rows<Real>(p, tile, rows, count);
+            if (p.dof) apply_tail<Real, true>(p, tile, count);
             const double* sample_weight = pass.sample_weight ? pass.sample_weight + first : nullptr;
             *this->sums += weigh_tile<Real>(p, tile, sample_weight, count);
+            if (p.dof) weigh_tail<Real>(p, tile, count, this->tail_sums);
             this->collection.collect(p, tile, rows, count);
         });
     }
@@ -138,7 +153,7 @@ struct LabelledWorker : SummingWorker<Real, QueueCollection<Real, CROSS>> {
 
 template <typename Worker, typename Real>
 int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
-    const int64_t tile_rows = tile_rows_for<Real>(p.n, p.long_rows ? 0 : p.d, p.k);
+    const int64_t tile_rows = tile_rows_for<Real>(p.n, p.long_rows ? 0 : p.d, p.k, p.dof != nullptr);
     const Strips strips = cut_strips(p.n, tile_rows);
     const double work = double(p.n) * double(p.k) * double(p.by_factor ? p.d * (p.d + 1) : 4 * p.d + 20);
     const int threads = threads_for(pass->n_threads, strips.count, work);

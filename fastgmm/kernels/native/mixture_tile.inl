@@ -9,8 +9,8 @@ INLINE int64_t odd_lines(int64_t values) {
 
 // Rows of a tile: a multiple of 48 (every block size divides it) whose memory stays in the second-level cache.
 template <typename Real>
-INLINE int64_t tile_rows_for(int64_t n, int64_t d, int64_t k) {
-    const int64_t per_row = int64_t(sizeof(Real)) * (2 * d + k + 4);
+INLINE int64_t tile_rows_for(int64_t n, int64_t d, int64_t k, bool tail = false) {
+    const int64_t per_row = int64_t(sizeof(Real)) * (2 * d + (tail ? 3 * k : k) + 4);
     int64_t rows = (768 << 10) / per_row / 48 * 48;
     const int64_t most = d <= 8 ? 480 : 960;
     rows = rows < 48 ? 48 : rows > most ? most : rows;
@@ -25,6 +25,8 @@ struct TileMemory {
     Real* rows;             // (d, stride) centred rows, transposed; none of long rows
     Real* whitened;         // (d, stride)
     Real* log_weighted;     // (k, stride) log of weight times density, later responsibilities
+    Real* precision;        // (k, stride) u of Student components
+    Real* log_spread;       // (k, stride) log(1 + distance^2 / dof) of Student components
     Real* best;             // (stride)
     Real* threshold;        // (stride)
     Real* row_weight;       // (stride)
@@ -44,6 +46,8 @@ struct TileMemory {
         rows = arena.take<Real>(p.long_rows ? 0 : p.d * stride);
         whitened = arena.take<Real>(p.whiten ? p.d * stride : 0);
         log_weighted = arena.take<Real>(p.k * stride);
+        precision = arena.take<Real>(p.dof ? p.k * stride : 0);
+        log_spread = arena.take<Real>(p.dof ? p.k * stride : 0);
         best = arena.take<Real>(tile_rows);
         threshold = arena.take<Real>(tile_rows);
         row_weight = arena.take<Real>(tile_rows);

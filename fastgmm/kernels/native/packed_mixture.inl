@@ -118,6 +118,11 @@ struct PackedMixture {
     Real* constants;       // (k, in whole groups) products: density at the centre
     Real* curvatures;      // (k, in whole groups) products without squares: -1/2 scale^2
     Real* whitener;        // packed shared factor
+    const double* dof;      // (k) degrees of freedom of Student components, or null
+    double* log_ratio;      // (k) log((dof + d) / dof)
+    Real* precision_ratio;  // (k) (dof + d) / dof
+    Real* inverse_dof;      // (k)
+    Real* half_power;       // (k) (dof + d) / 2
     int64_t factor_stride;
     Real largest_offset;
     Scratch middle_memory, memory;
@@ -128,6 +133,7 @@ struct PackedMixture {
         k = pass.k;
         width = round_up(d, Simd<Real>::lanes);
         structure = pass.structure;
+        dof = pass.dof;
         const bool has_middle = middle_memory.allocate([&](Arena& arena) {
             middle = arena.take<double>(d);
             between = arena.take<double>(d);
@@ -153,10 +159,15 @@ struct PackedMixture {
             whitener = arena.take<Real>(whiten ? factor_size : 0);
             constants = arena.take<Real>(groups * COLUMNS);
             curvatures = arena.take<Real>(groups * COLUMNS);
+            log_ratio = arena.take<double>(dof ? k : 0);
+            precision_ratio = arena.take<Real>(dof ? k : 0);
+            inverse_dof = arena.take<Real>(dof ? k : 0);
+            half_power = arena.take<Real>(dof ? k : 0);
         });
         if (!allocated) return false;
         pack_means(pass);
         if (!has_factor) return true;
+        if (dof) pack_tails();
         if (!by_factor) {
             if (whiten) {
                 pack_factor(pass.factor, d, whitener);
@@ -220,6 +231,16 @@ struct PackedMixture {
         } else {
             // MOMENTS falls back to queues component by component; without leave to sum about the centre, always.
             collection = d <= LANE_FEATURES ? LANES_DIAG : MOMENTS;
+        }
+    }
+
+    void pack_tails() {
+        for (int64_t c = 0; c < k; ++c) {
+            const double ratio = 1.0 + double(d) / dof[c];
+            log_ratio[c] = __builtin_log1p(double(d) / dof[c]);
+            precision_ratio[c] = Real(ratio);
+            inverse_dof[c] = Real(1.0 / dof[c]);
+            half_power[c] = Real(0.5 * (dof[c] + double(d)));
         }
     }
 

@@ -71,7 +71,8 @@ constexpr int64_t LEAST_BOUND = 8;
 template <typename Real>
 int64_t columns_of_bound(const PackedMixture<Real>& p, TileMemory<Real>& t, const Real* rows) {
     const int64_t sample = 240;
-    if (!p.by_factor || p.d <= LEAST_BOUND || p.k < 3 || p.n < 8 * sample || t.capacity < sample) return 0;
+    // The tail of a Student component is not below a Gaussian bound.
+    if (p.dof || !p.by_factor || p.d <= LEAST_BOUND || p.k < 3 || p.n < 8 * sample || t.capacity < sample) return 0;
     for (int64_t n = 0; n < sample; ++n)
         for (int64_t j = 0; j < p.d; ++j) t.rows[j * t.stride + n] = rows[p.n / sample * n * p.d + j] - p.centre[j];
     int64_t best = 0;

@@ -118,14 +118,27 @@ template <>
 struct LogConstants<double> {
     static constexpr int64_t one = 0x3ff0000000000000, mantissa = 0x000fffffffffffff, half_root = 0x0006a09e667f3bcd;
     static constexpr double ln2_high = 0x1.62e42fefa38p-1, ln2_low = 0x1.ef35793c7673p-45;
+    static constexpr double farthest = 0x1p1000;
     static constexpr int mantissa_bits = 52, terms = 10;
 };
 template <>
 struct LogConstants<float> {
     static constexpr int32_t one = 0x3f800000, mantissa = 0x007fffff, half_root = 0x003504f3;
     static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+    static constexpr float farthest = 0x1p120f;
     static constexpr int mantissa_bits = 23, terms = 5;
 };
+
+// What log(1 + f) lacks of f, which carries the leading digits exactly; s is f / (2 + f).
+template <typename Real>
+INLINE Vector<Real> log_remainder(Vector<Real> f, Vector<Real> s) {
+    using C = LogConstants<Real>;
+    const Vector<Real> s2 = s * s;
+    Vector<Real> series = broadcast<Real>(Real(1) / Real(2 * C::terms + 1));
+#pragma GCC unroll 16
+    for (int i = C::terms - 1; i >= 1; --i) series = series * s2 + Real(1) / Real(2 * i + 1);
+    return s * (f - Real(2) * s2 * series);
+}
 
 // log(x) for normal positive x: x = 2^e m with m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)) by its
 // odd series; |s| <= 0.1716 makes the first term left out smaller than half a unit in the last place.
@@ -137,15 +150,38 @@ INLINE Vector<Real> logarithm(Vector<Real> x) {
     const Integer<Real> exponent = ((bits - C::one) >> C::mantissa_bits) + above;
     const Vector<Real> m = (Vector<Real>)((Unsigned<Real>)bits - ((Unsigned<Real>)exponent << C::mantissa_bits));
     const Vector<Real> f = m - Real(1);
-    const Vector<Real> s = f / (m + Real(1));
-    const Vector<Real> s2 = s * s;
-    Vector<Real> series = broadcast<Real>(Real(1) / Real(2 * C::terms + 1));
-#pragma GCC unroll 16
-    for (int i = C::terms - 1; i >= 1; --i) series = series * s2 + Real(1) / Real(2 * i + 1);
-    // log m = f - s (f - 2 s^2 series): f carries the leading digits exactly.
-    const Vector<Real> tail = s * (f - Real(2) * s2 * series);
+    const Vector<Real> rest = log_remainder<Real>(f, f / (m + Real(1)));
     const Vector<Real> e = __builtin_convertvector(exponent, Vector<Real>);
-    return e * broadcast<Real>(C::ln2_high) + (f - (tail - e * broadcast<Real>(C::ln2_low)));
+    return e * broadcast<Real>(C::ln2_high) + (f - (rest - e * broadcast<Real>(C::ln2_low)));
+}
+
+// log(1 + x) to one unit in the last place or so, and 1 / (1 + x).
+template <typename Real>
+struct LogOnePlus {
+    Vector<Real> log, inverse;
+};
+
+// For x >= 0; far out in the range of exponents x is as good as infinite. One division serves both results.
+template <typename Real>
+INLINE LogOnePlus<Real> log_one_plus(Vector<Real> x) {
+    using C = LogConstants<Real>;
+    const Vector<Real> most = broadcast(C::farthest);
+    x = x < most ? x : most;
+    const Vector<Real> w = x + Real(1);
+    const Integer<Real> bits = (Integer<Real>)w;
+    const Integer<Real> above = ((bits & C::mantissa) >= C::half_root) & 1;
+    const Integer<Real> exponent = ((bits - C::one) >> C::mantissa_bits) + above;
+    const Unsigned<Real> power = (Unsigned<Real>)exponent << C::mantissa_bits;
+    const Vector<Real> m = (Vector<Real>)((Unsigned<Real>)bits - power);
+    const Vector<Real> f = m - Real(1), g = m + Real(1), quotient = Real(1) / (m * g);
+    const Vector<Real> s = f * m * quotient;
+    const Vector<Real> inverse = (Vector<Real>)((Unsigned<Real>)(g * quotient) - power);
+    const Vector<Real> e = __builtin_convertvector(exponent, Vector<Real>);
+    // What 1 + x was rounded by comes back to first order.
+    const Vector<Real> lost = (x - (w - Real(1))) * inverse;
+    return {e * broadcast<Real>(C::ln2_high) +
+                (f - (log_remainder<Real>(f, s) - e * broadcast<Real>(C::ln2_low) - lost)),
+            inverse};
 }
 
 // The exponent of x plus one, times ln 2: the log of the next power of two.

@@ -29,4 +29,5 @@ ENGINE = PythonEngine(
         "merge": merge,
         "factorise_precisions": factorise,
     },
+    shapes=("full", "tied", "diag", "spherical"),
 )

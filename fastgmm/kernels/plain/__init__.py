@@ -25,4 +25,10 @@ _PASSES = (
     factorise_precisions,
 )
 
-ENGINE = PythonEngine("plain", "NumPy's", {function.__name__: function for function in _PASSES}, tails=("student",))
+ENGINE = PythonEngine(
+    "plain",
+    "NumPy's",
+    {function.__name__: function for function in _PASSES},
+    shapes=("full", "tied", "diag", "spherical"),
+    tails=("student",),
+)

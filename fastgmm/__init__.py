@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastgmm.persistence import load, save
     from fastgmm.regressor import GaussianMixtureRegressor
     from fastgmm.selection import GaussianMixtureSearch
+    from fastgmm.student_mixture import StudentMixture
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "GaussianMixtureOutlierDetector",
     "GaussianMixtureRegressor",
     "GaussianMixtureSearch",
+    "StudentMixture",
     "__version__",
     "config_context",
     "get_config",
@@ -45,6 +47,7 @@ _HOMES = {
     "GaussianMixtureOutlierDetector": "outlier_detector",
     "GaussianMixtureRegressor": "regressor",
     "GaussianMixtureSearch": "selection",
+    "StudentMixture": "student_mixture",
     "load": "persistence",
     "save": "persistence",
     "show_config": "installation",

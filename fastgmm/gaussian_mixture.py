@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache, partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
-from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.data import ArrayRows, Rows
-from fastgmm.data.e_steps import LABELS
-from fastgmm.em import ACCELERATIONS, STOP_ON
-from fastgmm.estimator.conversion_methods import ConversionMethods
-from fastgmm.estimator.criterion_methods import CriterionMethods
-from fastgmm.estimator.input_validation import start_of_run
-from fastgmm.estimator.kept_state import kept_state
-from fastgmm.estimator.mixture import BaseMixture, Plan
-from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
-from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
-from fastgmm.estimator.problem import count_floor
-from fastgmm.families import Family, Gaussian, WithBackground, beside_background, get_covariance
-from fastgmm.model import SufficientStatistics
-from fastgmm.model.moments import pooled_moments
-from fastgmm.model.priors import default_prior
-from fastgmm.starts import Start, initial_parameters
+from fastgmm.data import ArrayRows
+from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
+from fastgmm.families import Family, Gaussian
 from fastgmm.starts.multistart import multistart
-from fastgmm.starts.units import relative_reg_covar
 
 __all__ = ["GaussianMixture"]
 
 
-class GaussianMixture(CriterionMethods, ConversionMethods):
+class GaussianMixture(LikelihoodMixture):
     """Gaussian mixture fitted by the EM algorithm: scikit-learn's estimator on compiled kernels.
 
     Parameters
@@ -144,18 +125,6 @@ default='kmeans'
     True
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
-        **BaseMixture._parameter_constraints,
-        "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "acceleration": [StrOptions(set(ACCELERATIONS)), None],
-        "stop_on": [StrOptions(set(STOP_ON))],
-        "prior": [StrOptions({"default"}), dict, None],
-        "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
-    }
-
     def __init__(
         self,
         n_components: Any = 1,
@@ -203,101 +172,6 @@ default='kmeans'
     def _mixture_class(self) -> type:
         return GaussianMixture
 
-    # What BaseMixture asks for.
-
-    @property
-    def _weights_count_rows(self) -> bool:  # type: ignore[override]
-        return self.prior is not None
-
-    def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
-        n_features, covariance = sample.n_features, self._covariance
-        covariance.check_n_features(n_features)
-        if self.weights_init is not None:
-            self.weights_init = check_weights(self.weights_init, self.n_components)
-        if self.means_init is not None:
-            self.means_init = check_means(self.means_init, self.n_components, n_features)
-        if self.precisions_init is not None:
-            self.precisions_init = check_precisions(
-                self.precisions_init, covariance.shape, self.n_components, n_features
-            )
-        given = (self.weights_init, self.means_init, self.precisions_init)
-        weights, means, precisions = (
-            None if part is None else np.ascontiguousarray(part, dtype=np.float64) for part in given
-        )
-        # A prior is worth the more, the fewer rows there are; and noise is no component.
-        by_likelihood = self.prior is None and self.noise is None
-        start = Start(self._checked_start(sample.X), weights, means, precisions, by_likelihood)
-        self._refuse_array_api_dispatch()
-        prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
-        noise = check_noise(self.noise, rows, sample, self.n_components)
-        reg_covar = self.reg_covar
-        if isinstance(reg_covar, str):
-            reg_covar = self.reg_covar_ = relative_reg_covar(sample)
-        gaussian = Gaussian(covariance, reg_covar, count_floor(sample), prior)
-        family: Family = gaussian if noise is None else WithBackground(gaussian, noise.box, noise.share)
-        # scikit-learn's starts are compared as scikit-learn does.
-        searches = isinstance(self.init_params, str) and self.init_params == "multistart"
-        return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
-
     def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
         assert isinstance(family, Gaussian), "a stream has no background"
         return multistart(rows, self.n_components, family, random_state, is_brief=True)
-
-    def _fitted_state(self) -> Any:
-        return kept_state(self, super()._fitted_state)
-
-    def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
-        reg_covar = self.reg_covar
-        if isinstance(reg_covar, str):
-            reg_covar = getattr(self, "reg_covar_", 0.0)
-            if memory is None:
-                return beside_background(Gaussian(self._covariance, reg_covar), vars(self))
-        if memory is None:
-            return beside_background(_gaussian(self.covariance_type, reg_covar), vars(self))
-        covariance, floor = self._covariance, 10.0 * float(np.finfo(self.means_.dtype).eps)
-        if self.prior is None:
-            return Gaussian(covariance, reg_covar, floor)
-        given = {} if isinstance(self.prior, str) else dict(self.prior)
-        prior = default_prior(*pooled_moments(memory), self.n_components, covariance.shape, given)
-        return Gaussian(covariance, reg_covar, floor, prior)
-
-    def _refuse_array_api_dispatch(self) -> None:
-        # An array of memberships is a start that is drawn by nothing.
-        allowed = ["random", "random_from_data"]
-        named = isinstance(self.init_params, str)
-        if get_config()["array_api_dispatch"] and named and self.init_params not in allowed:
-            raise NotImplementedError(
-                f"Allowed `init_params` are {allowed} if 'array_api_dispatch' is enabled; init_params is "
-                f"{self.init_params!r}. Disable 'array_api_dispatch' to use it."
-            )
-
-
-@lru_cache(maxsize=64)
-def _gaussian(covariance_type: str, reg_covar: float) -> Gaussian:
-    # One row is predicted in less time than a family is made.
-    return Gaussian(get_covariance(covariance_type), reg_covar)
-
-
-def _begin(
-    family: Family,
-    gaussian: Gaussian,
-    start: Start,
-    noise: InitialNoise | None,
-    n_components: int,
-    sample: ArrayRows,
-    random_state: np.random.RandomState,
-    listener: Any,
-) -> Any:
-    """Return the state of a first guess at memberships, which keeps known labels and leaves out rows of noise."""
-    memberships = start.init_params
-    if noise is not None:
-        kept = ~noise.mask
-        if LABELS in sample.columns:
-            # A row of known component is no noise.
-            kept |= sample.along[LABELS] >= 0
-        if isinstance(memberships, np.ndarray):
-            memberships = memberships[kept]
-        sample = sample.where(kept)
-    start = replace(start, init_params=start_of_run(memberships, sample, n_components, random_state))
-    found = initial_parameters(sample, n_components, gaussian, start, random_state, listener)
-    return family.beside(found, family.share) if isinstance(family, WithBackground) else found

@@ -200,7 +200,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     _row_dtypes = np.float64
 
     def _conditioner(self) -> Conditioner:
-        return Conditioner(self.mixture_._gaussian(), np.arange(self.n_features_in_))
+        return Conditioner(self.mixture_._components(), np.arange(self.n_features_in_))
 
     def _standardised(self, X: np.ndarray) -> np.ndarray:
         d = self.n_features_in_
@@ -328,7 +328,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         inputs = self._standardised(X)
         whole = np.column_stack([inputs, (y - self.centre_[d:]) / self.scale_[d:]])
         dtype = np.dtype(np.float64)
-        joint = inference.log_density(whole, self.mixture_._gaussian(), dtype)
+        joint = inference.log_density(whole, self.mixture_._components(), dtype)
         given = inference.log_density(inputs, self._conditioner().marginal, dtype)
         return joint - given - np.log(self.scale_[d:]).sum()
 

@@ -25,7 +25,7 @@ RANKS = [
     {"callbacks", "summary"},
     {"plotting"},
     {"estimator"},
-    {"gaussian_mixture", "conditional_mixtures"},
+    {"gaussian_mixture", "student_mixture", "conditional_mixtures"},
     {"bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
     {"selection"},
     {"cli"},

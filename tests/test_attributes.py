@@ -14,6 +14,7 @@ from fastgmm import (
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
+    StudentMixture,
 )
 from fastgmm.data import batches
 
@@ -50,6 +51,7 @@ def rows():
 
 FITTED = {
     "mixture": lambda X: GaussianMixture(2, random_state=0).fit(X),
+    "student": lambda X: StudentMixture(2, random_state=0).fit(X),
     "variational": lambda X: BayesianGaussianMixture(n_components=2, random_state=0).fit(X),
     "search": lambda X: GaussianMixtureSearch([1, 2], ["EII", "VVV"], random_state=0).fit(X),
     "classifier": lambda X: GaussianMixtureClassifier(random_state=0).fit(X, np.repeat([0, 1], 60)),

@@ -167,7 +167,7 @@ def test_given_memberships_need_no_array_api(monkeypatch, blobs, as_given):
     for memberships in (np.arange(len(blobs)) % 3, shares):
         expected = GaussianMixture(3, init_params=memberships).fit(blobs)
         with monkeypatch.context() as patch:
-            patch.setattr("fastgmm.gaussian_mixture.get_config", lambda: {"array_api_dispatch": True})
+            patch.setattr("fastgmm.estimator.likelihood_mixture.get_config", lambda: {"array_api_dispatch": True})
             ours = GaussianMixture(3, init_params=as_given(memberships)).fit(blobs)
             with pytest.raises(NotImplementedError, match="init_params is 'multistart'"):
                 GaussianMixture(3, init_params="multistart").fit(blobs)

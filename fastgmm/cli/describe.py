@@ -29,38 +29,41 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
     """
     shown = list(range(min(len(names), MOST_COLUMNS)))
     heads = [names[j] for j in shown]
-    counted = sizes is not None
+    counted, tailed = sizes is not None, hasattr(model, "df_")
+    covariances = model.scales_ if tailed else model.covariances_
     rows = [
         [
             str(k),
             f"{weight:.4f}",
             *([str(int(sizes[k]))] if sizes is not None else []),
+            *([number(model.df_[k])] if tailed else []),
             *(number(model.means_[k, j]) for j in shown),
         ]
         for k, weight in enumerate(model.weights_)
     ]
     if hasattr(model, "noise_weight_"):
-        rows.append(["noise", f"{model.noise_weight_:.4f}", *([""] if counted else []), *[""] * len(shown)])
-    screen.table(["component", "weight", *(["rows"] if counted else []), *heads], rows, title="Weights and means")
+        rows.append(["noise", f"{model.noise_weight_:.4f}", *([""] if counted else []), *[""] * (tailed + len(shown))])
+    columns = ["component", "weight", *["rows"] * counted, *["df"] * tailed, *heads]
+    screen.table(columns, rows, title="Weights and means")
     if len(names) > MOST_COLUMNS:
         screen.line(f"Shown: the first {MOST_COLUMNS} of {len(names)} columns; the model file holds all.")
         screen.line()
-    shape = model._covariance.shape
+    shape, spread = model._covariance.shape, "Scale" if tailed else "Covariance"
     if shape.n_axes == 0:
         title = "Variance of each component, the same for every column; no covariance"
-        _variances(screen, ["variance"], model.covariances_[:, None], title)
+        _variances(screen, ["variance"], covariances[:, None], title)
     elif not shape.is_matrix:
-        _variances(screen, heads, model.covariances_, "Variances; no covariance")
+        _variances(screen, heads, covariances, "Variances; no covariance")
     elif len(names) > MOST_COLUMNS:
-        diagonals = np.atleast_2d(np.diagonal(model.covariances_, axis1=-2, axis2=-1))
+        diagonals = np.atleast_2d(np.diagonal(covariances, axis1=-2, axis2=-1))
         _variances(screen, heads, diagonals, "Variances; covariances are in the model file")
     else:
-        matrices = [model.covariances_] if shape.is_shared else model.covariances_
+        matrices = [covariances] if shape.is_shared else covariances
         for k, matrix in enumerate(matrices):
             screen.table(
                 ["", *heads],
                 [[names[i], *(number(matrix[i, j]) for j in shown)] for i in shown],
-                title="Covariance of every component" if shape.is_shared else f"Covariance of component {k}",
+                title=f"{spread} of every component" if shape.is_shared else f"{spread} of component {k}",
             )
 
 
@@ -85,6 +88,11 @@ def as_json(model: Any, names: Sequence[str]) -> dict[str, Any]:
         "converged": bool(model.converged_),
         "n_iter": int(model.n_iter_),
     }
+    if hasattr(model, "df_"):
+        # A covariance may be infinite, which JSON does not know; degrees of freedom that are become null.
+        del parameters["covariances"]
+        parameters["scales"] = model.scales_.tolist()
+        parameters["df"] = [float(df) if np.isfinite(df) else None for df in model.df_]
     if hasattr(model, "noise_weight_"):
         parameters["noise_weight"] = float(model.noise_weight_)
     return parameters

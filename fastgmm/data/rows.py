@@ -254,7 +254,7 @@ class ArrayRows(Rows):
 
     def accumulate(self, density: Any) -> SufficientStatistics:
         """Return the statistics of one pass under `density`, about its means."""
-        statistics = SufficientStatistics.zeros(density.structure, density.means)
+        statistics = SufficientStatistics.zeros(density.structure, density.means, getattr(density, "tail", None))
         for block in self.iterate():
             kernels.accumulate(block.rows, block.weight, density, statistics)
         return statistics
@@ -411,7 +411,7 @@ def join_statistics(parts: list[SufficientStatistics]) -> SufficientStatistics:
     # Into a new one: a part may be wanted again, if a worker is lost. About the centres of most rows, where they
     # differ: an empty part has none.
     most = max(parts, key=lambda part: float(part.counts.sum()))
-    total = SufficientStatistics.zeros(most.structure, most.centres)
+    total = SufficientStatistics.zeros(most.structure, most.centres, most.tail_sums)
     for part in parts:
         total.merge(part)
     return total

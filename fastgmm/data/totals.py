@@ -68,7 +68,7 @@ class Totals:
 def _numbers(total: Any) -> np.ndarray | None:
     """Return the numbers of a total as one array, or None where it is not made of numbers that add up."""
     if isinstance(total, SufficientStatistics):
-        arrays = (total.counts, total.sums, total.scatter, np.array(total.log_likelihood))
+        arrays = (*total.totals, np.array(total.log_likelihood))
         return np.concatenate([array.ravel() for array in arrays])
     if isinstance(total, np.ndarray) and total.dtype == np.float64:
         return total.ravel()
@@ -80,7 +80,7 @@ def _filled(total: Any, numbers: np.ndarray) -> Any:
     if isinstance(total, np.ndarray):
         return numbers.reshape(total.shape)
     at = 0
-    for array in (total.counts, total.sums, total.scatter):
+    for array in total.totals:
         array[...] = numbers[at : at + array.size].reshape(array.shape)
         at += array.size
     total.log_likelihood = float(numbers[-1])

@@ -98,6 +98,8 @@ def bounded_weight(X: np.ndarray, sample_weight: np.ndarray | None, parameters: 
     -------
     ndarray of shape (n_samples,), float64, or None
     """
+    if getattr(parameters, "tail", None) is not None:
+        return sample_weight  # far rows count little by themselves
     offset = parameters.log_offset
     density = kernels.log_density(X, parameters, np.empty(X.shape[0], dtype=X.dtype)).astype(np.float64)
     limit = chdtri(X.shape[1], OUTLYING)
@@ -148,6 +150,8 @@ def blend(
         batch.sums * each[:, None],
         batch.scatter * batch.shape.each(np.asarray(share)),
     )
+    if batch.tail_sums is not None:
+        part.tail_sums = batch.tail_sums * each
     part.log_likelihood = batch.log_likelihood * float(part.counts.sum() / max(batch.counts.sum(), 1e-300))
     result.merge(part)
     rows = (1.0 - forgetting) * old_rows + float(batch.counts.sum())

@@ -19,9 +19,9 @@ __all__ = ["ConditionalMixtures"]
 
 @dataclass(frozen=True)
 class ConditionalMixtures(MixturePerRow):
-    """The distribution of the free features given values of the others: one Gaussian mixture per row.
+    """The distribution of the free features given values of the others: one mixture per row.
 
-    ``conditionals[i]`` is that of row i as a `GaussianMixture`; ``len`` and iteration work too.
+    ``conditionals[i]`` is that of row i as a `GaussianMixture`, or a `StudentMixture`; ``len`` and iteration work too.
 
     Attributes
     ----------
@@ -54,9 +54,12 @@ class ConditionalMixtures(MixturePerRow):
 
     def __getitem__(self, row: int) -> Any:
         """Return the mixture of one row."""
-        row = index(row)
+        row, covariances, dof = index(row), self.covariances, {}
+        if self.degrees_of_freedom is not None and self.inflation is not None:
+            covariances = covariances * self.inflation[row][:, None, None]
+            dof = {"df": self.degrees_of_freedom}
         mixture = self.mixture_class.from_parameters(
-            self.weights[row], self.means[row], self.covariances, random_state=self.random_state
+            self.weights[row], self.means[row], covariances, random_state=self.random_state, **dof
         )
         if self.feature_names is not None:
             mixture.feature_names_in_ = self.feature_names
@@ -115,9 +118,9 @@ class ConditionalMixtures(MixturePerRow):
             return super().sample(random_state)
         if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples is {n_samples!r}; expected a positive int, or None for one draw from each")
-        repeated = MixturePerRow(
-            np.repeat(self.weights, n_samples, axis=0), np.repeat(self.means, n_samples, axis=0), self.covariances
-        )
+        weights, means = np.repeat(self.weights, n_samples, axis=0), np.repeat(self.means, n_samples, axis=0)
+        inflation = None if self.inflation is None else np.repeat(self.inflation, n_samples, axis=0)
+        repeated = MixturePerRow(weights, means, self.covariances, self.degrees_of_freedom, inflation)
         return repeated.sample(random_state).reshape(len(self), int(n_samples), -1)
 
 

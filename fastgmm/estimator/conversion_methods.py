@@ -11,7 +11,7 @@ from fastgmm.em import Run
 from fastgmm.estimator.mixture import BaseMixture
 from fastgmm.estimator.parameter_validation import check_covariances, check_weights
 from fastgmm.estimator.problem import run_attributes
-from fastgmm.families import Gaussian
+from fastgmm.families import Family, Gaussian
 from fastgmm.model import MixtureParameters
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ class ConversionMethods(BaseMixture):
         >>> model.predict([[1.0], [3.0]])
         array([0, 1])
         """
+        return cls._known(weights, means, covariances, covariance_type, random_state)
+
+    @classmethod
+    def _known(
+        cls, weights: Any, means: Any, covariances: Any, covariance_type: Any, random_state: Any, **tail: Any
+    ) -> Self:
+        """Return a fitted model of known parameters; `tail` are those of components that are not Gaussian."""
         means = np.array(means, dtype=np.float64, order="C")
         if means.ndim != 2 or 0 in means.shape or not np.isfinite(means).all():
             raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
@@ -66,11 +73,15 @@ class ConversionMethods(BaseMixture):
         weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
         covariances = np.array(check_covariances(covariances, shape, *means.shape), dtype=np.float64, order="C")
         state = MixtureParameters(shape.name, weights, means, covariances, shape.factorise(covariances))
-        model._set_state(Gaussian(model._covariance), state, np.dtype(np.float64))
+        model._set_state(*model._described(state, **tail), np.dtype(np.float64))
         model.n_features_in_ = means.shape[1]
         model.__dict__.update(run_attributes(Run(state), 0, np.float64))
         model.stopped_, model.n_samples_seen_ = False, 0.0
         return model
+
+    def _described(self, mixture: MixtureParameters) -> tuple[Family, Any]:
+        """Return the family, and the state of it, that has the parameters of `mixture`."""
+        return Gaussian(self._covariance), mixture
 
     def to_sklearn(self) -> sklearn.mixture.GaussianMixture:
         """Return a fitted scikit-learn estimator that predicts the same.

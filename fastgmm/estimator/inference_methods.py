@@ -17,6 +17,7 @@ from fastgmm.inference.distances import mahalanobis
 from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
 from fastgmm.inference.regions import density_level, intervals_above
 from fastgmm.model import MixtureParameters
+from fastgmm.model.student import StudentParameters
 
 __all__ = ["InferenceMethods", "check_columns"]
 
@@ -65,6 +66,10 @@ class InferenceMethods(PerRow):
         # Single precision, or a background, leaves weights that do not sum to one.
         return MixtureParameters(self._covariance.shape.name, weights / weights.sum(), *others)
 
+    def _components(self) -> MixtureParameters:
+        """Return the components without a background, Gaussian or not."""
+        return self._gaussian()
+
     def marginal(self, columns: Any) -> Any:
         """Return the distribution of some of the features.
 
@@ -89,11 +94,17 @@ class InferenceMethods(PerRow):
         >>> model.marginal(1).means_
         array([[5.]])
         """
-        gaussian = self._gaussian()
+        gaussian = self._components()
         columns = check_columns(columns, gaussian.n_features, getattr(self, "feature_names_in_", None))
         part = marginal(gaussian, columns)
+        dof = {"df": part.degrees_of_freedom} if isinstance(part, StudentParameters) else {}
         model = self._mixture_class.from_parameters(  # type: ignore[attr-defined]
-            part.weights, part.means, part.covariances, covariance_type=part.structure, random_state=self.random_state
+            part.weights,
+            part.means,
+            part.covariances,
+            covariance_type=part.structure,
+            random_state=self.random_state,
+            **dof,
         )
         if hasattr(self, "feature_names_in_"):
             model.feature_names_in_ = self.feature_names_in_[columns]
@@ -128,7 +139,7 @@ class InferenceMethods(PerRow):
         >>> model.condition(0, [2.0]).mean()
         array([[6.]])
         """
-        gaussian, names = self._gaussian(), getattr(self, "feature_names_in_", None)
+        gaussian, names = self._components(), getattr(self, "feature_names_in_", None)
         columns = check_columns(columns, gaussian.n_features, names)
         if len(columns) == gaussian.n_features:
             raise ValueError(
@@ -140,8 +151,9 @@ class InferenceMethods(PerRow):
         )
         found = Conditioner(gaussian, columns).at(values)
         free = None if names is None else np.delete(names, columns)
-        parts = (found.weights, found.means, found.covariances)
-        return ConditionalMixtures(*parts, free, self.random_state, self._mixture_class)
+        return ConditionalMixtures(
+            **vars(found), feature_names=free, random_state=self.random_state, mixture_class=self._mixture_class
+        )
 
     def mahalanobis(self, X: Any) -> Any:
         """Return the Mahalanobis distance of each row from each component.
@@ -158,7 +170,7 @@ class InferenceMethods(PerRow):
         return self._per_row(X, self._distances, "mahalanobis")
 
     def _distances(self, rows: np.ndarray) -> np.ndarray:
-        return mahalanobis(rows, self._gaussian())
+        return mahalanobis(rows, self._components())
 
     def entropy_bounds(self) -> tuple[float, float]:
         """Return a lower and an upper bound on the differential entropy, in nats.
@@ -253,7 +265,7 @@ class InferenceMethods(PerRow):
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"coverage is {coverage!r}; expected a probability between 0 and 1, such as 0.95")
         random_state = check_random_state(self.random_state if random_state is None else random_state)
-        return density_level(self._gaussian(), float(coverage), int(n_simulations), random_state)
+        return density_level(self._components(), float(coverage), int(n_simulations), random_state)
 
     def highest_density_intervals(self, coverage: float = 0.95) -> np.ndarray:
         """Return the intervals of a mixture in one feature that hold probability `coverage` at the highest density.
@@ -272,7 +284,7 @@ class InferenceMethods(PerRow):
         ValueError
             If the model has more than one feature or `coverage` is not between 0 and 1.
         """
-        gaussian = self._gaussian()
+        gaussian = self._components()
         if gaussian.n_features != 1:
             raise ValueError(
                 f"the model has {gaussian.n_features} features; expected 1. Take marginal(column), or use "

@@ -12,14 +12,14 @@ from fastgmm.families.background import BACKGROUND_ATTRIBUTES
 
 __all__ = ["kept_state"]
 
-_PARTS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+GAUSSIAN_PARTS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
 #: Numbers in an array up to which it is compared in less time than a state is made of it.
 MOST_COMPARED = 1024
 _kept: WeakKeyDictionary[Any, tuple[str, list[np.ndarray], list[bytes], Any]] = WeakKeyDictionary()
 
 
-def kept_state(estimator: Any, read: Callable[[], Any]) -> Any:
-    """Return ``read()``, or what it returned while covariance type and attributes are what they were then.
+def kept_state(estimator: Any, read: Callable[[], Any], parts: tuple[str, ...] = GAUSSIAN_PARTS) -> Any:
+    """Return ``read()``, or what it returned while covariance type and the attributes `parts` are what they were then.
 
     One row is predicted in less time than a state is made. Attributes may be set anew or changed in place, so those
     of small mixtures are compared number for number; larger ones are read each time.
@@ -29,13 +29,13 @@ def kept_state(estimator: Any, read: Callable[[], Any]) -> Any:
         return read()
     entry = _kept.get(estimator)
     if entry is not None and entry[0] == attributes.get("covariance_type"):
-        for name, array, content in zip(_PARTS, entry[1], entry[2], strict=True):
+        for name, array, content in zip(parts, entry[1], entry[2], strict=True):
             if attributes.get(name) is not array or array.tobytes() != content:
                 break
         else:
             return entry[3]
     found = read()
-    arrays: list[Any] = [attributes.get(name) for name in _PARTS]
+    arrays: list[Any] = [attributes.get(name) for name in parts]
     if all(type(array) is np.ndarray and array.size <= MOST_COMPARED for array in arrays):
         contents = [array.tobytes() for array in arrays]
         _kept[estimator] = (attributes["covariance_type"], arrays, contents, found)

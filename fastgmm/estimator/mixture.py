@@ -104,6 +104,8 @@ class BaseMixture(
     acceleration: str | None = None
     #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
     _weights_count_rows: bool = False
+    #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
+    _is_searched_as_gaussian: bool = True
 
     # What a subclass defines.
 
@@ -234,7 +236,7 @@ class BaseMixture(
             e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
 
         def begin(listener: Any) -> Any:
-            return self._fitted_state() if continued else plan.begin(sample, random_state, listener)
+            return plan.family.resume(self._fitted_state()) if continued else plan.begin(sample, random_state, listener)
 
         problem = Problem(
             e_step.prepare(rows),

@@ -47,8 +47,8 @@ class StreamMethods:
         component. A sample of the rows is kept, of 4000 rows or ``50 * n_components * (n_features + 2)``: when it is
         full, and once more at 32 times as many rows, EM and a search run on it, and the stream goes on from what they
         find where that is clearly better. The sample is pickled and saved with the model and dropped after the second
-        time. There is none, but ten starts, with `forgetting` or a start that is given, and none in a model that `fit`
-        made, of one component, or where it would be more than 8000 rows.
+        time. There is none, but ten starts, with `forgetting`, a start that is given or t components; and none in a
+        model that `fit` made, of one component, or where it would be more than 8000 rows.
 
         With ``n`` the weight seen so far over that of the batch, every later one replaces the share
         ``2 / n ** 0.6`` of the statistics, a half at most, `forgetting` at least, and so little that the statistics
@@ -111,7 +111,7 @@ class StreamMethods:
         weight = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         dtype = self.means_.dtype
         family = self._fitted_family()
-        fitted = family.state(vars(self))
+        fitted = family.resume(family.state(vars(self)))
         average, latest = self._memory(family, fitted, weight)
         seen = (self.__dict__.get("n_samples_seen_") or weight) + weight
         family = self._fitted_family(average)
@@ -150,7 +150,7 @@ class StreamMethods:
         return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
 
     def _begin(self: Any, X: Any, sample_weight: Any) -> None:
-        is_refitted = self._is_start_named and not self.forgetting
+        is_refitted = self._is_start_named and not self.forgetting and self._is_searched_as_gaussian
         with warnings.catch_warnings():
             # The first batch is where the stream starts, not where it ends.
             warnings.simplefilter("ignore", ConvergenceWarning)

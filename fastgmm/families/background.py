@@ -36,6 +36,11 @@ class WithBackground(Family):
     share: float = 0.0
 
     @property
+    def has_tails(self) -> bool:  # type: ignore[override]
+        """Whether far rows count little in the components."""
+        return self.components.has_tails
+
+    @property
     def shape(self) -> Shape:
         """Which scatter the components' M-step takes."""
         return self.components.shape
@@ -43,6 +48,14 @@ class WithBackground(Family):
     def first(self, statistics: SufficientStatistics) -> MixtureWithNoise:
         """Return the components of the first memberships and the background, which starts with its share."""
         return self.beside(self.components.first(statistics), self.share)
+
+    def begin(self, mixture: MixtureParameters) -> MixtureWithNoise:
+        """Return the start of the components and the background, which starts with its share."""
+        return self.beside(self.components.begin(mixture), self.share)
+
+    def resume(self, state: MixtureWithNoise) -> MixtureWithNoise:
+        """Return the state with the components that they go on from."""
+        return replace(state, mixture=self.components.resume(state.mixture))
 
     def beside(self, mixture: MixtureParameters, share: float) -> MixtureWithNoise:
         """Return the mixture and a background of weight `share`."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastgmm.model import Shape, SufficientStatistics
+from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
 
 __all__ = ["Family"]
 
@@ -28,6 +28,9 @@ class Family(ABC):
     #: Whether states have coordinates, in which a run can be accelerated.
     is_accelerated: bool = False
 
+    #: Whether far rows count little, so that a start may leave them aside.
+    has_tails: bool = False
+
     @property
     @abstractmethod
     def shape(self) -> Shape:
@@ -36,6 +39,14 @@ class Family(ABC):
     def first(self, statistics: SufficientStatistics) -> Any:
         """Return the state that statistics of first memberships make."""
         return self.maximise(statistics, None)
+
+    def begin(self, mixture: MixtureParameters) -> Any:
+        """Return the state that a run starts from where its start is a Gaussian mixture."""
+        return mixture
+
+    def resume(self, state: Any) -> Any:
+        """Return the state that a run goes on from where it continues a fitted one."""
+        return state
 
     @abstractmethod
     def maximise(self, statistics: SufficientStatistics, state: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastgmm import kernels
@@ -18,7 +20,9 @@ def squared_distances(X: np.ndarray, parameters: MixtureParameters | Components)
     Without dimension. One pass of the density kernel per component, with the normaliser left out.
     """
     out = np.empty((X.shape[0], parameters.n_components))
-    singles = [components_of(parameters, slice(k, k + 1), np.zeros(1)) for k in range(parameters.n_components)]
+    # Of normal components, whatever tail these have: the squared distance is all there is in its log density.
+    parts = (components_of(parameters, slice(k, k + 1), np.zeros(1)) for k in range(parameters.n_components))
+    singles = [replace(part, tail=None) for part in parts]
     for part, rows in blocks_of(X, np.dtype(np.float64)):
         log_kernel = np.empty(rows.shape[0])
         for k, single in enumerate(singles):

@@ -8,11 +8,12 @@ Hyndman (1996), Computing and graphing highest density regions, The American Sta
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaincinv, ndtr
+from scipy.special import fdtri, gammaincinv, ndtr, stdtr
 
 from fastgmm.inference.density import log_density
 from fastgmm.inference.sampling import draw
 from fastgmm.model import MixtureParameters
+from fastgmm.model.student import StudentParameters
 
 __all__ = ["density_level", "intervals_above"]
 
@@ -25,7 +26,12 @@ def density_level(
     Exact for one component; otherwise the quantile of the densities of `n_simulations` draws.
     """
     if parameters.n_components == 1:
-        return float(parameters.log_offset[0]) - float(gammaincinv(0.5 * parameters.n_features, coverage))
+        d = parameters.n_features
+        if not isinstance(parameters, StudentParameters) or np.isinf(parameters.degrees_of_freedom[0]):
+            return float(parameters.log_offset[0]) - float(gammaincinv(0.5 * d, coverage))
+        # The squared length over its dimension has an F distribution.
+        dof = float(parameters.degrees_of_freedom[0])
+        return float(parameters.log_offset[0] - 0.5 * (dof + d) * np.log1p(d * fdtri(d, dof, coverage) / dof))
     drawn, _ = draw(n_simulations, parameters, random_state)
     return float(np.quantile(log_density(drawn, parameters, np.dtype(np.float64)), 1.0 - coverage))
 
@@ -44,7 +50,11 @@ def intervals_above(parameters: MixtureParameters, level: float) -> tuple[np.nda
     means = parameters.means[:, 0]
     sd = np.broadcast_to(1.0 / parameters.precisions_cholesky.reshape(-1), means.shape)
     # Dense near every component, at its own scale: no bump of a component is narrower than its sd.
-    grid = np.unique(means[:, None] + sd[:, None] * np.linspace(-12.0, 12.0, 481))
+    positions = np.linspace(-12.0, 12.0, 481)
+    if isinstance(parameters, StudentParameters):
+        far = np.geomspace(12.0, 1e12, 481)
+        positions = np.concatenate([-far, positions, far])
+    grid = np.unique(means[:, None] + sd[:, None] * positions)
 
     def excess(x):
         return log_density(np.atleast_1d(x)[:, None], parameters, np.dtype(np.float64)) - level
@@ -59,5 +69,10 @@ def intervals_above(parameters: MixtureParameters, level: float) -> tuple[np.nda
     if above[-1]:
         edges.append(np.inf)
     intervals = np.array(edges, dtype=np.float64).reshape(-1, 2)
-    mass = ndtr((intervals[:, None, :] - means[:, None]) / sd[:, None])
+    standard = (intervals[:, None, :] - means[:, None]) / sd[:, None]
+    if isinstance(parameters, StudentParameters):
+        dof = parameters.degrees_of_freedom[:, None]
+        mass = np.where(np.isinf(dof), ndtr(standard), stdtr(np.where(np.isinf(dof), 1.0, dof), standard))
+    else:
+        mass = ndtr(standard)
     return intervals, float(((mass[..., 1] - mass[..., 0]) @ parameters.weights).sum())

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm.model import MixtureParameters
+from fastgmm.model.student import StudentParameters
 
-__all__ = ["draw", "draw_by_factors", "sample"]
+__all__ = ["draw", "draw_by_factors", "sample", "student_stretch"]
 
 
 def sample(
@@ -70,7 +71,19 @@ def draw(n_samples: int, density: Any, random_state: np.random.RandomState) -> t
         shape.draw(density.means[k], shape.one(density.covariances, k), int(count), random_state)
         for k, count in enumerate(counts)
     ]
+    if isinstance(density, StudentParameters):
+        dof = density.degrees_of_freedom
+        rows = [
+            density.means[k] + (part - density.means[k]) * student_stretch(dof[k], (len(part), 1), random_state)
+            for k, part in enumerate(rows)
+        ]
     return np.concatenate(rows), np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+def student_stretch(dof: Any, size: Any, random_state: np.random.RandomState) -> np.ndarray:
+    """Return what normal draws are multiplied by to become t draws, ``1 / sqrt(u)``; one where df is infinite."""
+    finite = np.where(np.isinf(dof), 1.0, dof)
+    return np.where(np.isinf(dof), 1.0, np.sqrt(finite / random_state.chisquare(finite, size=size)))
 
 
 def draw_by_factors(n_samples: int, parameters: MixtureParameters, random_state: np.random.RandomState) -> np.ndarray:

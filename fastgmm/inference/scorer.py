@@ -46,12 +46,14 @@ class Scorer:
 
     def __init__(self, parameters: MixtureParameters, dtype: Any) -> None:
         parts = (parameters.log_offset, parameters.means, parameters.precisions_cholesky)
-        self._freeze(parameters.structure, [np.array(part, dtype=np.float64, order="C") for part in parts], dtype)
+        arrays = [np.array(part, dtype=np.float64, order="C") for part in parts]
+        self._freeze(parameters.structure, arrays, dtype, getattr(parameters, "tail", None))
 
-    def _freeze(self, structure: str, arrays: Sequence[np.ndarray], dtype: Any) -> None:
+    def _freeze(self, structure: str, arrays: Sequence[np.ndarray], dtype: Any, tail: Any) -> None:
         for array in arrays:
             array.flags.writeable = False
-        mixture = kernels.BoundMixture(structure, *arrays)
+        log_offset, means, factor = arrays
+        mixture = kernels.BoundMixture(structure, log_offset, means, factor, tail)
         object.__setattr__(self, "_mixture", mixture)
         object.__setattr__(self, "dtype", np.dtype(dtype))
         object.__setattr__(self, "n_components", mixture.n_components)
@@ -63,7 +65,7 @@ class Scorer:
     def __reduce__(self):
         mixture = self._mixture
         arrays = (mixture.log_offset, mixture.means, mixture.precisions_cholesky)
-        return _rebuilt, (arrays, mixture.structure, self.dtype.str)
+        return _rebuilt, (arrays, mixture.structure, self.dtype.str, mixture.tail)
 
     def __repr__(self) -> str:
         return (
@@ -110,7 +112,7 @@ class Scorer:
         return self._run("log_density", X, out, self.dtype)
 
 
-def _rebuilt(arrays: tuple[np.ndarray, ...], structure: str, dtype: str) -> Scorer:
+def _rebuilt(arrays: tuple[np.ndarray, ...], structure: str, dtype: str, tail: Any = None) -> Scorer:
     scorer = object.__new__(Scorer)
-    scorer._freeze(structure, arrays, dtype)
+    scorer._freeze(structure, arrays, dtype, tail)
     return scorer

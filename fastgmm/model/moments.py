@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,15 @@ class Components:
         In nats; need not be a normaliser.
     means : ndarray of shape (n_components, n_features), float64
     precisions_cholesky : ndarray, float64
+    tail : object with a name, or None
+        Of components that are not Gaussian.
     """
 
     structure: str
     log_offset: np.ndarray
     means: np.ndarray
     precisions_cholesky: np.ndarray
+    tail: Any = None
 
     def __setstate__(self, state: dict) -> None:
         # What came from another process may lie at any address of the message, and the kernels read no such numbers.
@@ -57,11 +61,13 @@ class Components:
 
 def components_of(parameters: MixtureParameters | Components, chosen, log_offset=None) -> Components:
     """Return the components `chosen`, an index array or slice, of a mixture, by default with their own offsets."""
+    tail = getattr(parameters, "tail", None)
     return Components(
         parameters.structure,
         np.ascontiguousarray(parameters.log_offset[chosen] if log_offset is None else log_offset),
         np.ascontiguousarray(parameters.means[chosen]),
         parameters.shape.take(parameters.precisions_cholesky, chosen),
+        None if tail is None else tail.take(chosen),
     )
 
 
@@ -91,4 +97,6 @@ def add_part(statistics: SufficientStatistics, part: SufficientStatistics, chose
     statistics.counts[chosen] += part.counts
     statistics.sums[chosen] += part.sums
     statistics.shape.add_part(statistics.scatter, part.scatter, chosen)
+    if statistics.tail_sums is not None and part.tail_sums is not None:
+        statistics.tail_sums[:, chosen] += part.tail_sums
     statistics.log_likelihood += part.log_likelihood

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -163,3 +164,9 @@ class MixtureWithNoise:
         """Log weight plus log normaliser of each component, in nats."""
         with np.errstate(divide="ignore"):
             return np.append(self.mixture.log_offset, np.log(self.noise_weight) - self.box.log_volume)
+
+    @property
+    def tail(self) -> Any:
+        """The components' tail, with which the background's zero distances stay zero."""
+        tail = getattr(self.mixture, "tail", None)
+        return None if tail is None else tail.take([*range(self.mixture.n_components), -1])

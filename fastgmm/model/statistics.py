@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ _HEADER = struct.Struct("<8sHHQQd")  # magic, version, structure, n_components, 
 _CHECKSUM = struct.Struct("<I")
 _VERSION = 1
 _CODES = tuple(SHAPES)
+# Added to the structure's code where tail_sums follow.
+_TAILED = 64
 
 
 @dataclass
@@ -46,6 +48,9 @@ class SufficientStatistics:
     scatter : ndarray, float64
     log_likelihood : float
         Total over samples, weighted, in nats.
+    tail_sums : ndarray of shape (2, n_components), float64, or None
+        Of components with a tail: rows count in sums and scatter with a precision u of their own, and these are the
+        sums of ``r u`` and of ``r (log u - u)``; see `fastgmm.kernels.StudentTail`.
     """
 
     structure: str
@@ -54,10 +59,11 @@ class SufficientStatistics:
     sums: np.ndarray
     scatter: np.ndarray
     log_likelihood: float = 0.0
+    tail_sums: np.ndarray | None = None
 
     @classmethod
-    def zeros(cls, structure: str, centres: np.ndarray) -> SufficientStatistics:
-        """Return empty statistics about `centres` of shape (n_components, n_features)."""
+    def zeros(cls, structure: str, centres: np.ndarray, tail: Any = None) -> SufficientStatistics:
+        """Return empty statistics about `centres` of shape (n_components, n_features), for components with a tail."""
         centres = np.ascontiguousarray(centres, dtype=np.float64)
         n_components, n_features = centres.shape
         return cls(
@@ -66,6 +72,7 @@ class SufficientStatistics:
             np.zeros(n_components),
             np.zeros((n_components, n_features)),
             np.zeros(get_shape(structure).dims(n_components, n_features)),
+            tail_sums=None if tail is None else np.zeros((2, n_components)),
         )
 
     @property
@@ -73,29 +80,39 @@ class SufficientStatistics:
         """The algebra of the scatter."""
         return get_shape(self.structure)
 
+    @property
+    def totals(self) -> tuple[np.ndarray, ...]:
+        """The arrays that add up over rows."""
+        own = (self.counts, self.sums, self.scatter)
+        return own if self.tail_sums is None else (*own, self.tail_sums)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What the rows weigh in `sums` and `scatter`, shape (n_components,): `counts`, where there is no tail."""
+        return self.counts if self.tail_sums is None else self.tail_sums[0]
+
     def scale(self, factor: float) -> None:
         """Multiply the weight of all rows by `factor`, in place."""
-        self.counts *= factor
-        self.sums *= factor
-        self.scatter *= factor
+        for total in self.totals:
+            total *= factor
         self.log_likelihood *= factor
 
     def take(self, chosen: Any) -> SufficientStatistics:
         """Return the statistics of the components `chosen`, an index array or slice; shared scatter is that of all."""
         scatter = self.shape.take(self.scatter, chosen)
+        tail_sums = None if self.tail_sums is None else self.tail_sums[:, chosen]
         return SufficientStatistics(
-            self.structure, self.centres[chosen], self.counts[chosen], self.sums[chosen], scatter
+            self.structure, self.centres[chosen], self.counts[chosen], self.sums[chosen], scatter, 0.0, tail_sums
         )
 
     def tied_as(self, shape: Shape) -> SufficientStatistics:
         """Return these statistics, of a matrix per component, with the scatter as `shape` keeps it."""
-        scatter = shape.tie(self.scatter)
-        return SufficientStatistics(shape.name, self.centres, self.counts, self.sums, scatter, self.log_likelihood)
+        return replace(self, structure=shape.name, scatter=shape.tie(self.scatter))
 
     def about(self, centres: np.ndarray) -> SufficientStatistics:
         """Return the same rows' statistics about other centres; these are left as they are.
 
-        With ``h = c - centres``: sums gain ``counts h``, the scatter ``sums h^T + h sums^T + counts h h^T``. The
+        With ``h = c - centres``: sums gain ``weights h``, the scatter ``sums h^T + h sums^T + weights h h^T``. The
         formula is exact; its rounding grows with ``(|h| / sd)^2`` where rows lie far from either centre.
 
         Parameters
@@ -116,7 +133,7 @@ class SufficientStatistics:
                 f"centres has shape {np.shape(centres)}; expected (n_components, n_features) = {self.centres.shape}"
             )
         shift = self.centres - centres
-        moved = self.counts[:, None] * shift
+        moved = self.weights[:, None] * shift
         return SufficientStatistics(
             self.structure,
             np.array(centres, dtype=np.float64),
@@ -124,6 +141,7 @@ class SufficientStatistics:
             self.sums + moved,
             self.scatter + self.shape.cross(self.sums, moved, shift),
             self.log_likelihood,
+            None if self.tail_sums is None else self.tail_sums.copy(),
         )
 
     def merge(self, other: SufficientStatistics) -> None:
@@ -156,11 +174,12 @@ class SufficientStatistics:
                 f"other has (n_components, n_features) = {other.centres.shape}; expected {self.centres.shape}, the "
                 "sizes merged into"
             )
+        if len(self.totals) != len(other.totals):
+            raise ValueError("other and these statistics must both be of components with a tail, or neither")
         if not np.array_equal(self.centres, other.centres):
             other = other.about(self.centres)
-        self.counts += other.counts
-        self.sums += other.sums
-        self.scatter += other.scatter
+        for total, part in zip(self.totals, other.totals, strict=True):
+            total += part
         self.log_likelihood += other.log_likelihood
 
     def to_bytes(self) -> bytes:
@@ -172,9 +191,9 @@ class SufficientStatistics:
             A header, the arrays as little-endian float64, and a CRC-32: ``8 (2 K D + K + scatter.size) + 40`` bytes.
         """
         n_components, n_features = self.centres.shape
-        code = _CODES.index(self.structure)
+        code = _CODES.index(self.structure) + (0 if self.tail_sums is None else _TAILED)
         header = _HEADER.pack(_MAGIC, _VERSION, code, n_components, n_features, self.log_likelihood)
-        arrays = (self.centres, self.counts, self.sums, self.scatter)
+        arrays = (self.centres, *self.totals)
         content = header + b"".join(np.ascontiguousarray(array, dtype="<f8").tobytes() for array in arrays)
         return content + _CHECKSUM.pack(zlib.crc32(content))
 
@@ -206,10 +225,11 @@ class SufficientStatistics:
             raise ValueError(
                 f"content has version {version}; expected {_VERSION}. Read it with the fastgmm that wrote it, or newer"
             )
-        if code >= len(_CODES):
+        tailed, code = divmod(code, _TAILED)
+        if tailed > 1 or code >= len(_CODES):
             raise ValueError(f"content is damaged: there is no structure {code}; expected 0 to {len(_CODES) - 1}")
         k, d = n_components, n_features
-        shapes = ((k, d), (k,), (k, d), SHAPES[_CODES[code]].dims(k, d))
+        shapes = [(k, d), (k,), (k, d), SHAPES[_CODES[code]].dims(k, d), *[(2, k)] * tailed]
         expected = _HEADER.size + 8 * sum(map(math.prod, shapes)) + _CHECKSUM.size
         if len(content) != expected:
             raise ValueError(
@@ -224,5 +244,5 @@ class SufficientStatistics:
             part = np.frombuffer(content, dtype="<f8", count=size, offset=at).reshape(shape)
             arrays.append(part.astype(np.float64))  # a copy: bytes are read-only
             at += 8 * size
-        centres, counts, sums, scatter = arrays
-        return cls(_CODES[code], centres, counts, sums, scatter, log_likelihood)
+        centres, counts, sums, scatter = arrays[:4]
+        return cls(_CODES[code], centres, counts, sums, scatter, log_likelihood, arrays[4] if tailed else None)

@@ -105,6 +105,9 @@ def _check_mixture(model: Any) -> None:
     expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), dims)
     if hasattr(model, "precisions_"):
         expected["precisions_"] = dims
+    if hasattr(model, "scales_"):
+        expected |= {"scales_": dims, "df_": (n_components,)}
+        del expected["covariances_"]  # made of these two, and not read
     for name, shape in expected.items():
         part = getattr(model, name, None)
         if not isinstance(part, np.ndarray) or part.dtype.kind != "f" or part.shape != shape:

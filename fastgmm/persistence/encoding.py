@@ -42,7 +42,9 @@ class Encoder:
         if type(value) is range:
             return {"range": [value.start, value.stop, value.step]}
         if is_registered(value, RECORDS):
-            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            parts = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+            # A part that came later and is not there is left out: earlier versions read what they know.
+            fields = {field.name: held for field, held in parts if held is not None or field.default is not None}
             return {
                 "record": type(value).__name__,
                 "fields": {name: self.encode(held, f"{where}.{name}") for name, held in fields.items()},

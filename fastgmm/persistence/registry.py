@@ -15,6 +15,7 @@ ESTIMATORS: dict[str, str] = {
     "GaussianMixtureOutlierDetector": "fastgmm.outlier_detector",
     "GaussianMixtureRegressor": "fastgmm.regressor",
     "GaussianMixtureSearch": "fastgmm.selection",
+    "StudentMixture": "fastgmm.student_mixture",
 }
 # Data classes that estimators hold.
 RECORDS: dict[str, str] = {

@@ -69,7 +69,7 @@ def plot_classes(
     labels, classes = posterior.argmax(axis=1), model.classes_
     add_points(ax, at, labels, 1.0 - posterior.max(axis=1), lambda c: str(classes[c]))
     for k, c in enumerate(model.component_classes_.tolist()):
-        add_component(ax, seen.means[k], seen.covariances[k], probabilities, colour(c))
+        add_component(ax, seen, k, probabilities, colour(c))
     title = "class (share)\nlarger: less certain"
     if y is not None:
         given = np.asarray(y)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgmm.plotting.backend import new_axes
-from fastgmm.plotting.moments import mixture_of
+from fastgmm.plotting.moments import Moments, mixture_of
 from fastgmm.plotting.palette import NOISE, colour, marker
 from fastgmm.plotting.rows import labels_of, some_rows
 from fastgmm.plotting.views import View, seen_in
@@ -82,7 +82,7 @@ def plot_clusters(
     # What a variational fit has left empty lies where its prior put it, and is no cluster.
     present = np.flatnonzero(seen.weights * X.shape[0] >= LEAST_COUNT).tolist()
     for k in present:
-        add_component(ax, seen.means[k], seen.covariances[k], probabilities, colour(k))
+        add_component(ax, seen, k, probabilities, colour(k))
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
     if legend and 1 < len(present) <= 12:
@@ -130,17 +130,21 @@ def add_points(
         )
 
 
-def radius_of(probability: float) -> float:
-    """Return how many standard deviations the ellipse that holds `probability` of a plane Gaussian reaches.
+def radius_of(probability: float, dof: float = math.inf) -> float:
+    """Return how many standard deviations, or scales, the ellipse reaches that holds `probability` of a component.
 
-    Its square is a quantile of the chi-squared distribution with two degrees of freedom, ``-2 log(1 - p)``.
+    Half its square is a quantile of the F distribution with 2 and `dof` degrees of freedom; of a normal component, its
+    square one of the chi-squared distribution with two, ``-2 log(1 - p)``.
     """
     if not 0.0 < probability < 1.0:
         raise ValueError(f"probability is {probability}; expected a number between 0 and 1")
-    return math.sqrt(-2.0 * math.log1p(-probability))
+    normal = -2.0 * math.log1p(-probability)
+    return math.sqrt(normal if math.isinf(dof) else dof * math.expm1(normal / dof))
 
 
-def add_ellipse(ax: Axes, mean: np.ndarray, covariance: np.ndarray, probability: float, **style: Any) -> Ellipse:
+def add_ellipse(
+    ax: Axes, mean: np.ndarray, covariance: np.ndarray, probability: float, dof: float = math.inf, **style: Any
+) -> Ellipse:
     """Draw the ellipse of equal density that holds `probability` of one component.
 
     Parameters
@@ -149,6 +153,8 @@ def add_ellipse(ax: Axes, mean: np.ndarray, covariance: np.ndarray, probability:
     mean : ndarray of shape (2,)
     covariance : ndarray of shape (2, 2)
     probability : float
+    dof : float
+        Degrees of freedom of the component.
     **style
         Of the patch.
 
@@ -160,19 +166,18 @@ def add_ellipse(ax: Axes, mean: np.ndarray, covariance: np.ndarray, probability:
     from matplotlib.patches import Ellipse
 
     values, vectors = np.linalg.eigh(covariance)
-    width, height = 2.0 * radius_of(probability) * np.sqrt(np.maximum(values[::-1], 0.0))
+    width, height = 2.0 * radius_of(probability, dof) * np.sqrt(np.maximum(values[::-1], 0.0))
     angle = math.degrees(math.atan2(vectors[1, 1], vectors[0, 1]))
     ellipse = Ellipse((float(mean[0]), float(mean[1])), width, height, angle=angle, **style)
     ax.add_patch(ellipse)
     return ellipse
 
 
-def add_component(
-    ax: Axes, mean: np.ndarray, covariance: np.ndarray, probabilities: Sequence[float], edgecolor: str
-) -> None:
+def add_component(ax: Axes, seen: Moments, k: int, probabilities: Sequence[float], edgecolor: str) -> None:
     """Draw the ellipses of a component and mark its mean, visibly on any colour."""
+    mean, covariance, dof = seen.means[k], seen.covariances[k], float(seen.degrees_of_freedom[k])
     for probability in probabilities:
-        add_ellipse(ax, mean, covariance, probability, fill=False, edgecolor=edgecolor, lw=1.3)
+        add_ellipse(ax, mean, covariance, probability, dof, fill=False, edgecolor=edgecolor, lw=1.3)
     ax.plot(*mean, marker="+", color="black", ms=9, mew=2.0, zorder=4)
     ax.plot(*mean, marker="+", color="white", ms=7, mew=0.8, zorder=5)
 

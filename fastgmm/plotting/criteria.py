@@ -87,8 +87,10 @@ def _curves_of(search: Any, criterion: str) -> dict[str, dict[int, float]]:
     check_is_fitted(search, "results_")
     table = search.results_
     curves: dict[str, dict[int, float]] = {}
-    for name, k, value in zip(table["covariance_type"], table["n_components"], table[criterion.lower()], strict=True):
-        curves.setdefault(name, {})[k] = float(value)
+    of = table.get("distribution", ["normal"] * len(table["covariance_type"]))
+    columns = (table["covariance_type"], of, table["n_components"], table[criterion.lower()])
+    for name, distribution, k, value in zip(*columns, strict=True):
+        curves.setdefault(f"{name} t" if distribution == "student" else name, {})[k] = float(value)
     return curves
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgmm.inference.density import log_density
-from fastgmm.model import MixtureParameters
-from fastgmm.model.shapes import FULL
 from fastgmm.plotting.backend import new_axes
 from fastgmm.plotting.moments import Moments, mixture_of
 from fastgmm.plotting.palette import CONTOUR_MAP
@@ -24,9 +22,7 @@ __all__ = ["plane_density", "plot_density"]
 
 def plane_density(seen: Moments, points: np.ndarray) -> np.ndarray:
     """Return the density of a plane mixture at points of shape (n, 2)."""
-    factor = FULL.factorise(seen.covariances)
-    mixture = MixtureParameters(FULL.name, seen.weights, seen.means, seen.covariances, factor)
-    return np.exp(log_density(np.ascontiguousarray(points), mixture, np.dtype(np.float64)))
+    return np.exp(log_density(np.ascontiguousarray(points), seen.density(), np.dtype(np.float64)))
 
 
 def plot_density(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgmm.inference.density import component_log_density
 from fastgmm.plotting.backend import new_axes
-from fastgmm.plotting.moments import mixture_of, moments_of
+from fastgmm.plotting.moments import Moments, mixture_of, moments_of
 from fastgmm.plotting.palette import colour
 from fastgmm.plotting.rows import feature_names, feature_number, rows_of
 
@@ -72,7 +73,8 @@ def plot_histogram(
     means, variances = moments.means[:, feature], moments.covariances[:, feature, feature]
     at = _grid(column, means, np.sqrt(variances))
     weights = np.asarray(model.weights_, dtype=np.float64)  # what noise leaves
-    densities = weights * np.exp(-0.5 * (at[:, None] - means) ** 2 / variances) / np.sqrt(2 * np.pi * variances)
+    seen = Moments(weights, means[:, None], variances[:, None, None], moments.degrees_of_freedom)
+    densities = np.exp(component_log_density(at[:, None], seen.density()))
     ax.plot(at, densities.sum(axis=1), color="black", lw=2.0, label="mixture")
     if moments.weights.shape[0] > 1:
         for k, weight in enumerate(weights):

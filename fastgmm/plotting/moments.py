@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.model import MixtureParameters
+from fastgmm.model.shapes import FULL
+from fastgmm.model.student import StudentParameters
 from fastgmm.summary import full_covariances
 
 __all__ = ["Moments", "mixture_of", "moments_of"]
@@ -23,11 +26,22 @@ class Moments:
         They sum to one; a background component is left out.
     means : ndarray of shape (n_components, n_features)
     covariances : ndarray of shape (n_components, n_features, n_features)
+        Scale matrices, of t components.
+    degrees_of_freedom : ndarray of shape (n_components,)
+        Infinite for normal components.
     """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    degrees_of_freedom: np.ndarray
+
+    def density(self) -> MixtureParameters:
+        """Return the mixture as the density that it is."""
+        factor = FULL.factorise(np.ascontiguousarray(self.covariances))
+        mixture = MixtureParameters(FULL.name, self.weights, self.means, self.covariances, factor)
+        normal = np.isinf(self.degrees_of_freedom).all()
+        return mixture if normal else StudentParameters.of(mixture, self.degrees_of_freedom)
 
     @property
     def mean(self) -> np.ndarray:
@@ -66,4 +80,5 @@ def moments_of(model: Any) -> Moments:
     """Return weights, means and full covariances of a fitted mixture, in float64."""
     model = mixture_of(model)
     weights, means = np.asarray(model.weights_, dtype=np.float64), np.asarray(model.means_, dtype=np.float64)
-    return Moments(weights / weights.sum(), means, full_covariances(model))
+    dof = np.asarray(getattr(model, "df_", np.full(len(weights), np.inf)), dtype=np.float64)
+    return Moments(weights / weights.sum(), means, full_covariances(model), dof)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,8 @@ class View:
 
     def mixture(self, moments: Moments) -> Moments:
         """Return the mixture as it is seen: exactly the marginal distribution of the rows' view."""
-        return Moments(
-            moments.weights, self.rows(moments.means), np.matmul(self.axes.T, moments.covariances) @ self.axes
-        )
+        covariances = np.matmul(self.axes.T, moments.covariances) @ self.axes
+        return replace(moments, means=self.rows(moments.means), covariances=covariances)
 
 
 def feature_view(features: Sequence[int | str], names: Sequence[str]) -> View:

@@ -30,6 +30,7 @@ class Candidate:
 
     n_components: int
     covariance_type: str
+    distribution: str = "normal"
     estimator: GaussianMixture | None = None
     log_likelihood: float = np.nan
     n_parameters: float = np.nan
@@ -125,7 +126,8 @@ def _measure(candidate: Any, estimator: Any, X: Any, sample_weight: Any, criteri
 
 
 def _degeneracy(estimator: Any, variances: Any) -> Any:
-    shape, covariances = estimator._covariance.shape, np.asarray(estimator.covariances_, dtype=np.float64)
+    matrices = getattr(estimator, "scales_", estimator.covariances_)
+    shape, covariances = estimator._covariance.shape, np.asarray(matrices, dtype=np.float64)
     scale = np.where(variances > 0, variances, 1.0)
     if shape.is_matrix:
         stacked = covariances.reshape(-1, len(scale), len(scale)) / np.sqrt(scale[:, None] * scale)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
@@ -25,8 +27,11 @@ from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.starts import default_tol, starts_of
 from fastgmm.selection.winner_methods import WinnerMethods
 from fastgmm.starts.units import feature_variances
+from fastgmm.student_mixture import StudentMixture
 
 __all__ = ["GaussianMixtureSearch"]
+
+MIXTURES: dict[str, type] = {"normal": GaussianMixture, "student": StudentMixture}
 
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0
@@ -66,12 +71,15 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     max_iter : int, default=1000
     prior, noise
         As in `GaussianMixture`.
+    distribution : {'normal', 'student'} or list of both, default='normal'
+        Of the components: each structure and size is tried as a `GaussianMixture`, as a `StudentMixture` whose
+        components have degrees of freedom of their own, or as both.
 
     Attributes
     ----------
-    best_estimator_ : GaussianMixture
+    best_estimator_ : GaussianMixture or StudentMixture
     best_params_ : dict
-        Its n_components and covariance_type.
+        Its n_components and covariance_type, and its distribution where `distribution` is not 'normal'.
     best_score_ : float
         Its criterion.
     results_ : dict of list
@@ -130,6 +138,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         max_iter: int = 1000,
         prior: Any = None,
         noise: Any = None,
+        distribution: Any = "normal",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -143,8 +152,11 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         self.max_iter = max_iter
         self.prior = prior
         self.noise = noise
+        self.distribution = distribution
 
     _weights_count_rows = True
+    # Of a search that an earlier version pickled.
+    distribution: Any = "normal"
 
     @fit_context(keeps_what_is_found=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -180,11 +192,12 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 X, sample_weight = read.given.with_sample(rows), None
             if criterion.evaluate is None:
                 check_weight_counts_rows(read.rows)
-            sizes, names = self._checked_sizes(), self._checked_names(rows.n_features)
-            reporter = SearchReporter(len(sizes) * len(names), criterion.sign) if self.verbose else None
-            watch = self._watch(len(sizes) * len(names), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
+            sizes = self._checked_sizes()
+            kinds = list(product(self._checked_names(rows.n_features), self._checked_distributions()))
+            reporter = SearchReporter(len(sizes) * len(kinds), criterion.sign) if self.verbose else None
+            watch = self._watch(len(sizes) * len(kinds), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:
-                self._search(X, sample_weight, rows, sizes, names, criterion, random_state, finished, watch)
+                self._search(X, sample_weight, rows, sizes, kinds, criterion, random_state, finished, watch)
             except KeyboardInterrupt as raised:
                 # What is finished is kept.
                 interrupt = raised
@@ -236,6 +249,12 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             get_covariance(name).check_n_features(n_features)
         return list(dict.fromkeys(names))
 
+    def _checked_distributions(self) -> list[str]:
+        given = [self.distribution] if isinstance(self.distribution, str) else list(self.distribution)
+        if not given or not set(given) <= set(MIXTURES):
+            raise ValueError(f"distribution is {self.distribution!r}; expected 'normal', 'student', or a list of both")
+        return list(dict.fromkeys(given))
+
     # Work.
 
     def _search(
@@ -244,7 +263,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         sample_weight: np.ndarray | None,
         rows: ArrayRows,
         sizes: list[int],
-        names: list[str],
+        kinds: list[tuple[str, str]],
         criterion: Criterion,
         random_state: np.random.RandomState,
         finished: list[Candidate],
@@ -255,7 +274,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         starts = starts_of(rows, sizes, self.init_params, random_state)
         arguments = (X, sample_weight, feature_variances(rows), criterion, seed)
         tol = default_tol(rows) if self.tol is None else self.tol
-        tasks = [(Candidate(size, name), starts[size]) for size in sizes for name in names]
+        tasks = [(Candidate(size, *kind), starts[size]) for size in sizes for kind in kinds]
         for candidate in self._run(tasks, tol, seed, arguments, watch):
             finished.append(candidate)
         if watch.over:
@@ -268,22 +287,30 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             if isinstance(start, Exception):
                 candidate.fail(str(start))
                 return candidate
-            estimator = GaussianMixture(
+            normal = candidate.distribution == "normal"
+            estimator = MIXTURES[candidate.distribution](
                 candidate.n_components,
                 covariance_type=candidate.covariance_type,
                 tol=tol,
                 reg_covar=self.reg_covar,
                 max_iter=self.max_iter,
                 # Most candidates need some tens of short passes, fewer than a proposal is worth; and plain EM ends at
-                # the maximum that mclust would report from the same start.
-                acceleration=None,
+                # the maximum that mclust would report from the same start. Degrees of freedom need hundreds.
+                acceleration=None if normal else "quasi-newton",
                 init_params=start,
                 random_state=seed,
                 prior=self.prior,
                 noise=self.noise,
             )
             with task.follow(estimator):
-                return fit_candidate(candidate, estimator, *arguments)
+                fit_candidate(candidate, estimator, *arguments)
+            if normal or isinstance(start, str):
+                return candidate
+            # The memberships were found for normal components, which far rows mislead.
+            other = replace(candidate, estimator=None, failure=None)
+            fit_candidate(other, clone(estimator).set_params(init_params="kmeans"), *arguments)
+            better = other.failure is None and not other.log_likelihood <= candidate.log_likelihood
+            return other if better else candidate
 
         if self.n_jobs in (None, 1):
             for (candidate, start), task in watch.candidates(tasks):
@@ -324,15 +351,17 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             for candidate in valid:
                 candidate.difference = criterion.sign * (candidate.score - best.score)
             self.best_estimator_ = best.estimator
-            self.best_params_ = _name(best)
+            self.best_params_ = self._name(best)
             self.best_score_ = best.score
         width = NEAR_TIE if criterion.sign > 0 else 0.01
         for candidate in valid:
             # Names of columns are the search's to check, and not every X has them.
             candidate.estimator.__dict__.pop("feature_names_in_", None)
-        self.near_ties_ = [{**_name(c), "difference": c.difference} for c in ranked[1:] if c.difference < width]
+        self.near_ties_ = [{**self._name(c), "difference": c.difference} for c in ranked[1:] if c.difference < width]
         self.results_ = {name: [getattr(c, name) for c in finished] for name in COLUMNS}
+        if self.distribution != "normal":
+            self.results_["distribution"] = [c.distribution for c in finished]
 
-
-def _name(candidate: Candidate) -> dict:
-    return {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
+    def _name(self, candidate: Candidate) -> dict:
+        name = {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
+        return name if self.distribution == "normal" else {**name, "distribution": candidate.distribution}

@@ -49,8 +49,9 @@ def _text(title: str, lines: list[str], rows: list[str]) -> str:
     return "\n".join([title, *lines, "", *rows])
 
 
-def _name(n_components: int, covariance_type: str) -> str:
-    return f"{covariance_type}, {count_of(n_components, 'component')}"
+def _name(n_components: int, covariance_type: str, distribution: str = "normal", **others: Any) -> str:
+    student = "Student " if distribution == "student" else ""
+    return f"{student}{covariance_type}, {count_of(n_components, 'component')}"
 
 
 def _search(search: Any, X: Any, sample_weight: Any) -> str:
@@ -63,10 +64,7 @@ def _search(search: Any, X: Any, sample_weight: Any) -> str:
     ]
     ties = search.near_ties_
     if ties:
-        listed = "; ".join(
-            f"{_name(tie['n_components'], tie['covariance_type'])} (+{tie['difference']:.3g})"
-            for tie in ties[:MOST_LISTED]
-        )
+        listed = "; ".join(f"{_name(**tie)} (+{tie['difference']:.3g})" for tie in ties[:MOST_LISTED])
         lines.append(labelled_line("as good", listed + ("" if len(ties) <= MOST_LISTED else "; ...")))
     if failures:
         # The component in which it happened is of the candidate; the reason after it is shared.

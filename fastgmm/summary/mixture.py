@@ -45,7 +45,11 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> tuple[str,
     noise_weight = getattr(model._fitted_state(), "noise_weight", 0.0)
     if noise_weight:
         lines.append(labelled_line("noise", f"{noise_weight:.1%} of the rows"))
-    if 1 < n_components <= MOST_COMPONENTS:
+    if hasattr(model, "df_"):
+        df = [f"{value:.3g}" for value in np.unique(model.df_)]
+        listed = df[0] if len(df) == 1 else f"{df[0]} to {df[-1]}"
+        lines.append(labelled_line("tails", f"{listed} degrees of freedom"))
+    elif 1 < n_components <= MOST_COMPONENTS:
         lines.append(labelled_line("overlap", _overlap(model)))
     return title, lines + [labelled_line("warning", text) for text in _warnings(model, X, sample_weight)]
 
@@ -80,10 +84,12 @@ def _convergence(model: Any) -> str:
 
 
 def full_covariances(model: Any) -> np.ndarray:
-    """Return a covariance matrix per component, shape (n_components, n_features, n_features)."""
+    """Return a covariance or scale matrix per component, shape (n_components, n_features, n_features)."""
     # scikit-learn's mixtures have the shape that their type names.
     shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model.covariance_type)
-    return shape.full(np.asarray(model.covariances_, dtype=np.float64), *np.shape(model.means_))
+    # Of components with tails the scales, which are finite whatever the tails.
+    matrices = getattr(model, "scales_", model.covariances_)
+    return shape.full(np.asarray(matrices, dtype=np.float64), *np.shape(model.means_))
 
 
 def overlap_bound(model: Any) -> np.ndarray:

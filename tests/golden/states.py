@@ -103,7 +103,7 @@ def _answers(model, kind, data):
 def _add(state, name, value):
     """Add a value, taken apart where it is made of others."""
     if is_dataclass(value):
-        for field in fields(value):
+        for field in (field for field in fields(value) if getattr(value, field.name) is not None):
             _add(state, f"{name}.{field.name}", getattr(value, field.name))
     elif isinstance(value, dict):
         for key, item in value.items():

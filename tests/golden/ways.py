@@ -58,12 +58,13 @@ class Case:
         """How far a state may be from one recorded on another processor; see `golden.states.differences`.
 
         Measured over the instruction sets (AVX-512, AVX2, none), Numba, OpenBLAS as for Haswell and for Nehalem, and
-        NumPy without AVX-512 and without AVX2: float64 differs by up to 4e-11, where acceleration over forty
-        iterations or a nearly singular component has amplified rounding, and by 1e-12 elsewhere; float32 by up to
+        NumPy without AVX-512 and without AVX2: float64 differs by up to 4e-11 where a nearly singular component has
+        amplified rounding, and by 1e-12 elsewhere; by 2e-9 between orders of summation where acceleration over forty
+        iterations has; float32 by up to
         4e-5, and by 5e-4 after a multistart, whose short runs are ended by tolerances near the rounding of float32.
         """
         if not any("float32" in part for part in self.data):
-            return 1e-9
+            return 1e-7 if "accelerated" in self.name or "quasi-newton" in self.name else 1e-9
         return 5e-3 if "multistart" in self.name else 3e-4
 
 

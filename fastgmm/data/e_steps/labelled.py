@@ -66,6 +66,10 @@ class Labelled(EStep):
         """The classes of several components."""
         return [(c, block) for c, block in enumerate(self.blocks) if block.stop - block.start > 1]
 
+    def passed_classes(self, density: Any) -> list[tuple[int, slice]]:
+        """The classes whose rows a pass has to look at: those of several components, or of components with a tail."""
+        return list(enumerate(self.blocks)) if _has_tail(density) else self.larger_classes
+
 
 class _SplitPasses(Passes):
     """Passes over an array whose rows are sorted out once.
@@ -89,6 +93,8 @@ class _SplitPasses(Passes):
         super().__init__(rows, float(known_weight.sum()) + unknown_weight)
 
     def _accumulate(self, density: Any) -> SufficientStatistics:
+        if _has_tail(density):
+            return _folded(self.rows, self.e_step, density)
         statistics = empty_about(density)
         if self._single is not None:
             part = slice(0, self.e_step.n_components)
@@ -133,9 +139,18 @@ class _LabelledPasses(Passes):
         super().__init__(rows, float(weights[0] + e_step.unlabelled_weight * weights[1]))
 
     def _accumulate(self, density: Any) -> SufficientStatistics:
-        # What the kernels read, and no more: it may travel, and a posterior has further arrays.
-        density = components_of(density, slice(None))
-        return self.rows.fold(partial(empty_about, density), partial(_add_labelled, self.e_step, density))
+        return _folded(self.rows, self.e_step, density)
+
+
+def _has_tail(density: Any) -> bool:
+    """Return whether rows count by their distance, so that those of one component have no statistics of their own."""
+    return getattr(density, "tail", None) is not None
+
+
+def _folded(rows: Rows, e_step: Labelled, density: Any) -> SufficientStatistics:
+    # What the kernels read, and no more: it may travel, and a posterior has further arrays.
+    density = components_of(density, slice(None))
+    return rows.fold(partial(empty_about, density), partial(_add_labelled, e_step, density))
 
 
 def _labels_of(e_step: Labelled, block: Block) -> np.ndarray:
@@ -162,13 +177,13 @@ def _add_weights(e_step: Labelled, block: Block, weights: np.ndarray) -> None:
 def _add_labelled(e_step: Labelled, density: Any, block: Block, statistics: SufficientStatistics) -> None:
     labels, everything = _labels_of(e_step, block), slice(0, e_step.n_components)
     single = e_step.single_components[np.maximum(labels, -1)]
-    if (single >= 0).any():
+    if not _has_tail(density) and (single >= 0).any():
         own = components_of(density, everything)
         known = SufficientStatistics.zeros(own.structure, own.means)
         kernels.accumulate_labels(block.rows, block.weight, single, known)
         known.log_likelihood = expected_log_joint(known, own)
         add_part(statistics, known, everything)
-    for c, components in e_step.larger_classes:
+    for c, components in e_step.passed_classes(density):
         members = labels == c
         if members.any():
             rows = ArrayRows(block.rows, block.weight).where(members)

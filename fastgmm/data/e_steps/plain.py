@@ -36,7 +36,7 @@ class _PlainPasses(Passes):
 
 def empty_about(density: Any) -> SufficientStatistics:
     """Return empty statistics about the means of a density."""
-    return SufficientStatistics.zeros(density.structure, density.means)
+    return SufficientStatistics.zeros(density.structure, density.means, getattr(density, "tail", None))
 
 
 def _finite(statistics: SufficientStatistics) -> bool:

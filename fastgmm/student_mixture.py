@@ -1,0 +1,261 @@
+"""The mixture of Student t distributions: clusters with heavy tails, fitted by maximum likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.estimator.kept_state import kept_state
+from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
+from fastgmm.families import Family, Gaussian, Student
+from fastgmm.families.student import SMALLEST_DF
+from fastgmm.model import MixtureParameters
+from fastgmm.model.student import StudentParameters
+
+__all__ = ["StudentMixture"]
+
+STUDENT_PARTS = ("weights_", "means_", "scales_", "df_", "precisions_cholesky_")
+
+
+class StudentMixture(LikelihoodMixture):
+    """Mixture of Student t distributions fitted by the EM algorithm: clusters with heavy tails, robust to outliers.
+
+    A t component is a normal one whose rows have a precision u of their own, gamma distributed about one. A row far
+    from its component has a small expected u, so that outliers hardly move means and scales. With many degrees of
+    freedom the component is normal.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : str, default='full'
+        Of the scale matrices: as `GaussianMixture` has it, all fourteen families of mclust included.
+    df : {'free', 'shared'} or float, default='free'
+        Degrees of freedom: estimated for each component, for all together, or given, at least 1. Estimates lie between
+        1 and a million; what would lie beyond is infinite, and the component normal.
+    tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, \
+warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting
+        As `GaussianMixture` has them. A start is made as for a Gaussian mixture, of all rows and of those that do not
+        lie far out, and EM on up to 5000 rows, near convergence, chooses: `tol` says little of degrees of freedom,
+        which EM moves slowly. `reg_covar` and `prior` act on scales, ``precisions_init`` are inverse scales.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+        Location of each component; its mean where df is more than one.
+    scales_ : ndarray
+        Scale matrices: (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical.
+    df_ : ndarray of shape (n_components,)
+        Degrees of freedom; infinite for a normal component.
+    covariances_ : ndarray
+        ``scales_ * df / (df - 2)``, infinite where df is at most 2; a matrix for each component of a tied model whose
+        degrees of freedom differ.
+    precisions_, precisions_cholesky_ : ndarray
+        Inverses of `scales_`, and their factors.
+    converged_ : bool
+    n_iter_ : int
+        Iterations of the best run: passes over the data, one spent on a proposal that failed included.
+    n_passes_ : int
+        Passes over the data of all runs, beside those of the start.
+    log_likelihood_gap_ : float
+        Estimate of what `lower_bound_` lacks of its limit, in nats per sample: half the Newton decrement where the run
+        was accelerated, otherwise Aitken's. Infinite while changes grow; NaN before the third iteration.
+    lower_bound_ : float
+        Mean log-likelihood before the last M-step of the best run, in nats per sample.
+    lower_bounds_ : list of float
+        The same for each of its iterations.
+    noise_weight_ : float
+        With `noise`: weight of the background; ``weights_`` then sum to one minus this.
+    noise_box_ : Box
+        With `noise`: where the background lies.
+    n_samples_seen_ : float
+        Weight of the rows of `fit`, or of all batches of `partial_fit`.
+    reg_covar_ : ndarray of shape (n_features,)
+        With ``reg_covar='auto'``: what is added to the variance of each feature.
+    statistics_ : SufficientStatistics
+        After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the fit.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        When X had column names.
+
+    References
+    ----------
+    Peel and McLachlan, "Robust mixture modelling using the t distribution", Statistics and Computing 10 (2000).
+    Andrews and McNicholas, "Model-based clustering, classification, and discriminant analysis via mixtures of
+    multivariate t-distributions", Statistics and Computing 22 (2012): the families.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import StudentMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (500, 2)), rng.normal(8, 1, (500, 2)), rng.uniform(-99, 99, (50, 2))])
+    >>> model = StudentMixture(n_components=2, random_state=0).fit(X)
+    >>> sorted(model.means_[:, 0].round().tolist())
+    [0.0, 8.0]
+    >>> bool(model.tail_weights([[50.0, 50.0]])[0] < 0.1)
+    True
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **LikelihoodMixture._parameter_constraints,
+        "df": [StrOptions({"free", "shared"}), Interval(Real, SMALLEST_DF, None, closed="both")],
+    }
+
+    def __init__(
+        self,
+        n_components: Any = 1,
+        *,
+        covariance_type: Any = "full",
+        df: Any = "free",
+        tol: float = 1e-3,
+        reg_covar: Any = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        prior: Any = None,
+        noise: Any = None,
+        acceleration: str | None = "quasi-newton",
+        stop_on: str = "change",
+        forgetting: float = 0.0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.df = df
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.prior = prior
+        self.noise = noise
+        self.acceleration = acceleration
+        self.stop_on = stop_on
+        self.forgetting = forgetting
+
+    # A search finds Gaussian components, whose statistics know nothing of tails.
+    _is_searched_as_gaussian = False
+
+    @property
+    def _mixture_class(self) -> type:
+        return StudentMixture
+
+    def _family_of(self, gaussian: Gaussian) -> Family:
+        return Student(gaussian, self.df)
+
+    def tail_weights(self, X: Any) -> np.ndarray:
+        """Return the expected precision u of each row, by which it counts in means and scales: the outlier score.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples,), float64
+            ``sum_k r_k (df_k + n_features) / (df_k + distance_k ** 2)``, with the posterior probabilities r and
+            Mahalanobis distances by `scales_`: near one within a component, near zero far from all.
+        """
+        return self._per_row(X, self._tail_weights, "tail_weight")
+
+    def _tail_weights(self, rows: np.ndarray) -> np.ndarray:
+        shares = np.asarray(self._responsibilities(rows), dtype=np.float64)
+        dof, squares = self._components().tail.degrees_of_freedom, self._distances(rows) ** 2
+        shares = shares[:, : len(dof)]
+        total = np.maximum(shares.sum(axis=1), np.finfo(np.float64).tiny)
+        return (shares * (dof + rows.shape[1]) / (dof + squares)).sum(axis=1) / total
+
+    # Parameters, and what is asked about them.
+
+    @classmethod
+    def from_parameters(  # type: ignore[override]
+        cls,
+        weights: Any,
+        means: Any,
+        scales: Any,
+        *,
+        df: Any,
+        covariance_type: Any = "full",
+        random_state: Any = None,
+    ) -> Self:
+        """Return a fitted model with known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Non-negative, summing to one.
+        means : array-like of shape (n_components, n_features)
+        scales : array-like
+            In the shape of `scales_` for `covariance_type`.
+        df : float or array-like of shape (n_components,)
+            Degrees of freedom, positive; infinite for a normal component.
+        covariance_type : str, default='full'
+        random_state : int, RandomState or None
+            For `sample`.
+
+        Returns
+        -------
+        model : StudentMixture
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, weights do not sum to one, a scale is not symmetric positive definite, or `df` is not
+            positive.
+
+        Examples
+        --------
+        >>> from fastgmm import StudentMixture
+        >>> model = StudentMixture.from_parameters([1.0], [[0.0]], [[[2.0]]], df=4)
+        >>> model.covariances_
+        array([[[4.]]])
+        """
+        return cls._known(weights, means, scales, covariance_type, random_state, df=df)
+
+    def _described(self, mixture: MixtureParameters, df: Any = None) -> tuple[Family, Any]:  # type: ignore[override]
+        given = np.asarray(df, dtype=np.float64)
+        if given.shape not in ((), (mixture.n_components,)) or not (given > 0).all():
+            raise ValueError(
+                f"df is {df!r}; expected one positive number, or n_components = {mixture.n_components} of them"
+            )
+        return Student(Gaussian(self._covariance), self.df), StudentParameters.of(mixture, given)
+
+    def _fitted_state(self) -> Any:
+        return kept_state(self, lambda: self._fitted_family().state(vars(self)), STUDENT_PARTS)
+
+    def _components(self) -> StudentParameters:
+        check_is_fitted(self)
+        state = self._fitted_state()
+        mixture = getattr(state, "mixture", state)
+        return replace(mixture, weights=mixture.weights / mixture.weights.sum())
+
+    def _gaussian(self) -> MixtureParameters:
+        raise ValueError(
+            "this is known of Gaussian components only, and these are Student t components; use GaussianMixture, or "
+            "sample() and score_samples() for an estimate"
+        )
+
+    def to_sklearn(self) -> Any:
+        """Raise ValueError: scikit-learn has no mixture of t distributions."""
+        raise ValueError("scikit-learn has no mixture of Student t components; refit with GaussianMixture")

@@ -186,8 +186,7 @@ struct BlockedFactor {
                 for (int64_t q = p; q < end; ++q) load_rows(s, q, first, last);
                 subtract_above(p, end, first, last);
                 for (int64_t q = p; q < end; ++q)
-                    for (int64_t i = first; i < last; i += SLICE)
-                        substitute<true>(i, from, i, panel(q) + from * PANEL);
+                    for (int64_t i = first; i < last; i += SLICE) substitute<true>(i, from, i, panel(q) + from * PANEL);
             });
         }
         return true;

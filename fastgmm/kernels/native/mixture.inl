@@ -13,8 +13,10 @@ struct TileWorker {
         return strip.for_each_tile([&](int64_t first, int64_t count) {
             load_tile<Real>(static_cast<const Real*>(pass.rows), first, count, p.d, p.centre, tile.rows, tile.stride);
             evaluate_tile<Real>(p, tile, count);
-            if (p.dof) pass.action == ACCUMULATE ? apply_tail<Real, true>(p, tile, count)
-                                                 : apply_tail<Real, false>(p, tile, count);
+            if (p.dof && pass.action == ACCUMULATE)
+                apply_tail<Real, true>(p, tile, count);
+            else if (p.dof)
+                apply_tail<Real, false>(p, tile, count);
             work(first, count);
         });
     }

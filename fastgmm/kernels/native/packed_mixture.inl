@@ -98,26 +98,26 @@ struct PackedMixture {
     int64_t n, d, k, width;  // width: d rounded up to whole vectors
     Structure structure;
     Collection collection;
-    bool by_factor;        // distances through a triangular factor, else through scales
-    bool exact;            // subtract before scaling, about the origin: see `SPREAD_LIMIT`
-    bool moments_allowed;  // sums about the common centre: see `MOMENT_LIMIT`
-    bool whiten;           // rows are multiplied by the shared factor once per tile
-    bool products;         // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
-    bool long_rows;        // scales: lanes are features; `factors` are scales and scaled means, (k, width) each
-    bool few;              // factors of few features: lanes are rows and everything stays in registers
-    int64_t moment_width;  // width, twice that where squares are summed too, or with that of all products
-    double* middle;        // (d) the centre, in double
-    double* between;       // (d) the means' mean, whether or not it is the centre
-    double* moment_means;  // (k, d) full: means about what moments are summed about
-    double* about;         // (k, d) means about the centre, in double; whitened where the rows are
-    Real* centre;          // (width) subtracted from every row
-    Real* moment_centre;   // (width) what moments are summed about
-    Real* means;           // (k, width) about the centre
-    Real* offset;          // (k)
-    Real* factors;         // packed factors (by_factor: one per component or one in all), else packed scales by groups
-    Real* constants;       // (k, in whole groups) products: density at the centre
-    Real* curvatures;      // (k, in whole groups) products without squares: -1/2 scale^2
-    Real* whitener;        // packed shared factor
+    bool by_factor;         // distances through a triangular factor, else through scales
+    bool exact;             // subtract before scaling, about the origin: see `SPREAD_LIMIT`
+    bool moments_allowed;   // sums about the common centre: see `MOMENT_LIMIT`
+    bool whiten;            // rows are multiplied by the shared factor once per tile
+    bool products;          // scales: densities as matrix products about the centre: see `PRODUCT_LIMIT`
+    bool long_rows;         // scales: lanes are features; `factors` are scales and scaled means, (k, width) each
+    bool few;               // factors of few features: lanes are rows and everything stays in registers
+    int64_t moment_width;   // width, twice that where squares are summed too, or with that of all products
+    double* middle;         // (d) the centre, in double
+    double* between;        // (d) the means' mean, whether or not it is the centre
+    double* moment_means;   // (k, d) full: means about what moments are summed about
+    double* about;          // (k, d) means about the centre, in double; whitened where the rows are
+    Real* centre;           // (width) subtracted from every row
+    Real* moment_centre;    // (width) what moments are summed about
+    Real* means;            // (k, width) about the centre
+    Real* offset;           // (k)
+    Real* factors;          // packed factors (by_factor: one per component or one in all), else packed scales by groups
+    Real* constants;        // (k, in whole groups) products: density at the centre
+    Real* curvatures;       // (k, in whole groups) products without squares: -1/2 scale^2
+    Real* whitener;         // packed shared factor
     const double* dof;      // (k) degrees of freedom of Student components, or null
     double* log_ratio;      // (k) log((dof + d) / dof)
     Real* precision_ratio;  // (k) (dof + d) / dof

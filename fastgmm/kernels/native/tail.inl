@@ -15,7 +15,7 @@ NOINLINE void apply_tail(const PackedMixture<Real>& p, TileMemory<Real>& t, int6
         for (int64_t n = 0; n < padded; n += L) {
             const Vector<Real> value = load(values + n);
             // Rounding may leave the value above its offset; NaN and infinity stay what they are.
-            const auto below = value < offset, finite = value > broadcast(-infinity);
+            const auto below = value<offset, finite = value> broadcast(-infinity);
             const Vector<Real> away = below ? twice * (offset - value) : Vector<Real>{};
             const LogOnePlus<Real> spread = log_one_plus<Real>(away);
             const Vector<Real> tailed = offset - half * spread.log;

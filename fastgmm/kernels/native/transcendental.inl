@@ -179,9 +179,9 @@ INLINE LogOnePlus<Real> log_one_plus(Vector<Real> x) {
     const Vector<Real> e = __builtin_convertvector(exponent, Vector<Real>);
     // What 1 + x was rounded by comes back to first order.
     const Vector<Real> lost = (x - (w - Real(1))) * inverse;
-    return {e * broadcast<Real>(C::ln2_high) +
-                (f - (log_remainder<Real>(f, s) - e * broadcast<Real>(C::ln2_low) - lost)),
-            inverse};
+    return {
+        e * broadcast<Real>(C::ln2_high) + (f - (log_remainder<Real>(f, s) - e * broadcast<Real>(C::ln2_low) - lost)),
+        inverse};
 }
 
 // The exponent of x plus one, times ln 2: the log of the next power of two.

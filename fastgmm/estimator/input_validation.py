@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from sklearn import get_config
 
 from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.e_steps import LABELS
@@ -17,6 +19,7 @@ __all__ = [
     "check_memberships",
     "check_sample_weight",
     "check_weight_counts_rows",
+    "is_as_read",
     "is_finite",
     "is_missing",
     "numbers_of",
@@ -34,6 +37,19 @@ def is_finite(X: np.ndarray) -> bool:
         total = X.sum()
     # A finite sum proves it; an infinite one may be an overflow.
     return bool(np.isfinite(total) or np.isfinite(X).all())
+
+
+def is_as_read(X: Any) -> bool:
+    """Return whether X is an array that scikit-learn's checks would hand back as it is; they take longer to tell."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in DTYPES
+        and X.flags.c_contiguous
+        and min(X.shape) > 0
+        and is_finite(X)
+        and not get_config()["array_api_dispatch"]
+    )
 
 
 def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:

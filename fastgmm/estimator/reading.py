@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgmm.data import ArrayRows, Rows, RowSource, source_of
 from fastgmm.data.e_steps import LABELS
-from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, tame_weights
+from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read, tame_weights
 
 __all__ = ["Reading", "check_columns", "check_labels_are_taken", "learn_columns", "read_rows", "refuse_source"]
 
@@ -61,7 +61,11 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
     """
     source = source_of(X, sample_weight)
     if source is None:
-        X = validate_data(estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+        if is_as_read(X) and len(X) > 1:
+            estimator.n_features_in_ = X.shape[1]
+            estimator.__dict__.pop("feature_names_in_", None)
+        else:
+            X = validate_data(estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2)
         weight, unit = check_sample_weight(sample_weight, X.shape[0]), 1.0
         # Where they are set against a prior's rows or a number of parameters, their scale is part of the answer.
         if not getattr(estimator, "_weights_count_rows", False):

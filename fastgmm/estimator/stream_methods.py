@@ -22,7 +22,7 @@ from fastgmm.em.stepwise import (
     step_size,
 )
 from fastgmm.estimator.fit_context import fit_context
-from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
+from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read
 from fastgmm.families import Family
 from fastgmm.model import SufficientStatistics
 from fastgmm.starts.refit import are_refits_over, better_statistics, is_refit_due, sample_size
@@ -136,16 +136,8 @@ class StreamMethods:
 
     def _check_batch(self: Any, X: Any) -> np.ndarray:
         """Return a batch as the kernels take it; the common case costs a few microseconds."""
-        if (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in DTYPES
-            and X.flags.c_contiguous
-            and X.shape[1] == self.means_.shape[-1] == getattr(self, "n_features_in_", None)
-            and X.shape[0] > 0
-            and not hasattr(self, "feature_names_in_")
-            and is_finite(X)
-        ):
+        known = not hasattr(self, "feature_names_in_")
+        if known and is_as_read(X) and X.shape[1] == self.means_.shape[-1] == getattr(self, "n_features_in_", None):
             return X
         return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgmm import kernels
+from fastgmm import config, kernels
 from fastgmm.data import ArrayRows
 
 __all__ = ["kmeans", "kmeans_plusplus"]
@@ -97,12 +97,15 @@ def _lloyd(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
     centres = seeding.X[chosen].astype(np.float64)
     labels = np.empty(rows.n_samples, dtype=np.int64)
     threshold = TOLERANCE * _mean_variance(rows)
+    # Looked up once: on a few hundred rows an iteration takes no longer than that.
+    assign_nearest, n_threads = kernels.engine_for("assign_nearest").assign_nearest, config.n_threads()
     for _ in range(MAX_ITER):
         counts, sums = np.zeros(n_clusters), np.zeros(centres.shape)
-        kernels.assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums)
+        assign_nearest(rows.X, rows.sample_weight, centres, labels, counts, sums, n_threads)
         if not counts.all():
             _fill_empty(rows, centres, labels, counts, sums)
-        moved = sums / np.maximum(counts, np.finfo(float).tiny)[:, None]
+            counts = np.maximum(counts, np.finfo(float).tiny)
+        moved = sums / counts[:, None]
         centres += moved
         if np.einsum("kd,kd->", moved, moved) <= threshold:
             break

@@ -244,3 +244,14 @@ def test_one_matrix_may_serve_all_components_and_starts_come_in_any_layout(struc
         for given in (start, {name: LAYOUTS[layout](part) for name, part in start.items()})
     ]
     assert_allclose(models[1].means_, models[0].means_, rtol=1e-12)
+
+
+def test_a_stream_goes_on_from_lists(structure, X):
+    X = np.ascontiguousarray(X[:, :2])
+    known = GaussianMixture.from_parameters(WEIGHTS, MEANS, COVARIANCES[structure], covariance_type=structure)
+    by_hand = GaussianMixture(3, covariance_type=structure)
+    for name in ("weights_", "means_", "covariances_"):
+        setattr(by_hand, name, getattr(known, name).tolist())
+    by_hand.partial_fit(X)
+    known.n_samples_seen_ = float(len(X))
+    assert_allclose(by_hand.means_, known.partial_fit(X).means_, rtol=1e-9)

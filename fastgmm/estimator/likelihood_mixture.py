@@ -105,7 +105,10 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods):
                 return beside_background(self._family_of(Gaussian(self._covariance, reg_covar)), vars(self))
         if memory is None:
             return beside_background(self._family_of(_gaussian(self.covariance_type, reg_covar)), vars(self))
-        covariance, floor = self._covariance, 10.0 * float(np.finfo(self.means_.dtype).eps)
+        covariance, floor = (
+            self._covariance,
+            10.0 * float(np.finfo(np.result_type(np.asarray(self.means_), np.float32)).eps),
+        )
         if self.prior is None:
             return self._family_of(Gaussian(covariance, reg_covar, floor))
         given = {} if isinstance(self.prior, str) else dict(self.prior)

@@ -109,7 +109,7 @@ class StreamMethods:
         X = self._check_batch(X)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         weight = float(X.shape[0] if sample_weight is None else sample_weight.sum())
-        dtype = self.means_.dtype
+        dtype = np.result_type(np.asarray(self.means_), np.float32)
         family = self._fitted_family()
         fitted = family.resume(family.state(vars(self)))
         average, latest = self._memory(family, fitted, weight)
@@ -137,7 +137,7 @@ class StreamMethods:
     def _check_batch(self: Any, X: Any) -> np.ndarray:
         """Return a batch as the kernels take it; the common case costs a few microseconds."""
         known = not hasattr(self, "feature_names_in_")
-        if known and is_as_read(X) and X.shape[1] == self.means_.shape[-1] == getattr(self, "n_features_in_", None):
+        if known and is_as_read(X) and X.shape[1] == np.shape(self.means_)[-1] == getattr(self, "n_features_in_", None):
             return X
         return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
 

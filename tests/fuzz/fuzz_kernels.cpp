@@ -29,13 +29,13 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 struct Statistics {
-    std::vector<double> counts, sums, scatter;
+    std::vector<double> counts, sums, scatter, tail_sums;
     double log_likelihood = 0.0;
 };
 
 template <typename Real>
 struct Outcome {
-    Statistics soft, hard;
+    Statistics soft, hard, tailed;
     std::vector<Real> log_density, responsibilities;
     std::vector<int64_t> assigned, nearest;
     std::vector<double> nearest_counts, nearest_sums, potentials;
@@ -59,13 +59,18 @@ MixturePass pass_of(const Case<Real>& c, Action action, int n_threads) {
 }
 
 template <typename Real>
-Statistics accumulate(const char* isa, const KernelTable& table, const Case<Real>& c, Action action, int n_threads) {
+Statistics accumulate(const char* isa, const KernelTable& table, const Case<Real>& c, Action action, int n_threads,
+                      const std::vector<double>* dof = nullptr) {
     Statistics s;
     s.counts.assign(size_t(c.k), 0.0);
     s.sums.assign(size_t(c.k * c.d), 0.0);
     s.scatter.assign(size_t(c.factor_size()), 0.0);
     MixturePass p = pass_of(c, action, n_threads);
     p.counts = s.counts.data(), p.sums = s.sums.data(), p.scatter = s.scatter.data();
+    if (dof) {
+        s.tail_sums.assign(size_t(2 * c.k), 0.0);
+        p.dof = dof->data(), p.tail_sums = s.tail_sums.data();
+    }
     const int status = table.mixture[sizeof(Real) == 8](&p);
     REQUIRE(status == DONE, "accumulate has status %d", status);
     s.log_likelihood = p.log_likelihood;
@@ -78,6 +83,9 @@ Outcome<Real> run(const char* isa, const KernelTable& table, const Case<Real>& c
     Outcome<Real> o;
     o.soft = accumulate(isa, table, c, ACCUMULATE, n_threads);
     if (c.labelled) o.hard = accumulate(isa, table, c, ACCUMULATE_LABELS, n_threads);
+    std::vector<double> dof(size_t(c.k), 1e16);
+    for (int64_t j = 0; j < c.k; j += 2) dof[size_t(j)] = 1.0 + 3.0 * double(j);
+    o.tailed = accumulate(isa, table, c, ACCUMULATE, n_threads, &dof);
     o.log_density.resize(size_t(c.n));
     o.responsibilities.resize(size_t(c.n * c.k));
     o.assigned.resize(size_t(c.n));
@@ -141,6 +149,9 @@ void check_bits(const char* isa, const Outcome<Real>& a, const Outcome<Real>& b)
     REQUIRE(same_bits(a.soft.counts, b.soft.counts) && same_bits(a.soft.sums, b.soft.sums) &&
                 same_bits(a.soft.scatter, b.soft.scatter),
             "statistics depend on the number of threads");
+    REQUIRE(same_bits(a.tailed.counts, b.tailed.counts) && same_bits(a.tailed.sums, b.tailed.sums) &&
+                same_bits(a.tailed.scatter, b.tailed.scatter) && same_bits(a.tailed.tail_sums, b.tailed.tail_sums),
+            "statistics of components with tails depend on the number of threads");
     REQUIRE(same_bits(a.hard.counts, b.hard.counts) && same_bits(a.hard.sums, b.hard.sums) &&
                 same_bits(a.hard.scatter, b.hard.scatter),
             "statistics of labels depend on the number of threads");
@@ -200,6 +211,11 @@ void check_reference(const char* isa, const Case<Real>& c, const Outcome<Real>& 
         }
     }
     const double rows = double(n) + 1.0;
+    // Whatever the tails, every row is shared out.
+    double shared = 0.0, total = 0.0;
+    for (double count : o.tailed.counts) shared += count;
+    for (int64_t i = 0; i < n; ++i) total += c.weighted ? c.weight[size_t(i)] : 1.0;
+    require_close(isa, "the count of all components with tails", shared, total, rows, 10 * digits);
     require_close(isa, "the log-likelihood", o.soft.log_likelihood, double(log_likelihood), rows, digits);
     long double all = 0.0L, found = 0.0L;
     for (int64_t m = 0; m < k; ++m) {

@@ -19,7 +19,7 @@ from fastgmm.estimator.parameter_validation import check_covariance_prior, check
 from fastgmm.estimator.problem import count_floor
 from fastgmm.families import Family, Variational
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.inference.student import predictive_mixture
+from fastgmm.inference.predictive import predictive_mixture
 from fastgmm.model import SHAPES, Shape, SufficientStatistics
 from fastgmm.model.variational import Priors, unknown_priors
 from fastgmm.starts import initial_statistics

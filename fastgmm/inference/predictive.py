@@ -18,14 +18,14 @@ from fastgmm.inference.distances import squared_distances
 from fastgmm.model.moments import Components
 from fastgmm.model.variational import VariationalPosterior
 
-__all__ = ["StudentMixture", "predictive_mixture"]
+__all__ = ["PredictiveMixture", "predictive_mixture"]
 
 # Values of the (rows, n_components) array in hand at a time.
 BLOCK_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)
-class StudentMixture:
+class PredictiveMixture:
     """A mixture of Student t distributions.
 
     Attributes
@@ -89,7 +89,7 @@ class StudentMixture:
         return out
 
 
-def predictive_mixture(posterior: VariationalPosterior) -> StudentMixture:
+def predictive_mixture(posterior: VariationalPosterior) -> PredictiveMixture:
     """Return the distribution of a new row given the posterior, weights at their expectations."""
     d, shape = posterior.n_features, posterior.shape
     dof = np.broadcast_to(np.asarray(posterior.degrees_of_freedom, dtype=np.float64), posterior.n_components)
@@ -113,4 +113,4 @@ def predictive_mixture(posterior: VariationalPosterior) -> StudentMixture:
     with np.errstate(divide="ignore"):
         log_offset = np.log(posterior.weights) + log_det + (d // size) * log_norm
     components = Components(shape.name, log_offset, posterior.means, factor)
-    return StudentMixture(components, degrees, per_feature)
+    return PredictiveMixture(components, degrees, per_feature)

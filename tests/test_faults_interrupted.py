@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import clone
 
 import fastgmm
@@ -140,6 +141,25 @@ def test_an_exception_at_any_call_of_save_leaves_the_old_file(tmp_path):
             fastgmm.save(other, path)
         assert path.read_bytes() == whole
         assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_parameters_are_still_checked_after_a_signal_at_the_very_end(monkeypatch):
+    """scikit-learn turns its check off during a fit: a signal while it turns it on again may not leave it off."""
+    places = []
+
+    def set_config(**settings):
+        places.append(settings)
+        if len(places) == 2:
+            raise Interruption
+        sklearn.set_config(**settings)
+
+    monkeypatch.setattr("sklearn._config.set_config", set_config)
+    with pytest.raises(Interruption):
+        GaussianMixture(2, random_state=0).fit(rows())
+    monkeypatch.undo()
+    assert len(places) == 2
+    with pytest.raises(ValueError, match="'tol' parameter"):
+        GaussianMixture(2, tol=-1.0).fit(rows())
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer")

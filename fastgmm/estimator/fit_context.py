@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+import sklearn
 from sklearn.base import _fit_context
 
 from fastgmm.callbacks import unchanged_on_failure
@@ -31,6 +32,25 @@ def fit_context(keeps_what_is_found: bool = False) -> Callable[[F], F]:
             with unchanged_on_failure(estimator):
                 return fit(estimator, *arguments, **options)
 
-        return cast(F, checked(fit if keeps_what_is_found else whole))
+        return cast(F, _with_checks_as_they_were(checked(fit if keeps_what_is_found else whole)))
 
     return decorated
+
+
+def _with_checks_as_they_were(fit: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the fit with scikit-learn's check of parameters left as it was found, whenever the fit ends.
+
+    scikit-learn turns the check off for the time of a fit; a Ctrl-C while it turns it on again would leave it off for
+    every later fit of the thread.
+    """
+
+    @wraps(fit)
+    def restored(*arguments: Any, **options: Any) -> Any:
+        found = sklearn.get_config()["skip_parameter_validation"]
+        try:
+            return fit(*arguments, **options)
+        except BaseException:
+            sklearn.set_config(skip_parameter_validation=found)
+            raise
+
+    return restored

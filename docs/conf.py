@@ -44,7 +44,7 @@ autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-numpydoc_validation_checks = {"GL01", "GL06", "GL07", "PR02", "SS01", "SS02", "SS03", "SS04", "SS05"}
+numpydoc_validation_checks = {"GL01", "GL06", "GL07", "PR02", "PR07", "RT03", "SS01", "SS02", "SS03", "SS04", "SS05"}
 numpydoc_validation_exclude = {r"fastgmm\.set_config$"}  # its keywords are named in the text
 
 # Added by scikit-learn to every estimator; metadata routing is its subject, not this package's.
@@ -93,6 +93,8 @@ sphinx_gallery_conf = {
     "min_reported_time": 3600,
     "write_computation_times": False,
     "copyfile_regex": r"",
+    "backreferences_dir": "api/generated/examples",
+    "doc_module": ("fastgmm",),
     "capture_repr": (),
     "remove_config_comments": True,
     "within_subsection_order": "gallery_order.by_use",

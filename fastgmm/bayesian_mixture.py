@@ -38,7 +38,10 @@ class BayesianGaussianMixture(BaseMixture):
     Parameters
     ----------
     n_components : int, default=1
+        Number of components (clusters) of the mixture. `GaussianMixtureSearch` chooses it by BIC.
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        A matrix per component, one matrix shared by all, a variance per feature and component, or one variance per
+        component. The simpler ones need fewer rows and less time.
     tol : float, default=1e-3
         The fit stops when the bound changes by less, in nats, total over samples, or for 20 iterations by no more
         than its rounding, as that of many float32 rows does. 0 makes `max_iter` iterations.
@@ -53,6 +56,8 @@ class BayesianGaussianMixture(BaseMixture):
         (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples, n_components); or a
         callable ``f(X, n_components, random_state)`` that returns one of these for each start.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
+        The prior of the weights. The process (stick-breaking) favours few components; the distribution treats all
+        alike.
     weight_concentration_prior : float, optional
         1 / n_components unless given. The smaller, the fewer components keep weight.
     mean_precision_prior : float, optional
@@ -65,10 +70,13 @@ class BayesianGaussianMixture(BaseMixture):
         The covariance of X unless given: (D, D) for full and tied, (D,) for diag, a number for spherical, in squared
         units of the data. It is not divided by the degrees of freedom.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     warm_start : bool, default=False
         Whether `fit` continues from the fitted posterior.
     verbose : int, default=0
+        How much a fit reports: 0 nothing, 1 a progress display, 2 also the change and the time of iterations.
     verbose_interval : int, default=10
+        Iterations between two reports.
     expected_log_precision : {'wishart', 'exact'}, default='wishart'
         The expected log-determinant in the E-step of diag and spherical: 'wishart' is scikit-learn's, that of an
         unrestricted Wishart distribution; 'exact' that of the Gamma posteriors which the precisions of these types
@@ -89,14 +97,21 @@ class BayesianGaussianMixture(BaseMixture):
     weights_ : ndarray of shape (n_components,), float64
         Posterior means of the weights.
     means_ : ndarray of shape (n_components, n_features), float64
+        The mean of each component, in units of the data.
     covariances_, precisions_, precisions_cholesky_ : ndarray, float64
         (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical; ``precisions_`` is the posterior mean.
     weight_concentration_prior_, mean_precision_prior_, degrees_of_freedom_prior_ : float
+        The parameters of the priors as they were used, defaults filled in.
     mean_prior_ : ndarray of shape (n_features,)
+        The centre of the prior of the means.
     covariance_prior_ : ndarray or float
+        The scale of the prior of the covariances, in the shape of one component's covariance.
     weight_concentration_ : ndarray of shape (n_components,), or a tuple of two for 'dirichlet_process'
+        Posterior concentration of the weights: of the Dirichlet distribution, or of the two sides of each stick.
     mean_precision_ : ndarray of shape (n_components,)
+        How precisely each mean is known, in rows: the prior's and those of the component.
     degrees_of_freedom_ : ndarray of shape (n_components,), or a number for tied
+        Posterior degrees of freedom of the Wishart distribution of each precision.
     n_effective_components_ : int
         Components that at least one row's worth of data belongs to; the others are what the priors made them.
     elbo_ : float
@@ -107,6 +122,7 @@ class BayesianGaussianMixture(BaseMixture):
     lower_bounds_ : list of float
         The same after each iteration.
     converged_ : bool
+        Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
         Iterations of the best run: passes over the data, one spent on a proposal that failed included.
     n_passes_ : int
@@ -120,8 +136,15 @@ class BayesianGaussianMixture(BaseMixture):
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    GaussianMixture : Fitted by maximum likelihood.
+    GaussianMixtureSearch : Chooses the number of components by BIC.
+    sklearn.mixture.BayesianGaussianMixture : The estimator whose place this one takes.
 
     References
     ----------

@@ -68,22 +68,28 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         besides its own. A few times n_features helps where labels are few and covariances are not tied. The
         log-likelihood itself may then fall by a little between iterations.
     max_iter : int, default=100
+        The most EM iterations of each fit.
     max_components : int, default=5
         For ``n_components='bic'``.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     verbose : int, default=0
+        How much a fit reports: 0 nothing, 1 a progress display, 2 also the change and the time of iterations.
     verbose_interval : int, default=10
+        Iterations between two reports.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Sorted.
     priors_ : ndarray of shape (n_classes,), float64
+        The probability of each class before a row is seen.
     component_classes_ : ndarray of shape (n_components,), int64
         Index in `classes_` of the class of each component.
     weights_ : ndarray of shape (n_components,), float64
         Weights of all classes' components; sum to one.
     means_ : ndarray of shape (n_components, n_features), float64
+        The mean of each component, in units of the data.
     covariances_, precisions_cholesky_ : ndarray, float64
         As those of `GaussianMixture` with all classes' components. With covariances not shared, 'tied' is stored as
         'full'.
@@ -92,15 +98,24 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     bic_ : float
         Of all rows and labels, in nats; lower is better.
     converged_ : bool
+        Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
+        EM iterations of the fit.
     lower_bound_ : float
         Mean log-likelihood of rows and known labels before the last M-step, in nats per unit of weight.
     lower_bounds_ : list of float
+        Mean log-likelihood in each iteration, in nats per row.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    GaussianMixture : Clusters rows without labels.
+    sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : One normal distribution per class.
 
     References
     ----------
@@ -185,6 +200,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
+            The rows to learn from.
         y : array-like of shape (n_samples,)
             Classes; unlabelled rows as `unlabelled_label` says. None where a source brings them.
         sample_weight : array-like of shape (n_samples,), optional
@@ -193,6 +209,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -300,6 +317,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows to draw.
         y : array-like of shape (n_samples,), optional
             Classes: rows that are predicted another are ringed.
         ax : matplotlib Axes, optional
@@ -310,6 +328,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         Returns
         -------
         Axes
+            The matplotlib axes that were drawn into.
         """
         from fastgmm.plotting import plot_classes
 

@@ -36,7 +36,13 @@ def _validated(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def get_config() -> dict[str, Any]:
-    """Return the settings in force as a new dict with keys ``engine`` and ``n_threads``."""
+    """Return the settings in force as a new dict with keys ``engine`` and ``n_threads``.
+
+    See Also
+    --------
+    set_config : Changes the settings.
+    show_config : Tells what is installed and which engine runs.
+    """
     return {**_defaults, **(_overrides.get() or {})}
 
 
@@ -59,6 +65,11 @@ def set_config(**settings: Any) -> None:
     EngineError
         If the engine is not installed.
 
+    See Also
+    --------
+    config_context : The same for the time of a ``with`` block.
+    get_config : Returns the settings.
+
     Examples
     --------
     >>> import fastgmm
@@ -75,6 +86,10 @@ def config_context(**settings: Any) -> Iterator[None]:
     """Change settings within a ``with`` block, for this thread only.
 
     Takes the arguments of `set_config`.
+
+    See Also
+    --------
+    set_config : The same for good.
     """
     token = _overrides.set({**(_overrides.get() or {}), **_validated(settings)})
     try:

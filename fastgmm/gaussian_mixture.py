@@ -20,6 +20,7 @@ class GaussianMixture(LikelihoodMixture):
     Parameters
     ----------
     n_components : int, default=1
+        Number of components (clusters) of the mixture. `GaussianMixtureSearch` chooses it by BIC.
     covariance_type : str, default='full'
         'full': a matrix per component; 'tied': one matrix for all; 'diag': a diagonal per component; 'spherical': a
         variance per component. Or a family of R's mclust, by volume, shape and orientation (E equal, V varying over
@@ -34,9 +35,9 @@ class GaussianMixture(LikelihoodMixture):
         and a fit warns where it makes up more than a hundredth of a variance within components. 'auto' is a millionth
         of each feature's variance over all rows, whatever the units.
     max_iter : int, default=100
-        0 returns the start.
+        The most EM iterations of each run; 0 returns the start as it is.
     n_init : int, default=1
-        Starts; the run with the highest log-likelihood is kept.
+        Number of starts; the run with the highest log-likelihood is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hc', 'multistart'} or array-like, \
 default='kmeans'
         How responsibilities start. 'kmeans' is k-means; from 5000 rows on, without `prior`, `noise` or labels, also
@@ -47,14 +48,19 @@ default='kmeans'
         labels of shape (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples,
         n_components); or a callable ``f(X, n_components, random_state)`` that returns one of these for each start.
     weights_init : array-like of shape (n_components,), optional
+        The weights to start from, which sum to one.
     means_init : array-like of shape (n_components, n_features), optional
+        The means to start from.
     precisions_init : array-like, optional
-        In the shape of `precisions_`.
+        The precisions (inverse covariances) to start from, in the shape of `precisions_`.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     warm_start : bool, default=False
         Whether `fit` continues from the fitted parameters.
     verbose : int, default=0
+        How much a fit reports: 0 nothing, 1 a progress display, 2 also the change and the time of iterations.
     verbose_interval : int, default=10
+        Iterations between two reports.
     prior : 'default' or dict, optional
         A conjugate prior: the posterior mode is estimated, as mclust's ``priorControl`` does. A dict gives any of
         'shrinkage' (0.01), 'mean' (of the data), 'dof' (n_features + 2) and 'scale' (the data's covariance over
@@ -77,11 +83,14 @@ default='kmeans'
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
+        The share of each component in the mixture; without a background they sum to one.
     means_ : ndarray of shape (n_components, n_features)
+        The mean of each component, in units of the data.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical. ``precisions_cholesky_`` is upper
         triangular with ``precision = U @ U.T``; ``1 / sd`` for diag and spherical.
     converged_ : bool
+        Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
         Iterations of the best run: passes over the data, one spent on a proposal that failed included.
     n_passes_ : int
@@ -106,8 +115,16 @@ default='kmeans'
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    GaussianMixtureSearch : Chooses the number of components and the covariance type by BIC.
+    StudentMixture : For data with heavy tails.
+    BayesianGaussianMixture : Finds out how many components are needed while it fits.
+    sklearn.mixture.GaussianMixture : The estimator whose place this one takes.
 
     References
     ----------

@@ -18,12 +18,17 @@ def show_config(mode: str = "stdout") -> dict | None:
     Parameters
     ----------
     mode : {'stdout', 'dict'}, default='stdout'
+        Whether to print the report or to return it as a dict.
 
     Returns
     -------
     dict or None
         With ``mode='dict'``: engine, instruction set, those available, OpenMP, threads per pass, versions; and under
         ``kernels`` the engine of every action by shape of the covariances, 'any' where there are none.
+
+    See Also
+    --------
+    get_config : Returns the settings.
 
     Examples
     --------

@@ -74,6 +74,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     reg_covar : float or 'auto', default='auto'
         As in `GaussianMixture`: the anomalies found do not depend on the units of the columns.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
 
     Attributes
     ----------
@@ -88,8 +89,15 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    StudentMixture : A mixture that outliers pull little.
+    sklearn.ensemble.IsolationForest : Outliers by random splits.
+    sklearn.neighbors.LocalOutlierFactor : Outliers by their neighbours.
 
     References
     ----------
@@ -161,13 +169,16 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row.
 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -289,6 +300,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -303,6 +315,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -317,6 +330,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -335,6 +349,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------

@@ -54,6 +54,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         As in `GaussianMixture`; `reg_covar` is in units of standardised columns. Inputs and targets are standardised
         for the fit, and the mixture is given back in their own units.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
 
     Attributes
     ----------
@@ -66,8 +67,14 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    GaussianMixture.condition : Any features given any others.
+    sklearn.gaussian_process.GaussianProcessRegressor : Regression by a smooth random function.
 
     References
     ----------
@@ -115,6 +122,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
+            The rows to learn from.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             None where a source brings its targets.
         sample_weight : array-like of shape (n_samples,), optional
@@ -123,6 +131,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -217,6 +226,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -238,6 +248,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -259,9 +270,11 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), dask array, series or frame
             Their targets.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
 
         Returns
         -------
@@ -280,6 +293,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -305,7 +319,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The targets of these rows.
 
         Returns
         -------
@@ -338,12 +354,14 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
         random_state : int, RandomState or None
             The estimator's own `random_state` when None.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
+            The targets drawn.
         """
         refuse_source(X, "sample")
         X = self._check_rows(X)
@@ -357,7 +375,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The targets of these rows.
         ax : matplotlib Axes, optional
             Those of a new figure unless given.
         **options
@@ -366,6 +386,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         Axes
+            The matplotlib axes that were drawn into.
         """
         from fastgmm.plotting import plot_regression
 

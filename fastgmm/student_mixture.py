@@ -32,6 +32,7 @@ class StudentMixture(LikelihoodMixture):
     Parameters
     ----------
     n_components : int, default=1
+        Number of components (clusters) of the mixture. `GaussianMixtureSearch` chooses it by BIC.
     covariance_type : str, default='full'
         Of the scale matrices: as `GaussianMixture` has it, all fourteen families of mclust included.
     df : {'free', 'shared'} or float, default='free'
@@ -46,6 +47,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
+        The share of each component in the mixture; without a background they sum to one.
     means_ : ndarray of shape (n_components, n_features)
         Location of each component; its mean where df is more than one.
     scales_ : ndarray
@@ -58,6 +60,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
     precisions_, precisions_cholesky_ : ndarray
         Inverses of `scales_`, and their factors.
     converged_ : bool
+        Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
         Iterations of the best run: passes over the data, one spent on a proposal that failed included.
     n_passes_ : int
@@ -82,8 +85,14 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    GaussianMixture : Components without heavy tails.
+    GaussianMixtureOutlierDetector : Finds outliers beside a mixture.
 
     References
     ----------
@@ -170,6 +179,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -206,17 +216,20 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         weights : array-like of shape (n_components,)
             Non-negative, summing to one.
         means : array-like of shape (n_components, n_features)
+            The mean of each component.
         scales : array-like
             In the shape of `scales_` for `covariance_type`.
         df : float or array-like of shape (n_components,)
             Degrees of freedom, positive; infinite for a normal component.
         covariance_type : str, default='full'
+            The shape of the covariances, any that `covariance_type` of the estimator takes.
         random_state : int, RandomState or None
             For `sample`.
 
         Returns
         -------
         model : StudentMixture
+            The mixture, ready to predict.
 
         Raises
         ------

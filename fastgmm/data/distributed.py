@@ -65,9 +65,11 @@ class Blocks(ABC):
     description : str
         For messages.
     n_features : int
+        Number of features of each row.
     dtype : dtype
         float32 or float64: what blocks are computed in.
     names : list of str or None
+        Of the features.
     columns : mapping of str to ndarray
         What rides along, as it is for no rows: its dtype and further dimensions.
     weighted : bool
@@ -174,6 +176,7 @@ class DistributedRows(Source):
     Parameters
     ----------
     blocks : Blocks
+        What is asked of an engine.
 
     Attributes
     ----------

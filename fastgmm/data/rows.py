@@ -64,6 +64,7 @@ class Block:
     Attributes
     ----------
     rows : ndarray of shape (n_rows, n_features), float32 or float64, C-contiguous
+        The rows themselves; they are not written to.
     weight : ndarray of shape (n_rows,), float64, or None
         None where all rows weigh one.
     columns : mapping of str to ndarray
@@ -102,6 +103,7 @@ class Rows(ABC):
     n_samples : int or None
         None until it is known: a stream is counted by its first pass.
     n_features : int or None
+        None until it is known.
     dtype : dtype or None
         float32 or float64: what rows are computed in.
     names : list of str or None
@@ -280,6 +282,7 @@ class ArrayRows(Rows):
             Returns an iterator over the responsibilities of all rows in order, ``(rows, n_components)`` at a time with
             `share_rows` rows each. It is asked twice: for the means, then for the scatter about them.
         n_components : int
+            Number of columns of the responsibilities.
         structure : str
             The name of a shape.
         """

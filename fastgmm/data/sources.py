@@ -43,6 +43,11 @@ def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
     TypeError
         If `factory` is not callable.
 
+    See Also
+    --------
+    parquet : Parquet files, read in batches.
+    fastgmm.GaussianMixture.partial_fit : Learns from a stream that is read once.
+
     Examples
     --------
     >>> import numpy as np
@@ -80,6 +85,7 @@ def parquet(
     Parameters
     ----------
     path : str or path-like
+        The file, or the folder whose files are read in the order of their names.
     columns : sequence of str, optional
         Which to read, in this order; all but those named below unless given. They are the feature names of a model
         fitted to them.
@@ -106,6 +112,10 @@ def parquet(
         If there is no such file, or no Parquet file in the folder.
     ValueError
         If a column is not there, or `batch_rows` is not positive. Wrong values are found when they are read.
+
+    See Also
+    --------
+    batches : Anything else that can be read in parts.
     """
     files = parquet_files(path)
     given = {"sample_weight": weights, "labels": labels, "y": y}
@@ -147,6 +157,10 @@ def sliced(
         If X has no ``shape``, ``dtype`` or slices.
     ValueError
         If it is not two-dimensional, `batch_rows` is not positive, or the weights are not as many as the rows.
+
+    See Also
+    --------
+    batches : Rows that are made or read as they are needed.
     """
     if not all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")):
         raise TypeError(f"X is of type {type(X).__name__}; expected an array-like with shape, dtype and row slices")

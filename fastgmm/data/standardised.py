@@ -70,6 +70,10 @@ def standardise(X: Any, like: Standardised | None = None) -> Standardised:
     ValueError
         If a column has the same value in every row, or X is not valid.
 
+    See Also
+    --------
+    sklearn.preprocessing.StandardScaler : For arrays in memory.
+
     Examples
     --------
     >>> import numpy as np
@@ -110,11 +114,14 @@ def moments(X: Any) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     X : source of `fastgmm.data`, dask array or frame, or array-like of shape (n_samples, n_features)
+        The rows.
 
     Returns
     -------
     mean : ndarray of shape (n_features,), float64
+        The weighted mean of each feature.
     covariance : ndarray of shape (n_features, n_features), float64
+        The weighted covariance, divided by the total weight.
     """
     source = _as_source(X)
     return mean_and_covariance(source)

@@ -33,6 +33,10 @@ def load_faithful(return_names: bool = False) -> np.ndarray | tuple[np.ndarray, 
     names : list of str
         With `return_names` only.
 
+    See Also
+    --------
+    sklearn.datasets.load_iris : A well-known set with three groups.
+
     References
     ----------
     Azzalini and Bowman, "A look at some data on the Old Faithful geyser", Applied Statistics 39 (1990).

@@ -61,6 +61,7 @@ class ClassPredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -75,6 +76,7 @@ class ClassPredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -89,6 +91,7 @@ class ClassPredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -103,6 +106,7 @@ class ClassPredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -117,6 +121,7 @@ class ClassPredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -131,9 +136,11 @@ class ClassPredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         y : array-like of shape (n_samples,), dask array or series
             Their classes.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
 
         Returns
         -------

@@ -28,6 +28,7 @@ class ConditionalMixtures(MixturePerRow):
     weights : ndarray of shape (n_rows, n_components), float64
         Rows sum to one.
     means : ndarray of shape (n_rows, n_components, n_free), float64
+        The means of the features that were not given.
     covariances : ndarray of shape (n_components, n_free, n_free), float64
         The same for every row.
     feature_names : ndarray of str, or None
@@ -74,6 +75,7 @@ class ConditionalMixtures(MixturePerRow):
         Parameters
         ----------
         values : array-like of shape (n_rows, n_free)
+            Values of the features that were not given, one row for each mixture.
 
         Returns
         -------
@@ -107,6 +109,7 @@ class ConditionalMixtures(MixturePerRow):
         Returns
         -------
         values : ndarray of shape (n_rows, n_free) or (n_rows, n_samples, n_free), float64
+            The values drawn.
 
         Raises
         ------

@@ -34,9 +34,11 @@ class ConversionMethods(BaseMixture):
         weights : array-like of shape (n_components,)
             Non-negative, summing to one.
         means : array-like of shape (n_components, n_features)
+            The mean of each component.
         covariances : array-like
             In the shape of `covariances_` for `covariance_type`.
         covariance_type : str, default='full'
+            The shape of the covariances, any that `covariance_type` of the estimator takes.
         random_state : int, RandomState or None
             For `sample`.
 

@@ -46,6 +46,7 @@ class CriterionMethods(BaseMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         sample_weight : array-like of shape (n_samples,), optional
             The number of samples is the sum of the weights, which must be more than one.
 
@@ -63,6 +64,7 @@ class CriterionMethods(BaseMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         sample_weight : array-like of shape (n_samples,), optional
             The number of samples is the sum of the weights, which must be more than one.
 
@@ -82,7 +84,9 @@ class CriterionMethods(BaseMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
 
         Returns
         -------

@@ -81,6 +81,7 @@ class InferenceMethods(PerRow):
         Returns
         -------
         model : GaussianMixture
+            The mixture of the features that were kept.
 
         Raises
         ------
@@ -161,6 +162,7 @@ class InferenceMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -246,6 +248,7 @@ class InferenceMethods(PerRow):
         Parameters
         ----------
         coverage : float in (0, 1), default=0.95
+            The probability that a region holds.
         n_simulations : int, default=100000
             Draws from the mixture, where it has more than one component.
         random_state : int, RandomState or None
@@ -273,6 +276,7 @@ class InferenceMethods(PerRow):
         Parameters
         ----------
         coverage : float in (0, 1), default=0.95
+            The probability that a region holds.
 
         Returns
         -------

@@ -180,6 +180,7 @@ class BaseMixture(
             array or memory map is read in place. A source is read in every pass, a dask collection by its workers;
             starts are made from a sample.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
         labels : array-like of shape (n_samples,), optional
@@ -216,6 +217,7 @@ class BaseMixture(
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
+            The number of the most probable component of each row.
         """
         X = self._fit(X, sample_weight, y=y)
         return self._per_row(X, self._labels_of, "prediction") if isinstance(X, RowSource) else self._labels_of(X)

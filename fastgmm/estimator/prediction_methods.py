@@ -104,6 +104,7 @@ class PredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -118,6 +119,7 @@ class PredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -132,6 +134,7 @@ class PredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -149,8 +152,11 @@ class PredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
 
         Returns
         -------
@@ -172,6 +178,7 @@ class PredictionMethods(PerRow):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState or None
             The estimator's own `random_state` when None.
 
@@ -201,6 +208,7 @@ class PredictionMethods(PerRow):
         X : source, or array-like of shape (n_samples, n_features)
             See `fastgmm.data`.
         method : {'predict', 'predict_proba', 'score_samples'}, default='predict'
+            What is asked of each block.
 
         Yields
         ------

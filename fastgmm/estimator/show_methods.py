@@ -54,6 +54,7 @@ class PlotMethod:
         Returns
         -------
         Axes
+            The matplotlib axes that were drawn into.
         """
         from fastgmm.plotting import plot_model
 

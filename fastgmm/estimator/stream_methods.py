@@ -63,7 +63,9 @@ class StreamMethods:
         X : array-like of shape (n_samples, n_features)
             One row or more; the first batch at least `n_components`, and two.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
 
         Returns
         -------

@@ -28,6 +28,7 @@ class Gaussian(Family):
     Attributes
     ----------
     covariance : CovarianceFamily
+        How covariances are estimated.
     reg_covar : float or ndarray of shape (n_features,)
         Added to every variance of the scatter matrices, per sample, before the family is imposed: scikit-learn's
         regularisation where it imposes nothing, and covariances that stay in it where it does.
@@ -60,6 +61,7 @@ class Gaussian(Family):
         Parameters
         ----------
         statistics : SufficientStatistics
+            Those of a pass over the rows.
         state : MixtureParameters or None
             Where an iterative covariance family starts from.
 

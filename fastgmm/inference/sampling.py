@@ -25,18 +25,24 @@ def sample(
     Parameters
     ----------
     n_samples : int
+        Number of rows to draw.
     weights : ndarray of shape (n_components,)
+        The share of each component.
     means : ndarray of shape (n_components, n_features)
+        The mean of each component.
     covariances : ndarray
         (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical.
     kernel : str
         The name of that shape.
     random_state : RandomState
+        Where random numbers come from.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), float64
+        The rows drawn.
     y : ndarray of shape (n_samples,), int64
+        The component each row was drawn from.
     """
     weights, means, covariances = (np.asarray(part, dtype=np.float64) for part in (weights, means, covariances))
     return draw(n_samples, MixtureParameters(kernel, weights, means, covariances, np.empty(0)), random_state)
@@ -48,8 +54,11 @@ def draw(n_samples: int, density: Any, random_state: np.random.RandomState) -> t
     Parameters
     ----------
     n_samples : int
+        Number of rows to draw.
     density : MixtureParameters or MixtureWithNoise
+        The density to draw from.
     random_state : RandomState
+        Where random numbers come from.
 
     Returns
     -------

@@ -34,7 +34,9 @@ class Scorer:
     Attributes
     ----------
     n_components, n_features : int
+        The sizes of the mixture.
     dtype : numpy.dtype
+        The type of the rows it scores.
     """
 
     __slots__ = ("_mixture", "dtype", "n_components", "n_features")

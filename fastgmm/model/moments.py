@@ -21,10 +21,13 @@ class Components:
     Attributes
     ----------
     structure : {'full', 'tied', 'diag', 'spherical'}
+        The name of the shape of `precisions_cholesky`.
     log_offset : ndarray of shape (n_components,), float64
         In nats; need not be a normaliser.
     means : ndarray of shape (n_components, n_features), float64
+        The mean of each component.
     precisions_cholesky : ndarray, float64
+        The factor of each precision, in the shape of `structure`.
     tail : object with a name, or None
         Of components that are not Gaussian.
     """

@@ -23,7 +23,9 @@ class MixtureParameters:
     structure : {'full', 'tied', 'diag', 'spherical'}
         The name of `shape`: how `covariances` and `precisions_cholesky` are stored.
     weights : ndarray of shape (n_components,), float64
+        The share of each component.
     means : ndarray of shape (n_components, n_features), float64
+        The mean of each component.
     covariances : ndarray, float64
         (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical.
     precisions_cholesky : ndarray, float64

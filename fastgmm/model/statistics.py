@@ -43,9 +43,13 @@ class SufficientStatistics:
         components (n_features, n_features), ``diag`` the diagonals (n_components, n_features), ``spherical``
         their traces (n_components,).
     centres : ndarray of shape (n_components, n_features), float64
+        The points about which sums and scatter are taken.
     counts : ndarray of shape (n_components,), float64
+        The sum of responsibilities of each component, in rows.
     sums : ndarray of shape (n_components, n_features), float64
+        The sum of responsibility times the row's distance from the centre.
     scatter : ndarray, float64
+        The sum of responsibility times the outer product of that distance, in the shape of a covariance.
     log_likelihood : float
         Total over samples, weighted, in nats.
     tail_sums : ndarray of shape (2, n_components), float64, or None
@@ -118,10 +122,12 @@ class SufficientStatistics:
         Parameters
         ----------
         centres : ndarray of shape (n_components, n_features), float64
+            The points about which sums and scatter are taken.
 
         Returns
         -------
         SufficientStatistics
+            New ones.
 
         Raises
         ------

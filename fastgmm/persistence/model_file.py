@@ -34,6 +34,10 @@ def save(model: Any, path: str | os.PathLike[str], *, training: dict[str, Any] |
     OSError
         If the file cannot be written; nothing is left behind.
 
+    See Also
+    --------
+    load : Reads what `save` has written.
+
     Examples
     --------
     >>> import os, tempfile
@@ -69,6 +73,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     Parameters
     ----------
     path : str or path-like
+        The file.
 
     Returns
     -------
@@ -81,6 +86,11 @@ def load(path: str | os.PathLike[str]) -> Any:
         If the file is damaged, truncated, not a model, or of a newer format. Nothing in it is executed.
     OSError
         If there is no such file, or it cannot be read.
+
+    See Also
+    --------
+    save : Writes a model file.
+    read_training : Reads what the file says about how the model was made.
 
     Examples
     --------
@@ -100,15 +110,21 @@ def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path : str or path-like
+        The file.
 
     Returns
     -------
     dict
+        What was kept beside the model: names of the features, preprocessing, and the like.
 
     Raises
     ------
     ModelFileError, OSError
         As in `load`.
+
+    See Also
+    --------
+    load : Reads the model itself.
 
     Examples
     --------

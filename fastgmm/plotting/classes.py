@@ -37,6 +37,7 @@ def plot_classes(
     Parameters
     ----------
     model : fitted GaussianMixtureClassifier
+        The classifier to draw.
     X : array-like of shape (n_samples, n_features)
         Two features or more.
     y : array-like of shape (n_samples,), optional
@@ -44,10 +45,16 @@ def plot_classes(
     view, probabilities, names, max_points
         As in `plot_clusters`.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureClassifier : The classifier that is drawn.
 
     Examples
     --------

@@ -44,7 +44,9 @@ def plot_clusters(
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     view : {'auto', 'pca', 'between'}, View or pair of int or str, default='auto'
         Which plane: two features, by number or name; the directions of largest variance; or those in which components
         differ most.
@@ -54,13 +56,21 @@ def plot_clusters(
     names : sequence of str, optional
         Of the features.
     legend : bool, default=True
+        Whether the components are named in a legend.
     max_points : int, default=5000
         More rows than these are drawn by a sample of them.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    plot_pairs : The same in every pair of features.
+    plot_density : The density instead of the components.
 
     Examples
     --------

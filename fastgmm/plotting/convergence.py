@@ -23,14 +23,21 @@ def plot_convergence(models: Any, *, gap: bool = False, ax: Axes | None = None) 
     Parameters
     ----------
     models : fitted mixture, or mapping of str to fitted mixture
+        One model, or several with the name each gets in the legend.
     gap : bool, default=False
         Whether to draw, on a logarithmic scale, how far each bound is below the highest of all models: straight lines
         are linear convergence.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    fastgmm.callbacks.ProgressBar : Shows a fit while it runs.
 
     Examples
     --------

@@ -35,10 +35,16 @@ def plot_criteria(
     best : (structure, n_components), optional
         The winner; the lowest value unless given.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureSearch : Makes the table that is drawn.
 
     Examples
     --------

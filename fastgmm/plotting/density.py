@@ -43,7 +43,9 @@ def plot_density(
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     view : {'auto', 'pca', 'between'}, View or pair of int or str, default='auto'
         As in `plot_clusters`.
     shares : sequence of float
@@ -53,11 +55,19 @@ def plot_density(
     names : sequence of str, optional
         Of the features.
     max_points : int, default=5000
+        The most rows that are drawn; of more, an even selection.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    plot_histogram : The density of one feature.
+    plot_clusters : The components instead of the density.
 
     Examples
     --------

@@ -34,7 +34,9 @@ def plot_histogram(
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     feature : int or str, default=0
         By number or name.
     bins : int or str, default='auto'
@@ -42,10 +44,16 @@ def plot_histogram(
     names : sequence of str, optional
         Of the features.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    plot_density : The density in two features or directions.
 
     Examples
     --------

@@ -37,18 +37,25 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
     Parameters
     ----------
     model : fitted mixture, detector or search
+        What to draw.
     X : array-like of shape (n_samples, n_features)
         None for the criterion of all candidates of a search.
     kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior', 'criteria'}, optional
         'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise 'clusters',
         unless given.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
     **options
         Of the function for that kind, as in `plot_clusters`.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    report_figure : All pictures of a model on one page.
     """
     check_is_fitted(model)
     if hasattr(model, "results_") and (kind == "criteria" or (kind is None and X is None)):

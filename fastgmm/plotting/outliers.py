@@ -33,7 +33,9 @@ def plot_outlier_scores(
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     fraction : float, default=0.01
         Of the rows, to be marked where there is no threshold.
     threshold : float, optional
@@ -43,10 +45,16 @@ def plot_outlier_scores(
     n_named : int, default=5
         How many of the lowest are named.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureOutlierDetector : Decides which rows are outliers.
 
     Examples
     --------

@@ -30,7 +30,9 @@ def plot_pairs(
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     features : sequence of int or str, optional
         Which; all, or the first six, unless given.
     names : sequence of str, optional
@@ -43,6 +45,11 @@ def plot_pairs(
     Returns
     -------
     ndarray of Axes of shape (n, n)
+        The matplotlib axes, a row and a column for each feature drawn.
+
+    See Also
+    --------
+    plot_clusters : One picture of two features or directions.
 
     Examples
     --------

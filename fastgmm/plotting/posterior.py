@@ -26,14 +26,22 @@ def plot_posterior(model: Any, X: Any, *, max_rows: int = 2000, ax: Axes | None 
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     max_rows : int, default=2000
         More rows than these are drawn by a sample of them.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    plot_clusters : Where the clusters lie.
 
     Examples
     --------

@@ -38,17 +38,26 @@ def plot_regression(
     Parameters
     ----------
     model : fitted GaussianMixtureRegressor
+        The regressor to draw.
     X : array-like of shape (n_samples, n_features)
+        The rows to draw.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        The targets of these rows.
     target : int, default=0
         Which, of several.
     max_points : int, default=5000
         More rows than these are drawn by a sample of them.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureRegressor : The regressor that is drawn.
 
     Examples
     --------

@@ -34,16 +34,22 @@ def report_figure(
     model : fitted mixture
         The winner.
     X : array-like of shape (n_samples, n_features)
+        The rows the model was fitted to.
     curves, criterion, best
         As in `plot_criteria`.
     names : sequence of str, optional
         Of the features.
     title : str, optional
+        What stands above the pictures.
 
     Returns
     -------
     Figure
         Left the criterion; right the clusters, or the histogram where there is one feature.
+
+    See Also
+    --------
+    plot_model : One picture, the one that suits the model.
 
     Examples
     --------

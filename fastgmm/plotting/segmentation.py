@@ -25,6 +25,7 @@ def segment(model: Any, image: Any, colours: Any = None) -> np.ndarray:
     model : fitted mixture
         Of pixels: as many features as the image has channels.
     image : array-like of shape (height, width) or (height, width, n_channels)
+        The image whose pixels are the rows.
     colours : array-like of shape (n_components, 3), optional
         Red, green and blue of each component, from 0 to 1.
 
@@ -66,14 +67,22 @@ def plot_segmentation(model: Any, image: Any, *, colours: Any = None, ax: Axes |
     Parameters
     ----------
     model : fitted mixture
+        The model to draw.
     image : array-like of shape (height, width) or (height, width, n_channels)
+        The image whose pixels are the rows.
     colours : array-like of shape (n_components, 3), or 'means', optional
         Of the components; 'means' takes their means, for pixels of red, green and blue from 0 to 1.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
+
+    See Also
+    --------
+    pixels : Makes rows of an image.
 
     Examples
     --------

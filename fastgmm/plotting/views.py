@@ -22,7 +22,9 @@ class View:
     Attributes
     ----------
     origin : ndarray of shape (n_features,)
+        What is seen at zero.
     axes : ndarray of shape (n_features, n_axes)
+        The directions that are seen.
     labels : list of str
         Of the axes.
     """

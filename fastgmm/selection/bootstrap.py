@@ -40,8 +40,13 @@ class BootstrapLRT:
     n_failed : int
         Draws in which a component collapsed and that were drawn again or given up.
     level : float
+        The significance level.
     failure : str or None
         Why testing ended early: what the next larger mixture could not be fitted for.
+
+    See Also
+    --------
+    bootstrap_lrt : Makes it.
     """
 
     n_components: np.ndarray
@@ -78,11 +83,15 @@ def bootstrap_lrt(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
+        The rows to choose a number of components for.
     covariance_type : str, default='full'
+        The covariance type of all mixtures compared, any that `GaussianMixture` takes.
     max_components : int, optional
         Test every g up to this. Without it testing stops at the first g that is not rejected, or 8.
     n_bootstrap : int, default=999
+        Number of samples drawn and refitted. More make p-values and intervals steadier, and take longer in proportion.
     level : float, default=0.05
+        The significance level: the search for more components ends at the first p-value above it.
     init_params : str, default='hc'
         Start of the fits to the data; replicates start from their parameters.
     tol, reg_covar, max_iter
@@ -90,15 +99,21 @@ def bootstrap_lrt(
     n_jobs : int, optional
         Processes. The result does not depend on it.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
 
     Returns
     -------
     BootstrapLRT
+        Statistics, replicates and p-values of each step, and the number of components chosen.
 
     Raises
     ------
     ValueError
         If an argument is not valid, or not even two components can be fitted to the data.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureSearch : Chooses by BIC, in much less time.
 
     References
     ----------
@@ -189,10 +204,15 @@ class ParameterBootstrap:
     weights : ndarray of shape (n_bootstrap, n_components)
         NaN, here and below, where no replicate could be fitted.
     means : ndarray of shape (n_bootstrap, n_components, n_features)
+        The means of each replicate.
     covariances : ndarray of shape (n_bootstrap, n_components, n_features, n_features)
         Whole matrices, whatever the structure.
     n_failed : int
         Draws in which a component collapsed and that were drawn again or given up.
+
+    See Also
+    --------
+    bootstrap_parameters : Makes it.
     """
 
     weights: np.ndarray
@@ -241,13 +261,16 @@ def bootstrap_parameters(
         Rows drawn with replacement; rows drawn from the mixture; or all rows with standard exponential weights,
         where no component can lose all its rows.
     n_bootstrap : int, default=999
+        Number of samples drawn and refitted. More make p-values and intervals steadier, and take longer in proportion.
     n_jobs : int, optional
         Processes. The result does not depend on it.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
 
     Returns
     -------
     ParameterBootstrap
+        The parameters of all replicates, with standard errors and intervals.
 
     Raises
     ------
@@ -255,6 +278,10 @@ def bootstrap_parameters(
         If `kind` is not one of the three or X has other features.
     TypeError
         If `estimator` is of another class.
+
+    See Also
+    --------
+    bootstrap_lrt : A test of the number of components.
 
     References
     ----------

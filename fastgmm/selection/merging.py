@@ -22,12 +22,17 @@ class ComponentMerge:
     Attributes
     ----------
     component_responsibilities : ndarray of shape (n_samples, n_components)
+        The probability of each component before any merge.
     merges : ndarray of shape (n_components - 1, 2), int64
         Components merged, in order: the cluster of the second joins that of the first.
     entropies : ndarray of shape (n_components,)
         Total entropy of the soft clusters, in nats: ``entropies[c - 1]`` with c clusters.
     merged_weights : ndarray of shape (n_components - 1,)
         Weight of the rows in the two clusters that a merge joins (by most probable cluster), in order of the merges.
+
+    See Also
+    --------
+    merge_components : Makes it.
     """
 
     component_responsibilities: np.ndarray
@@ -95,16 +100,23 @@ def merge_components(estimator: GaussianMixture, X: Any, sample_weight: Any = No
     estimator : GaussianMixture or GaussianMixtureSearch
         Fitted, without a background; of a search, the best model.
     X : array-like of shape (n_samples, n_features)
+        The rows the mixture was fitted to.
     sample_weight : array-like of shape (n_samples,), optional
+        Weight of each row; by default every row counts once.
 
     Returns
     -------
     ComponentMerge
+        The merges in order, with the labels for every number of clusters.
 
     Raises
     ------
     ValueError
         If the estimator has a background component.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureSearch : Chooses the mixture whose components are merged.
 
     References
     ----------

@@ -61,7 +61,9 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     n_jobs : int, optional
         Candidates fitted at a time, in threads; None is one at a time, whose passes use all cores.
     random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     verbose : int, default=0
+        How much a fit reports: 0 nothing, 1 a progress display, 2 also the change and the time of iterations.
     tol : float, optional
         Change of the mean log-likelihood that ends EM, in nats per sample. Candidates close to the best are
         continued to a thousandth of it. None is near mclust's default, a share of the log-likelihood: 7.5e-6 of that
@@ -69,6 +71,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     reg_covar : float, default=0.0
         As in `GaussianMixture`. At zero, as in mclust, a structure that collapses is reported.
     max_iter : int, default=1000
+        The most EM iterations of each candidate.
     prior, noise
         As in `GaussianMixture`.
     distribution : {'normal', 'student'} or list of both, default='normal'
@@ -78,6 +81,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     Attributes
     ----------
     best_estimator_ : GaussianMixture or StudentMixture
+        The mixture of the best criterion, fitted.
     best_params_ : dict
         Its n_components and covariance_type, and its distribution where `distribution` is not 'normal'.
     best_score_ : float
@@ -91,8 +95,15 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
+        Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
         When X had column names.
+
+    See Also
+    --------
+    GaussianMixture : One model.
+    fastgmm.selection.bootstrap_lrt : Tests one number of components against the next.
+    fastgmm.plotting.plot_criteria : Draws the table of criteria.
 
     Notes
     -----
@@ -168,11 +179,14 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             Of a source, one sample serves the starts of all candidates, and the scale of `tol` and of degeneracy;
             every candidate's passes read it all. Cross-validation takes arrays only.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------

@@ -207,7 +207,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         self.offset_ = self._threshold(read.rows)
         self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
-            warn_unconverged(self.max_iter, stacklevel=4)
+            warn_unconverged(self.max_iter, stacklevel=5)
         return self
 
     def _fit_size(self, read: Reading, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:

@@ -264,12 +264,12 @@ class BaseMixture(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         describe(self, run)
         mixture = getattr(run.state, "mixture", run.state)
         if not isinstance(self.reg_covar, str) and self.reg_covar and isinstance(mixture, MixtureParameters):
-            warn_regularised(mixture, float(self.reg_covar), stacklevel=5)
+            warn_regularised(mixture, float(self.reg_covar), stacklevel=6)
         return read.given
 
     def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype, unit: float) -> None:

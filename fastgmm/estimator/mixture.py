@@ -269,7 +269,9 @@ class BaseMixture(
         describe(self, run)
         mixture = getattr(run.state, "mixture", run.state)
         if not isinstance(self.reg_covar, str) and self.reg_covar and isinstance(mixture, MixtureParameters):
-            warn_regularised(mixture, float(self.reg_covar), stacklevel=6)
+            # A prior keeps covariances from being singular.
+            n_samples = np.inf if getattr(self, "prior", None) else read.rows.n_samples or sample.n_samples
+            warn_regularised(mixture, float(self.reg_covar), n_samples, stacklevel=6)
         return read.given
 
     def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype, unit: float) -> None:

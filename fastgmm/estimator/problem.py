@@ -140,11 +140,23 @@ def warn_unconverged(max_iter: int, stacklevel: int) -> None:
 LARGE_SHARE = 0.01
 
 
-def warn_regularised(mixture: MixtureParameters, reg_covar: float, stacklevel: int) -> None:
-    """Warn once where `reg_covar` makes up much of a feature's variance within the components.
+def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: float, stacklevel: int) -> None:
+    """Warn once where `reg_covar` makes up much of a feature's variance within the components, or of any direction's.
 
     Components that shrank onto equal rows are left out: there it is all there is, and what it is for.
     """
+    n_features = mixture.means.shape[1]
+    if mixture.shape.is_matrix and n_samples <= n_features:
+        warnings.warn(
+            f"X has {n_samples:g} rows and {n_features} features. A covariance matrix has "
+            f"{n_features * (n_features + 1) // 2} parameters, and from so few rows it is singular: reg_covar alone "
+            "makes it invertible, and decides the log-likelihood and what is said of new rows. Use "
+            "covariance_type='diag' or 'spherical', prior='default', or fewer features, such as the first principal "
+            "components",
+            RegularisationWarning,
+            stacklevel=stacklevel + 1,
+        )
+        return
     variances = mixture.shape.diagonals(mixture.covariances, *mixture.means.shape) - reg_covar
     weights = mixture.weights / mixture.weights.sum()
     within = weights @ variances

@@ -1,6 +1,6 @@
 """Exceptions and warnings raised by fastgmm beside the built-in ones."""
 
-__all__ = ["ComponentCollapseError", "EngineError", "RegularisationWarning"]
+__all__ = ["ComponentCollapseError", "EngineError", "RegularisationWarning", "SelectionWarning"]
 
 
 class ComponentCollapseError(ValueError):
@@ -25,6 +25,10 @@ class ComponentCollapseError(ValueError):
 
 class RegularisationWarning(UserWarning):
     """What `reg_covar` adds to variances is not small beside them."""
+
+
+class SelectionWarning(UserWarning):
+    """The best model of a search is doubtful: because of a column by name, the sizes tried, or too few rows."""
 
 
 class EngineError(RuntimeError):

@@ -1,13 +1,16 @@
-"""What to beware of is said by name: in the columns, in the outcome, on the screen, in the model file."""
+"""What to beware of is said by name: in the columns, in the outcome, on the screen, in Python, in the model file."""
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
+from fastgmm import GaussianMixture, GaussianMixtureSearch
 from fastgmm.cli import main
+from fastgmm.exceptions import RegularisationWarning, SelectionWarning
 from fastgmm.persistence import read_training
 from fastgmm.selection.cautions import column_cautions, outcome_cautions
 
@@ -111,6 +114,51 @@ def test_the_outcome_is_judged_by_sizes_and_rows():
     assert kinds(4, [4, 8], 23, 272) == ["edge"]
     assert kinds(3, [3], 17, 272) == []
     assert kinds(3, range(1, 10), 17, 30) == ["rows"]
+
+
+# In Python.
+
+
+def told_by_search(X, sizes=range(1, 4), names=("EII", "VVI"), **options):
+    """Return a fitted search and the texts of its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search = GaussianMixtureSearch(sizes, list(names)).fit(X, **options)
+    assert all(warning.category is SelectionWarning and warning.filename == __file__ for warning in caught)
+    return search, [str(warning.message) for warning in caught]
+
+
+def test_a_search_warns_at_its_caller_keeps_and_shows_what_it_is_told(X):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(same=7.5, no=np.arange(N))
+    search, texts = told_by_search(frame, names=("EII",))
+    assert [text.split(" has ")[0] for text in texts[:2]] == ["column 'same'", "column 'no'"]
+    assert [f"{text}." for text in search.cautions_] == texts
+    assert all(f"warning      {text}\n" in search.summary() for text in search.cautions_)
+    assert told_by_search(X)[1] == []
+    assert told_by_search(X, sizes=[1, 2])[1] == [
+        "the best number of components, 2, is the largest that was fitted; a larger one may be better; try others with "
+        "n_components."
+    ]
+    assert "column 'x1' has" in told_by_search(X * [1.0, 0.0, 1.0], names=("EII",))[1][0]
+
+
+def test_rows_of_weight_zero_are_not_judged(X):
+    weight = np.repeat([1.0, 0.0], N // 2)
+    varies_elsewhere = np.where(weight > 0, 3.0, np.arange(N))
+    _, texts = told_by_search(np.column_stack([X, varies_elsewhere]), names=("EII",), sample_weight=weight)
+    assert texts[0].startswith("column 'x3' has the same value in every row, 3")
+
+
+def test_few_rows_of_many_columns_say_what_a_full_covariance_is():
+    X = np.random.default_rng(0).normal(size=(20, 40))
+    _, texts = told_by_search(X, sizes=[1, 2], names=("EII",))
+    assert "20 rows of 40 columns: a full covariance has 820 parameters for each component" in texts[0]
+    with pytest.warns(RegularisationWarning, match="20 rows and 40 features.*820 parameters.*singular") as caught:
+        GaussianMixture(2, random_state=0).fit(X)
+    assert [warning.filename for warning in caught] == [__file__]
+    # A warning is an error here: these have none.
+    GaussianMixture(2, random_state=0, covariance_type="diag").fit(X)
+    GaussianMixture(2, random_state=0, prior="default").fit(X)
 
 
 # On the command line.

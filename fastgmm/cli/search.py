@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from fastgmm.cli.arguments import ALL_STRUCTURES, BASIC_STRUCTURES
 from fastgmm.cli.errors import CommandError
 from fastgmm.cli.screen import number
 from fastgmm.data import RowSource
+from fastgmm.exceptions import SelectionWarning
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureSearch
 
@@ -137,7 +139,9 @@ def search(
     if progress is not None:
         found.set_callbacks(_Candidates(progress), _Iterations(progress))
     try:
-        found.fit(X, sample_weight=sample_weight)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SelectionWarning)  # the report says it, with the options that help
+            found.fit(X, sample_weight=sample_weight)
     except ValueError as error:
         # Every candidate failed: the table says why. Otherwise the arguments are at fault.
         if not getattr(found, "results_", {}).get("n_components"):

@@ -36,6 +36,13 @@ DEPENDENCE_ROWS, DEPENDENCE_COLUMNS = 5000, 500
 SMALL_PART = 0.05
 #: Columns of one kind that are written out.
 MOST_LISTED = 4
+#: What to do, in Python.
+ADVICE = {
+    **dict.fromkeys(("constant", "duplicated", "collinear", "id"), "leave out what is not meant to be modelled"),
+    "dimension": "use covariance_type=['spherical', 'diag'], prior='default', or the first principal components",
+    "edge": "try others with n_components",
+    "rows": "try fewer components, or covariance_type=['spherical', 'diag', 'tied']",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class Caution:
     kind: str
     text: str
     columns: tuple[str, ...] = ()
+
+    def advised(self) -> str:
+        """Return the sentence with what to do about it in Python."""
+        return self.text + (f"; {ADVICE[self.kind]}" if self.kind in ADVICE else "")
 
 
 def column_cautions(X: Any, names: Sequence[str], n_samples: int | None = None) -> list[Caution]:
@@ -103,7 +114,11 @@ def column_cautions(X: Any, names: Sequence[str], n_samples: int | None = None) 
         found.append(_of_columns("codes", names, codes, words))
     others = [j for j in varying if j not in ids]
     if 1 < n_samples <= len(others):
-        text = f"{n_samples} rows of {len(others)} columns: a full covariance needs more rows than columns"
+        n_parameters = len(others) * (len(others) + 1) // 2
+        text = (
+            f"{n_samples} rows of {len(others)} columns: a full covariance has {n_parameters} parameters for each "
+            "component, and from so few rows it is singular, which makes the likelihood infinite"
+        )
         found.append(Caution("dimension", text))
     elif 1 < len(others) <= DEPENDENCE_COLUMNS:
         step = -(-len(X) // DEPENDENCE_ROWS)
@@ -142,7 +157,11 @@ def outcome_cautions(n_components: int, sizes: Iterable[int], n_parameters: floa
             text = f"the best number of components, {edge}, is the {end} that was fitted; a {better} one may be better"
             found.append(Caution("edge", text))
     if n_samples < ROWS_PER_PARAMETER * n_parameters:
-        text = f"{n_parameters:g} parameters from {n_samples:g} rows: the model may fit these rows and not new ones"
+        which = f"{n_components} component{' has' if n_components == 1 else 's have'}"
+        text = (
+            f"the best model's {which} {n_parameters:.10g} parameters, many for {n_samples:g} rows: it may fit these "
+            "rows and not new ones"
+        )
         found.append(Caution("rows", text))
     return found
 

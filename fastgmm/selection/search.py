@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -20,9 +21,11 @@ from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
+from fastgmm.exceptions import SelectionWarning
 from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
+from fastgmm.selection.cautions import column_cautions, outcome_cautions
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.starts import default_tol, starts_of
 from fastgmm.selection.winner_methods import WinnerMethods
@@ -92,6 +95,10 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         much worse than the best). ``pandas.DataFrame(results_)`` makes a table.
     near_ties_ : list of dict
         Candidates other than the best whose criterion is within 2 of it (0.01 for 'cv_log_likelihood'), best first.
+    cautions_ : list of str
+        What makes the best model doubtful: columns by name that are constant, copies or combinations of others, numbers
+        of the rows, or codes; a best size at the end of those tried; too few rows. Each is a
+        `fastgmm.exceptions.SelectionWarning` of the fit as well, and a line of `summary`.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
@@ -208,6 +215,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 check_weight_counts_rows(read.rows)
             sizes = self._checked_sizes()
             kinds = list(product(self._checked_names(rows.n_features), self._checked_distributions()))
+            cautions = self._cautions_of_columns(rows, read.rows.n_samples)
             reporter = SearchReporter(len(sizes) * len(kinds), criterion.sign) if self.verbose else None
             watch = self._watch(len(sizes) * len(kinds), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:
@@ -216,6 +224,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 # What is finished is kept.
                 interrupt = raised
             self._set_results(finished, criterion)
+            self.cautions_ = cautions + self._cautions_of_outcome(finished, read.rows.total_weight)
             self.stopped_ = watch.finish()
         if interrupt is not None:
             raise interrupt
@@ -225,6 +234,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 f"all {len(finished)} candidates failed ({reasons}{'; ...' if len(finished) > 5 else ''}); reduce "
                 "n_components, set reg_covar or prior='default', or restrict covariance_type"
             )
+        for text in self.cautions_:
+            warnings.warn(f"{text}.", SelectionWarning, stacklevel=4)
         return self
 
     # Parameters.
@@ -268,6 +279,21 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         if not given or not set(given) <= set(MIXTURES):
             raise ValueError(f"distribution is {self.distribution!r}; expected 'normal', 'student', or a list of both")
         return list(dict.fromkeys(given))
+
+    # Cautions.
+
+    def _cautions_of_columns(self, rows: ArrayRows, n_samples: int | None) -> list[str]:
+        X = rows.X if rows.sample_weight is None else rows.X[rows.sample_weight > 0]
+        names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(rows.n_features)])
+        return [caution.advised() for caution in column_cautions(X, names, n_samples)]
+
+    def _cautions_of_outcome(self, finished: list[Candidate], n_samples: float) -> list[str]:
+        best: Any = getattr(self, "best_estimator_", None)
+        if best is None:
+            return []
+        sizes = [candidate.n_components for candidate in finished if candidate.failure is None]
+        found = outcome_cautions(best.n_components, sizes, best._n_parameters(), n_samples)
+        return [caution.advised() for caution in found]
 
     # Work.
 

@@ -71,6 +71,8 @@ def _search(search: Any, X: Any, sample_weight: Any) -> str:
         reasons = Counter(reason.split(": ", 1)[-1] for reason in failures)
         listed = "; ".join(f"{n} {reason}" for reason, n in reasons.most_common(MOST_LISTED))
         lines.append(labelled_line("failed", f"{len(failures)}: {listed}"))
+    # A search that an earlier version fitted has none.
+    lines += [labelled_line("warning", text) for text in getattr(search, "cautions_", ())]
     if search.stopped_:
         lines.append(labelled_line("warning", "a callback ended the search before all candidates were tried"))
     return "\n".join([*lines, "", summary(search.best_estimator_, X, sample_weight)])

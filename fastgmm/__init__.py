@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from fastgmm.classifier import GaussianMixtureClassifier
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.installation import show_config
+    from fastgmm.matching import match_components
     from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
     from fastgmm.persistence import load, save
     from fastgmm.regressor import GaussianMixtureRegressor
     from fastgmm.selection import GaussianMixtureSearch
     from fastgmm.student_mixture import StudentMixture
+    from fastgmm.windows import fit_windows
 
 __version__ = "0.1.0"
 
@@ -32,8 +34,10 @@ __all__ = [
     "StudentMixture",
     "__version__",
     "config_context",
+    "fit_windows",
     "get_config",
     "load",
+    "match_components",
     "save",
     "set_config",
     "show_config",
@@ -48,7 +52,9 @@ _HOMES = {
     "GaussianMixtureRegressor": "regressor",
     "GaussianMixtureSearch": "selection",
     "StudentMixture": "student_mixture",
+    "fit_windows": "windows",
     "load": "persistence",
+    "match_components": "matching",
     "save": "persistence",
     "show_config": "installation",
 }

@@ -79,6 +79,10 @@ default='kmeans'
     forgetting : float, default=0.0
         Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
         stream drifts, about ``1 / forgetting`` batches are remembered.
+    order_by : int, str or callable, optional
+        How `fit` numbers the components, which otherwise come in any order: by the mean of a feature, ascending (its
+        number or name); by 'weight', the heaviest first; by 'volume', the tightest first; or by ``f(model)``, a
+        number for each component, ascending. `reorder` does so afterwards, `match_components` by another model.
 
     Attributes
     ----------
@@ -164,6 +168,7 @@ default='kmeans'
         acceleration: str | None = "quasi-newton",
         stop_on: str = "change",
         forgetting: float = 0.0,
+        order_by: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -184,6 +189,7 @@ default='kmeans'
         self.acceleration = acceleration
         self.stop_on = stop_on
         self.forgetting = forgetting
+        self.order_by = order_by
 
     @property
     def _mixture_class(self) -> type:

@@ -39,7 +39,7 @@ class StudentMixture(LikelihoodMixture):
         Degrees of freedom: estimated for each component, for all together, or given, at least 1. Estimates lie between
         1 and a million; what would lie beyond is infinite, and the component normal.
     tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, \
-warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting
+warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by
         As `GaussianMixture` has them. A start is made as for a Gaussian mixture, of all rows and of those that do not
         lie far out, and EM on up to 5000 rows, near convergence, chooses: `tol` says little of degrees of freedom,
         which EM moves slowly. `reg_covar` and `prior` act on scales, ``precisions_init`` are inverse scales.
@@ -141,6 +141,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         acceleration: str | None = "quasi-newton",
         stop_on: str = "change",
         forgetting: float = 0.0,
+        order_by: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -162,6 +163,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         self.acceleration = acceleration
         self.stop_on = stop_on
         self.forgetting = forgetting
+        self.order_by = order_by
 
     # A search finds Gaussian components, whose statistics know nothing of tails.
     _is_searched_as_gaussian = False

@@ -25,8 +25,8 @@ RANKS = [
     {"callbacks", "summary"},
     {"plotting"},
     {"estimator"},
-    {"gaussian_mixture", "student_mixture", "conditional_mixtures"},
-    {"bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
+    {"gaussian_mixture", "student_mixture", "conditional_mixtures", "matching"},
+    {"windows", "bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
     {"selection"},
     {"cli"},
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache, partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods):
         "stop_on": [StrOptions(set(STOP_ON))],
         "prior": [StrOptions({"default"}), dict, None],
         "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
+        "order_by": [str, Interval(Integral, 0, None, closed="left"), callable, None],
     }
 
     # What BaseMixture asks for.

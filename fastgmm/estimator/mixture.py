@@ -23,6 +23,7 @@ from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
+from fastgmm.estimator.order_methods import OrderMethods, check_order_by, component_order
 from fastgmm.estimator.prediction_methods import PredictionMethods
 from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised
 from fastgmm.estimator.rare_labels import with_rare_labels
@@ -78,6 +79,7 @@ class BaseMixture(
     PlotMethod,
     PredictionMethods,
     StreamMethods,
+    OrderMethods,
     InferenceMethods,
     DensityMixin,
     BaseEstimator,
@@ -102,6 +104,8 @@ class BaseMixture(
     # What BayesianGaussianMixture has not, and every fit asks for.
     stop_on: str = "change"
     acceleration: str | None = None
+    # What likelihood mixtures pickled before it have not.
+    order_by: Any = None
     #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
     _weights_count_rows: bool = False
     #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
@@ -229,6 +233,8 @@ class BaseMixture(
         self._check_start_of(read)
         self._check_enough_rows(read.sample)
         rows, sample = self._labelled(read, labels)
+        if self.order_by is not None:
+            check_order_by(self, self.order_by, LABELS in sample.columns)
         plan = self._plan(rows, sample)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
@@ -267,6 +273,8 @@ class BaseMixture(
                 stacklevel=6,
             )
         describe(self, run)
+        if self.order_by is not None:
+            self._permute(component_order(self, self.order_by))
         mixture = getattr(run.state, "mixture", run.state)
         if not isinstance(self.reg_covar, str) and self.reg_covar and isinstance(mixture, MixtureParameters):
             # A prior keeps covariances from being singular.

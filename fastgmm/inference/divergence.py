@@ -19,7 +19,7 @@ import numpy as np
 from fastgmm.inference.conditioning import full_covariances
 from fastgmm.model import MixtureParameters
 
-__all__ = ["entropy_bounds", "kl_bounds", "moments", "wasserstein_bounds"]
+__all__ = ["bhattacharyya", "entropy_bounds", "kl_bounds", "moments", "wasserstein_bounds"]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -60,13 +60,18 @@ def _log_overlap(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
     return -0.5 * (a.n_features * LOG_2PI + _log_det(summed) + distances)
 
 
-def _bhattacharyya(a: MixtureParameters) -> np.ndarray:
-    """Return the Bhattacharyya distances between the components, (n_a, n_a)."""
-    covariances = full_covariances(a)
-    mean = 0.5 * (covariances[:, None] + covariances[None])
-    log_dets = _log_det(covariances)
-    distances = _pairwise_distance(a.means, a.means, np.linalg.inv(mean))
-    return 0.125 * distances + 0.5 * (_log_det(mean) - 0.5 * (log_dets[:, None] + log_dets))
+def bhattacharyya(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
+    """Return the Bhattacharyya distance of each component of `a` from each of `b`, (n_a, n_b), without dimension."""
+    cov_a, cov_b = full_covariances(a), full_covariances(b)
+    log_det_a, log_det_b = _log_det(cov_a), _log_det(cov_b)
+    out = np.empty((a.n_components, b.n_components))
+    for i in range(a.n_components):
+        # One row at a time: matrices for all pairs may be many.
+        mean = 0.5 * (cov_a[i] + cov_b)
+        difference = a.means[i] - b.means
+        distances = np.einsum("bd,bd->b", difference, np.linalg.solve(mean, difference[..., None])[..., 0])
+        out[i] = 0.125 * distances + 0.5 * (_log_det(mean) - 0.5 * (log_det_a[i] + log_det_b))
+    return out
 
 
 def _weighted_log_sum(weights: np.ndarray, exponents: np.ndarray) -> np.ndarray:
@@ -86,7 +91,7 @@ def entropy_bounds(parameters: MixtureParameters) -> tuple[float, float]:
     """
     weights = parameters.weights
     own = float(weights @ _component_entropies(parameters))
-    lower = own - float(weights @ _weighted_log_sum(weights, -_bhattacharyya(parameters)))
+    lower = own - float(weights @ _weighted_log_sum(weights, -bhattacharyya(parameters, parameters)))
     upper = own - float(weights @ _weighted_log_sum(weights, -_pairwise_kl(parameters, parameters)))
     # No distribution of this covariance has more entropy than the Gaussian.
     gaussian = 0.5 * float(parameters.n_features * (1.0 + LOG_2PI) + _log_det(moments(parameters)[1]))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastgmm.regressor import GaussianMixtureRegressor
     from fastgmm.selection import GaussianMixtureSearch
     from fastgmm.student_mixture import StudentMixture
+    from fastgmm.verification import linear_scores, log_likelihood_ratio, supervectors
     from fastgmm.windows import fit_windows
 
 __version__ = "0.1.0"
@@ -36,11 +37,14 @@ __all__ = [
     "config_context",
     "fit_windows",
     "get_config",
+    "linear_scores",
     "load",
+    "log_likelihood_ratio",
     "match_components",
     "save",
     "set_config",
     "show_config",
+    "supervectors",
 ]
 
 # Imported when first used: a program pays for the estimators it has.
@@ -53,10 +57,13 @@ _HOMES = {
     "GaussianMixtureSearch": "selection",
     "StudentMixture": "student_mixture",
     "fit_windows": "windows",
+    "linear_scores": "verification",
     "load": "persistence",
+    "log_likelihood_ratio": "verification",
     "match_components": "matching",
     "save": "persistence",
     "show_config": "installation",
+    "supervectors": "verification",
 }
 _ROOMS = ("callbacks", "data", "datasets", "exceptions", "inference", "kernels", "model", "plotting", "selection")
 

@@ -229,6 +229,11 @@ class BayesianGaussianMixture(BaseMixture):
                 f"{type(self).__name__} has no {name}, a criterion of maximum likelihood; compare models by elbo_, the "
                 "bound on their evidence, higher being better"
             )
+        if name == "adapt":
+            raise AttributeError(
+                f"{type(self).__name__} has no adapt, which is of maximum-likelihood mixtures; what few rows change is "
+                "said by its priors: use partial_fit, or GaussianMixture"
+            )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # What BaseMixture asks for.

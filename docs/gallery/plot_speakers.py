@@ -10,7 +10,10 @@ utterance the highest likelihood.
 was computed from them: 640 utterances of 7 to 29 frames, each 12 cepstral coefficients from linear
 prediction [1]_.
 
-**From sound to features.** The second part computes mel-frequency cepstra (MFCC) from waveforms with
+**Who is speaking, and is it really?** Identification names one of nine speakers; verification accepts or refuses a
+claim, with a background mixture adapted to each speaker, equal-error rates and DET curves.
+
+**From sound to features.** The last part computes mel-frequency cepstra (MFCC) from waveforms with
 SciPy alone; its voices are synthesised.
 
 .. [1] Kudo, Toyama and Shimbo, "Multidimensional curve classification using passing-through regions", Pattern
@@ -21,8 +24,9 @@ from importlib.metadata import distribution
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.metrics import DetCurveDisplay, det_curve
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, linear_scores, log_likelihood_ratio, supervectors
 
 
 def read_utterances(part):
@@ -112,20 +116,74 @@ axes[1].set_xticklabels(names)
 axes[1].set_yticklabels(names)
 
 # %%
-# Is it this speaker at all? Verification compares the claimed voice with the best of the
-# others, per frame. The threshold where both errors are equal gives the equal error rate.
+# Is it this speaker at all?
+# --------------------------
+# Verification has one claim to accept or to refuse. A background mixture of everybody's
+# frames is fitted once; :meth:`~fastgmm.GaussianMixture.adapt` moves its means towards the
+# frames of one speaker, no further than they are worth. The score of a claim is the
+# log-likelihood ratio of the two per frame. Every test utterance claims to be each of the
+# nine speakers: 370 true claims, 2960 false ones.
 
-per_frame = scores / np.array([len(u) for u in test])[:, None]
-margin = np.array(
-    [[row[k] - np.delete(row, k).max() for k in range(9)] for row in per_frame]
-)
-true = np.arange(9)[None, :] == (test_speaker - 1)[:, None]
-thresholds = np.sort(margin[true])
-missed = np.arange(len(thresholds)) / len(thresholds)
-let_in = np.array([(margin[~true] >= t).mean() for t in thresholds])
-at = np.abs(missed - let_in).argmin()
-print(
-    f"equal error rate {0.5 * (missed[at] + let_in[at]):.1%}, at a margin of {thresholds[at]:.2f} nats per frame"
+background = GaussianMixture(
+    32, covariance_type="diag", reg_covar=1e-3, init_params="multistart", random_state=0
+).fit(np.concatenate(train))
+frames_of = [
+    np.concatenate([u for u, s in zip(train, train_speaker, strict=True) if s == n])
+    for n in names
+]
+by_means = [background.adapt(frames) for frames in frames_of]
+speakers = [background.adapt(frames, update=("means", "weights")) for frames in frames_of]
+true = names[None, :] == test_speaker[:, None]
+
+
+def equal_error_rate(scores, true):
+    """Return the rate at which as many false claims are let in as true ones refused."""
+    let_in, refused, _ = det_curve(true.ravel(), scores.ravel())
+    at = np.abs(let_in - refused).argmin()
+    return 0.5 * (let_in[at] + refused[at])
+
+
+def ratios(models, top=5):
+    """Return the score of each test utterance as each speaker, (n_utterances, n_speakers), in nats per frame."""
+    return np.array([log_likelihood_ratio(models, background, u, top=top) for u in test])
+
+
+trials = {
+    "means adapted": ratios(by_means),
+    "means and weights adapted": ratios(speakers),
+    "the same, all 32 components": ratios(speakers, top=None),
+    "linear scores": linear_scores(
+        by_means, background, [background.statistics(u) for u in test]
+    ).T,
+}
+
+# %%
+# Scores of short utterances differ in level. Against that they are normalised by what other
+# speakers get for the same utterance (T-norm): here by the other eight.
+
+
+def against_others(scores):
+    """Return each score less the mean of the others' for the same utterance, in their standard deviations."""
+    out = np.empty_like(scores)
+    for k in range(scores.shape[1]):
+        others = np.delete(scores, k, axis=1)
+        out[:, k] = (scores[:, k] - others.mean(axis=1)) / others.std(axis=1)
+    return out
+
+
+trials["weights too, T-norm"] = against_others(trials["means and weights adapted"])
+for name, values in trials.items():
+    print(f"{name:27} equal error rate {equal_error_rate(values, true):.1%}")
+
+fig, ax = plt.subplots(figsize=(5.2, 4.8))
+for name, values in trials.items():
+    DetCurveDisplay.from_predictions(true.ravel(), values.ravel(), name=name, ax=ax)
+ax.plot([-3, 1], [-3, 1], color="0.7", lw=0.8)
+ax.legend(loc="upper right", fontsize=8)
+ax.set(
+    xlabel="false claims let in",
+    ylabel="true claims refused",
+    title="DET curve, nine speakers",
 )
 
 # %%
@@ -186,28 +244,17 @@ def speak(pitch, tract, seconds, rng):
 
 
 rng = np.random.default_rng(0)
-people = {
-    "Ada": (210, 0.86),
-    "Ben": (115, 1.0),
-    "Cy": (100, 1.05),
-    "Dee": (190, 0.9),
-    "Eve": (225, 0.82),
-}
-learnt = {
-    name: GaussianMixture(8, covariance_type="diag", reg_covar=1e-3, random_state=0).fit(
-        mfcc(speak(*v, 5.0, rng))
-    )
-    for name, v in people.items()
-}
-right = 0
-for _ in range(20):
-    for name, v in people.items():
-        frames = mfcc(speak(*v, 0.8, rng))
-        right += max(learnt, key=lambda other: learnt[other].score(frames)) == name
-print(f"synthesised voices named rightly: {right} of 100 utterances of 0.8 s")
+
+
+def person():
+    """Return a random voice: its pitch in Hz and the relative length of its vocal tract."""
+    low = rng.uniform() < 0.5
+    pitch = rng.normal(115 if low else 205, 18)
+    return max(pitch, 80.0), rng.normal(1.0 if low else 0.87, 0.045)
+
 
 fig, axes = plt.subplots(1, 2, figsize=(11, 3.4))
-sound = speak(*people["Ben"], 2.0, rng)
+sound = speak(115, 1.0, 2.0, rng)
 axes[0].specgram(sound, NFFT=256, Fs=RATE, noverlap=176, cmap="magma")
 axes[0].set(xlabel="seconds", ylabel="Hz", title="five synthesised vowels")
 axes[1].imshow(
@@ -216,9 +263,41 @@ axes[1].imshow(
 axes[1].set(xlabel="seconds", ylabel="cepstral coefficient", title="MFCC")
 
 # %%
+# The background is made of 40 people and the claims of 30 others, who were not heard before:
+# 4 seconds to learn each, 5 utterances of 0.8 seconds that claim to be each.
+
+world = GaussianMixture(64, covariance_type="diag", reg_covar=1e-3, random_state=0).fit(
+    np.concatenate([mfcc(speak(*person(), 4.0, rng)) for _ in range(40)])
+)
+voices = [person() for _ in range(30)]
+clients = [world.adapt(mfcc(speak(*voice, 4.0, rng))) for voice in voices]
+claims = [mfcc(speak(*voice, 0.8, rng)) for voice in voices for _ in range(5)]
+true = np.arange(30)[None, :] == np.repeat(np.arange(30), 5)[:, None]
+trials = {
+    "ratio, top 5": np.array(
+        [log_likelihood_ratio(clients, world, claim) for claim in claims]
+    ),
+    "linear scores": linear_scores(clients, world, [world.statistics(c) for c in claims]).T,
+}
+# A client and a claim as two long vectors, and the cosine of their angle.
+learnt, heard = (
+    supervectors(models, world) for models in (clients, [world.adapt(c) for c in claims])
+)
+norms = np.linalg.norm(heard, axis=1)[:, None] * np.linalg.norm(learnt, axis=1)
+trials["cosine of supervectors"] = heard @ learnt.T / norms
+for name, values in trials.items():
+    print(
+        f"{name:22} equal error rate {equal_error_rate(values, true):.1%} of {true.size} claims"
+    )
+
+# %%
 # **What to conclude.** On clean recordings of a closed set, one or two full-covariance
 # components per speaker name nearly every utterance of two vowels, from thirty examples
 # each. Add log densities over frames and decide once per utterance; single frames err ten
-# times as often. With channel noise or hundreds of speakers, features need normalising per
-# recording and a background mixture of all speakers should take the place of "the best of
-# the others".
+# times as often. To accept or refuse a claim, adapt a background instead: it needs little of
+# the speaker, its components keep their meaning, and five of them per frame give the scores
+# of all. Adapt weights as well where the background was made of few speakers: its components
+# then belong to some of them, and which ones are used says more than where they lie. Linear
+# scores take one product of two vectors per claim, and know the means only. The synthesised
+# voices differ in two numbers and hear no room or telephone: real recordings need features
+# normalised per recording, and larger backgrounds.

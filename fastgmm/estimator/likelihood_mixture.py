@@ -22,6 +22,7 @@ from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
 from fastgmm.estimator.problem import count_floor
+from fastgmm.estimator.statistics_methods import AdaptationMethods
 from fastgmm.families import Family, Gaussian, WithBackground, beside_background, get_covariance
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
@@ -33,7 +34,7 @@ from fastgmm.starts.units import relative_reg_covar
 __all__ = ["LikelihoodMixture"]
 
 
-class LikelihoodMixture(CriterionMethods, ConversionMethods):
+class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods):
     """A mixture fitted by maximum likelihood, or to the mode under a prior; `GaussianMixture` has the parameters."""
 
     weights_init: Any

@@ -29,6 +29,7 @@ from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised
 from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
+from fastgmm.estimator.statistics_methods import StatisticsMethods
 from fastgmm.estimator.stream_methods import StreamMethods
 from fastgmm.families import COVARIANCES, CovarianceFamily, Family, get_covariance
 from fastgmm.families.background import BACKGROUND_ATTRIBUTES
@@ -78,6 +79,7 @@ class BaseMixture(
     SummaryMethod,
     PlotMethod,
     PredictionMethods,
+    StatisticsMethods,
     StreamMethods,
     OrderMethods,
     InferenceMethods,

@@ -188,6 +188,18 @@ class SufficientStatistics:
             total += part
         self.log_likelihood += other.log_likelihood
 
+    def __add__(self, other: Any) -> SufficientStatistics:
+        """Return the statistics of these and other rows, about these centres; see `merge`."""
+        if not isinstance(other, SufficientStatistics):
+            return NotImplemented
+        both = self.about(self.centres)
+        both.merge(other)
+        return both
+
+    def __radd__(self, other: Any) -> SufficientStatistics:
+        """Return these statistics: ``sum`` begins with zero."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
     def to_bytes(self) -> bytes:
         """Return these statistics as bytes for `from_bytes`, on this machine or another; no pickle.
 

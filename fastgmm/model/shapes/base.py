@@ -175,6 +175,10 @@ class Shape(ABC):
         """Return half the log-determinant of each component's precision, (n_components,), in nats."""
 
     @abstractmethod
+    def whitened(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Return ``vectors_k U_k``, (..., n_components, n_features): vectors in units of their own component."""
+
+    @abstractmethod
     def lengths(self, scatter: np.ndarray, factor: np.ndarray) -> Any:
         """Return ``tr(scatter_k U_k U_k^T)``, the sum of squared distances: a number for each stored matrix."""
 

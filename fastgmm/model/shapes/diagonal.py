@@ -32,6 +32,9 @@ class Variances(Shape):
     def covariances_of(self, factor: np.ndarray) -> np.ndarray:
         return factor**-2.0
 
+    def whitened(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        return vectors * factor.reshape(len(factor), -1)
+
 
 class Diagonal(Variances):
     """Variances of shape (n_components, n_features)."""

@@ -104,6 +104,9 @@ class Full(Shape):
     def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         return np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
 
+    def whitened(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        return np.matmul(vectors[..., None, :], factor)[..., 0, :]
+
     def lengths(self, scatter: np.ndarray, factor: np.ndarray) -> Any:
         return np.einsum("kij,kij->k", scatter @ factor, factor)
 

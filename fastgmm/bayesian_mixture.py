@@ -10,10 +10,12 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.data import ArrayRows, Rows
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.data.standardised import statistics_of_all
 from fastgmm.em import ACCELERATIONS
 from fastgmm.estimator.conversion_methods import sklearn_counterpart
 from fastgmm.estimator.input_validation import start_of_run
+from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.parameter_validation import check_covariance_prior, check_mean_prior
 from fastgmm.estimator.problem import count_floor
@@ -91,6 +93,9 @@ class BayesianGaussianMixture(BaseMixture):
     forgetting : float, default=0.0
         Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
         stream drifts, about ``1 / forgetting`` batches are remembered.
+    missing : {'error', 'marginalise'}, default='error'
+        What NaN in X means, as in `GaussianMixture`; priors that default to the data's moments take those that one
+        Gaussian has under missing values.
 
     Attributes
     ----------
@@ -200,6 +205,7 @@ class BayesianGaussianMixture(BaseMixture):
         predictive: str = "variational",
         acceleration: str | None = None,
         forgetting: float = 0.0,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -222,6 +228,7 @@ class BayesianGaussianMixture(BaseMixture):
         self.predictive = predictive
         self.acceleration = acceleration
         self.forgetting = forgetting
+        self.missing = missing
 
     def __getattr__(self, name: str) -> Any:
         if name in ("aic", "bic", "icl"):
@@ -306,7 +313,9 @@ class BayesianGaussianMixture(BaseMixture):
 
     def _density(self) -> Any:
         state = self._fitted_state()
-        return predictive_mixture(state) if self.predictive == "student-t" else state
+        if self.predictive == "student-t":
+            return predictive_mixture(state)
+        return Marginalised(state) if takes_missing(self) else state
 
     @property
     def _mixture_class(self) -> type:

@@ -1,6 +1,12 @@
 """Exceptions and warnings raised by fastgmm beside the built-in ones."""
 
-__all__ = ["ComponentCollapseError", "EngineError", "RegularisationWarning", "SelectionWarning"]
+__all__ = [
+    "ComponentCollapseError",
+    "EngineError",
+    "MissingValuesWarning",
+    "RegularisationWarning",
+    "SelectionWarning",
+]
 
 
 class ComponentCollapseError(ValueError):
@@ -29,6 +35,10 @@ class RegularisationWarning(UserWarning):
 
 class SelectionWarning(UserWarning):
     """The best model of a search is doubtful: because of a column by name, the sizes tried, or too few rows."""
+
+
+class MissingValuesWarning(UserWarning):
+    """What rows miss leaves a part of the mixture without data: two features that no row has both of."""
 
 
 class EngineError(RuntimeError):

@@ -83,6 +83,10 @@ default='kmeans'
         How `fit` numbers the components, which otherwise come in any order: by the mean of a feature, ascending (its
         number or name); by 'weight', the heaviest first; by 'volume', the tightest first; or by ``f(model)``, a
         number for each component, ascending. `reorder` does so afterwards, `match_components` by another model.
+    missing : {'error', 'marginalise'}, default='error'
+        What NaN in X means. 'error' refuses it. 'marginalise' takes it for a value that is missing: it is integrated
+        out, in fits and predictions, which is exact where values are missing at random. A row that misses everything
+        counts for nothing. A start is made of rows completed by what one Gaussian expects.
 
     Attributes
     ----------
@@ -169,6 +173,7 @@ default='kmeans'
         stop_on: str = "change",
         forgetting: float = 0.0,
         order_by: Any = None,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -190,6 +195,7 @@ default='kmeans'
         self.stop_on = stop_on
         self.forgetting = forgetting
         self.order_by = order_by
+        self.missing = missing
 
     @property
     def _mixture_class(self) -> type:

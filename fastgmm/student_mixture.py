@@ -39,7 +39,7 @@ class StudentMixture(LikelihoodMixture):
         Degrees of freedom: estimated for each component, for all together, or given, at least 1. Estimates lie between
         1 and a million; what would lie beyond is infinite, and the component normal.
     tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, \
-warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by
+warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by, missing
         As `GaussianMixture` has them. A start is made as for a Gaussian mixture, of all rows and of those that do not
         lie far out, and EM on up to 5000 rows, near convergence, chooses: `tol` says little of degrees of freedom,
         which EM moves slowly. `reg_covar` and `prior` act on scales, ``precisions_init`` are inverse scales.
@@ -142,6 +142,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         stop_on: str = "change",
         forgetting: float = 0.0,
         order_by: Any = None,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -164,6 +165,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         self.stop_on = stop_on
         self.forgetting = forgetting
         self.order_by = order_by
+        self.missing = missing
 
     # A search finds Gaussian components, whose statistics know nothing of tails.
     _is_searched_as_gaussian = False
@@ -196,7 +198,8 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         dof, squares = self._components().tail.degrees_of_freedom, self._distances(rows) ** 2
         shares = shares[:, : len(dof)]
         total = np.maximum(shares.sum(axis=1), np.finfo(np.float64).tiny)
-        return (shares * (dof + rows.shape[1]) / (dof + squares)).sum(axis=1) / total
+        n_observed = np.count_nonzero(~np.isnan(rows), axis=1)[:, None]
+        return (shares * (dof + n_observed) / (dof + squares)).sum(axis=1) / total
 
     # Parameters, and what is asked about them.
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from row_kinds import without
 
 import fastgmm
-from fastgmm.data.e_steps import Labelled, Plain, Trimmed
+from fastgmm.data.e_steps import Incomplete, Labelled, Plain, Trimmed
 from fastgmm.families import ClassMixtures, Gaussian, Student, Variational, WithBackground
 
 #: What a sum in another order may change in a few iterations; a covariance of these rows loses no digits.
@@ -19,7 +19,14 @@ ROUNDING = 1e-9
 
 # What is asked for. An option is asked of the constructor by its name, labels are given to `fit`.
 
-E_STEPS = {"plain": Plain, "labelled": Labelled, "trimmed": Trimmed}
+E_STEPS = {
+    "plain": Plain,
+    "labelled": Labelled,
+    "trimmed": Trimmed,
+    "incomplete": Incomplete,
+    "both": Incomplete,
+}
+LABELLED, INCOMPLETE = ("labelled", "both"), ("incomplete", "both")
 FAMILIES = {
     "full": Gaussian,
     "tied": Gaussian,
@@ -37,6 +44,8 @@ ASKED = {
     "plain": {},
     "labelled": {},
     "trimmed": {"robust": "trimming"},
+    "incomplete": {"missing": "marginalise"},
+    "both": {"missing": "marginalise"},
     "prior": {"prior": "default"},
     "background": {"noise": 0.05},
     "variational": {"weight_concentration_prior": 0.1},
@@ -95,28 +104,42 @@ IN_MEMORY = ("partial_fit", "plot", "summary")
 # + works; - is refused by an error that names the estimator and what was asked for; = is one choice: E-step and family
 # are two values of one parameter. A classifier without labels lacks y.
 TABLE = """
-                                         full tied diag spherical EII VVE prior background variational classes student
-GaussianMixture                plain     +    +    +    +         +   +   +     +          -           -           -
-GaussianMixture                labelled  +    +    +    +         +   +   +     +          -           -           -
-GaussianMixture                trimmed   -    -    -    -         -   -   -     -          -           -           -
-BayesianGaussianMixture        plain     +    +    +    +         -   -   -     -          +           -           -
-BayesianGaussianMixture        labelled  +    +    +    +         -   -   -     -          +           -           -
-BayesianGaussianMixture        trimmed   -    -    -    -         -   -   -     -          -           -           -
-StudentMixture                 plain     +    +    +    +         +   +   +     +          -           -           +
-StudentMixture                 labelled  +    +    +    +         +   +   +     +          -           -           +
-StudentMixture                 trimmed   -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureSearch          plain     +    +    +    +         +   +   +     +          -           -           -
-GaussianMixtureSearch          labelled  -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureSearch          trimmed   -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureClassifier      plain     -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureClassifier      labelled  +    +    +    +         +   +   -     -          -           +           -
-GaussianMixtureClassifier      trimmed   -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureOutlierDetector plain     +    +    +    +         +   +   -     +          -           -           -
-GaussianMixtureOutlierDetector labelled  -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureOutlierDetector trimmed   +    +    +    +         +   +   -     =          -           -           -
-GaussianMixtureRegressor       plain     +    +    +    +         +   +   -     -          -           -           -
-GaussianMixtureRegressor       labelled  -    -    -    -         -   -   -     -          -           -           -
-GaussianMixtureRegressor       trimmed   -    -    -    -         -   -   -     -          -           -           -
+                                          full tied diag spherical EII VVE prior background variational classes student
+GaussianMixture                plain      +    +    +    +         +   +   +     +          -           -       -
+GaussianMixture                labelled   +    +    +    +         +   +   +     +          -           -       -
+GaussianMixture                trimmed    -    -    -    -         -   -   -     -          -           -       -
+GaussianMixture                incomplete +    +    +    +         +   +   +     +          -           -       -
+GaussianMixture                both       +    +    +    +         +   +   +     +          -           -       -
+BayesianGaussianMixture        plain      +    +    +    +         -   -   -     -          +           -       -
+BayesianGaussianMixture        labelled   +    +    +    +         -   -   -     -          +           -       -
+BayesianGaussianMixture        trimmed    -    -    -    -         -   -   -     -          -           -       -
+BayesianGaussianMixture        incomplete +    +    +    +         -   -   -     -          +           -       -
+BayesianGaussianMixture        both       +    +    +    +         -   -   -     -          +           -       -
+StudentMixture                 plain      +    +    +    +         +   +   +     +          -           -       +
+StudentMixture                 labelled   +    +    +    +         +   +   +     +          -           -       +
+StudentMixture                 trimmed    -    -    -    -         -   -   -     -          -           -       -
+StudentMixture                 incomplete +    +    +    +         +   +   +     +          -           -       +
+StudentMixture                 both       +    +    +    +         +   +   +     +          -           -       +
+GaussianMixtureSearch          plain      +    +    +    +         +   +   +     +          -           -       -
+GaussianMixtureSearch          labelled   -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureSearch          trimmed    -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureSearch          incomplete -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureSearch          both       -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureClassifier      plain      -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureClassifier      labelled   +    +    +    +         +   +   -     -          -           +       -
+GaussianMixtureClassifier      trimmed    -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureClassifier      incomplete -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureClassifier      both       -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureOutlierDetector plain      +    +    +    +         +   +   -     +          -           -       -
+GaussianMixtureOutlierDetector labelled   -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureOutlierDetector trimmed    +    +    +    +         +   +   -     =          -           -       -
+GaussianMixtureOutlierDetector incomplete -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureOutlierDetector both       -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureRegressor       plain      +    +    +    +         +   +   -     -          -           -       -
+GaussianMixtureRegressor       labelled   -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureRegressor       trimmed    -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureRegressor       incomplete -    -    -    -         -   -   -     -          -           -       -
+GaussianMixtureRegressor       both       -    -    -    -         -   -   -     -          -           -       -
 """
 
 
@@ -166,6 +189,7 @@ def all_data():
         "sample_weight": weight,
         "labels": np.where(known, component, -1),
         "classes": np.where(known, np.array(["one", "several", "several"])[component], ""),
+        "missing": rng.uniform(size=X.shape) < 0.2,
         "targets": np.sin(X[:, 0]) + 0.3 * rng.normal(size=500),
     }
 
@@ -174,13 +198,15 @@ def data_for(estimator, e_step, weighted=False, dtype=np.float64):
     """Return X and what rides along for an estimator and E-step."""
     given = all_data()
     data = {"X": given["X"].astype(dtype)}
+    if e_step in INCOMPLETE:
+        data["X"][given["missing"]] = np.nan
     if weighted:
         data["sample_weight"] = given["sample_weight"]
     if estimator == "GaussianMixtureRegressor":
         data["y"] = given["targets"]
-    if e_step == "labelled" and estimator == "GaussianMixtureClassifier":
+    if e_step in LABELLED and estimator == "GaussianMixtureClassifier":
         data["y"] = given["classes"]
-    elif e_step == "labelled":
+    elif e_step in LABELLED:
         data["labels"] = given["labels"]
     return data
 
@@ -251,7 +277,12 @@ def promises_bits(cell):
     passes: all of them come to other sums.
     """
     estimator, e_step, family = cell
-    return e_step != "labelled" and family != "background" and estimator != "GaussianMixtureRegressor"
+    return (
+        "labelled" not in e_step
+        and e_step != "incomplete"
+        and family != "background"
+        and estimator != "GaussianMixtureRegressor"
+    )
 
 
 def answer(model, question, X, data, further):

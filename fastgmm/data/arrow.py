@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.data.checks import REMEDY
+
 __all__ = [
     "ArrowMatrix",
     "column_of",
@@ -48,6 +50,8 @@ class ArrowMatrix:
         What it is, for messages.
     names : sequence of str, optional
         Its columns are to be these, in this order.
+    allows_missing : bool
+        Whether what is missing becomes NaN.
 
     Attributes
     ----------
@@ -63,11 +67,15 @@ class ArrowMatrix:
 
     ndim = 2
 
-    def __init__(self, batch: Any, where: str, names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, batch: Any, where: str, names: Sequence[str] | None = None, allows_missing: bool = False
+    ) -> None:
         found = batch.schema.names
         if names is not None and list(names) != list(found):
             raise ValueError(f"{where} has columns {', '.join(found)}; expected {', '.join(names)}")
-        self.columns = [_numbers(batch.column(j), f"{where}, column {name!r}") for j, name in enumerate(found)]
+        self.columns = [
+            _numbers(batch.column(j), f"{where}, column {name!r}", allows_missing) for j, name in enumerate(found)
+        ]
         self.shape = batch.num_rows, len(self.columns)
         single = all(column.dtype == np.float32 for column in self.columns)
         self.dtype = np.dtype(np.float32 if single else np.float64)
@@ -97,15 +105,15 @@ class ArrowMatrix:
                 part[:] = piece.T
 
 
-def matrix_of(batch: Any, where: str) -> np.ndarray:
+def matrix_of(batch: Any, where: str, allows_missing: bool = False) -> np.ndarray:
     """Return an Arrow record batch or table as a matrix; see `ArrowMatrix`."""
-    matrix = ArrowMatrix(batch, where)
+    matrix = ArrowMatrix(batch, where, allows_missing=allows_missing)
     rows = np.empty(matrix.shape, dtype=matrix.dtype)
     matrix.write(0, rows)
     return rows
 
 
-def _numbers(column: Any, where: str) -> np.ndarray:
+def _numbers(column: Any, where: str, allows_missing: bool = False) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.types as types
 
@@ -115,9 +123,13 @@ def _numbers(column: Any, where: str) -> np.ndarray:
         column = column.cast(pa.float64())
     if not (types.is_integer(column.type) or types.is_floating(column.type) or types.is_boolean(column.type)):
         raise ValueError(f"{where} is of type {column.type}; expected numbers. Choose columns of numbers")
-    if column.null_count:
+    if column.null_count and allows_missing:
+        column = column if types.is_floating(column.type) else column.cast(pa.float64())
+    elif column.null_count:
         row = column.is_null().to_pylist().index(True)
-        raise ValueError(f"{where}, row {row}: the value is missing; expected a number. Fill or leave out such rows")
+        raise ValueError(
+            f"{where}, row {row}: the value is missing; expected a number. Fill or leave out such rows{REMEDY}"
+        )
     # A table's columns come in chunks, which have no zero_copy_only.
     return column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False)
 

@@ -10,6 +10,10 @@ import numpy as np
 __all__ = ["check_column", "check_finite", "check_weights", "is_finite"]
 
 
+#: What else is to be done about a value that is missing.
+REMEDY = ", or use missing='marginalise'"
+
+
 def is_finite(rows: np.ndarray) -> bool:
     """Return whether all numbers are finite."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -18,7 +22,12 @@ def is_finite(rows: np.ndarray) -> bool:
 
 
 def check_finite(
-    rows: np.ndarray, where: str, first_row: int | None, names: Sequence[str] | None = None, row: int = 0
+    rows: np.ndarray,
+    where: str,
+    first_row: int | None,
+    names: Sequence[str] | None = None,
+    row: int = 0,
+    allows_missing: bool = False,
 ) -> None:
     """Raise ValueError if a number is not finite, naming its row and column.
 
@@ -33,15 +42,20 @@ def check_finite(
         Of the columns.
     row : int
         The first of these rows in the block.
+    allows_missing : bool
+        Whether NaN stands for what is missing.
     """
     if not is_finite(rows):
-        wrong, column = np.argwhere(~np.isfinite(rows))[0]
+        found = np.argwhere(np.isinf(rows) if allows_missing else ~np.isfinite(rows))
+        if not len(found):
+            return
+        wrong, column = found[0]
         kind = "NaN" if np.isnan(rows[wrong, column]) else "infinity"
         row += wrong
         of_all = "" if first_row is None else f" (row {first_row + row} of all)"
         raise ValueError(
             f"{where}, row {row}{of_all}, column {column if names is None else repr(names[column])}: {kind}; expected "
-            "finite numbers. Fill or leave out such rows"
+            "finite numbers. Fill or leave out such rows" + ("" if kind == "infinity" else REMEDY)
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -107,6 +107,10 @@ class Blocks(ABC):
         `lengths` are those of the blocks, where they are known.
         """
 
+    def with_missing(self) -> Self:
+        """Return the same blocks, whose features may be missing: NaN, in the arrays that these come to."""
+        return self
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -123,6 +127,8 @@ class Facts:
         ``view(block)`` returns a block with as many rows: what is to be read in its place.
     settings : dict
         `fastgmm.config` of the process that asks.
+    allows_missing : bool
+        Whether rows may have NaN for what is missing.
     """
 
     description: str
@@ -131,6 +137,7 @@ class Facts:
     dtype: np.dtype
     views: tuple[Callable[[Block], Block], ...]
     settings: dict[str, Any]
+    allows_missing: bool = False
 
     def block(self, part: Part) -> Block:
         """Return a block that the kernels can read.
@@ -148,7 +155,7 @@ class Facts:
                 f"{where} has changed since the first pass: {len(part.rows)} rows; expected "
                 f"{self.lengths.get(part.key, 0)}"
             )
-        check_finite(part.rows, where, None, self.names)
+        check_finite(part.rows, where, None, self.names, allows_missing=self.allows_missing)
         rows = _aligned(part.rows, self.dtype)
         weight = None if part.weight is None else _aligned(check_weights(part.weight, len(rows), where), np.float64)
         columns = {
@@ -278,6 +285,12 @@ class DistributedRows(Source):
             other.description = of_engine.description
         return other
 
+    def with_missing(self) -> Self:
+        """Return the same source, whose rows may miss values."""
+        other = super().with_missing()
+        other.of_engine = self.of_engine.with_missing()
+        return other
+
     def _draw(self, n_rows: int | None, random_state: np.random.RandomState) -> ArrayRows:
         # As `ArrayRows.sample` draws: one row from each of `n_rows` strata of equal weight, one pass to count and weigh
         # and one to take them. The rows drawn travel to this process and weigh one each.
@@ -305,7 +318,8 @@ class DistributedRows(Source):
         settings = config.get_config()
         settings = {**settings, "n_threads": settings["n_threads"] or 1}
         engine = self.of_engine
-        return Facts(engine.description, engine.names, self._lengths, engine.dtype, self._views, settings)
+        known = (engine.description, engine.names, self._lengths, engine.dtype)
+        return Facts(*known, self._views, settings, self.allows_missing)
 
     def _by_key(self, task: Task, *arguments: Any) -> dict[Key, Any]:
         """Return what a task returns by key, in the order of the blocks."""

@@ -116,6 +116,8 @@ class Rows(ABC):
         Sum of the weights: what "the number of samples" means in a mean or a criterion. NaN until it is known.
     description : str
         For messages.
+    allows_missing : bool
+        Whether rows may have NaN for what is missing.
     """
 
     n_samples: int | None
@@ -126,6 +128,7 @@ class Rows(ABC):
     total_weight: float
     weighted: bool | None
     description: str = "array"
+    allows_missing: bool = False
 
     @abstractmethod
     def fold(
@@ -363,6 +366,14 @@ class Source(Rows):
     def blocks(self) -> Generator[np.ndarray, None, None]:
         """Yield the rows, block by block; where they lie elsewhere, each travels to this process."""
         yield from self.map(_rows_of)
+
+    def with_missing(self) -> Self:
+        """Return the same source, whose rows may have NaN, or nothing where a table has none, for what is missing."""
+        if self.allows_missing:
+            return self
+        other = copy.copy(self)
+        other.allows_missing = True
+        return other
 
     def with_sample(self, rows: ArrayRows) -> Self:
         """Return the same source with rows already drawn, which `sample` will return."""

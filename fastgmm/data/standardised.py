@@ -17,6 +17,7 @@ from fastgmm.data.streamed_rows import StreamedRows
 from fastgmm.model import SufficientStatistics
 
 __all__ = [
+    "CompletedRows",
     "Standardised",
     "add_moments",
     "joined",
@@ -137,7 +138,25 @@ def mean_and_covariance(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 def statistics_of_all(rows: Rows, structure: str = "full") -> SufficientStatistics:
     """Return the statistics of all rows as one component, about a centre among them, by one pass."""
-    return join_statistics(rows.fold(list, partial(add_moments, structure)))
+    statistics = join_statistics(rows.fold(list, partial(add_moments, structure)))
+    if isinstance(rows, CompletedRows):
+        shape = statistics.shape
+        shape.add_part(
+            statistics.scatter, shape.features_per_variance(rows.n_features) * shape.of_matrix(rows.further_scatter), 0
+        )
+    return statistics
+
+
+class CompletedRows(ArrayRows):
+    """Rows in which what was missing is what is expected, and lacks its scatter.
+
+    Attributes
+    ----------
+    further_scatter : ndarray of shape (n_features, n_features)
+        Of the values themselves about what is expected of them, summed over rows.
+    """
+
+    further_scatter: np.ndarray
 
 
 def mapped(

@@ -237,7 +237,8 @@ class StreamedRows(Source):
         at = 0
         for number, first_row, row, n_rows in origins:
             where = f"X, {self.description}, block {number}"
-            check_finite(rows[at : at + n_rows], where, first_row, row=row)
+            part = rows[at : at + n_rows]
+            check_finite(part, where, first_row, row=row, allows_missing=self.allows_missing)
             at += n_rows
 
     def _batches(self) -> Iterator[_Batch]:
@@ -300,7 +301,7 @@ class StreamedRows(Source):
         return _Batch(rows, None if weight is None else check_weights(weight, len(rows), where), columns)
 
     def _checked(self, batch: Any, where: str) -> np.ndarray | ArrowMatrix:
-        rows = ArrowMatrix(batch, where, self.names) if is_arrow(batch) else np.asanyarray(batch)
+        rows = ArrowMatrix(batch, where, self.names, self.allows_missing) if is_arrow(batch) else np.asanyarray(batch)
         if rows.ndim != 2 or rows.shape[1] == 0:
             raise ValueError(f"{where} has shape {rows.shape}; expected (rows, n_features), at least one feature")
         if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,6 +33,8 @@ class TableReader:
         Columns of what rides along.
     given : mapping of str to mapping of Key to ndarray
         What rides along and is no column of the table, by block.
+    allows_missing : bool
+        Whether features that are missing become NaN.
     """
 
     description: str
@@ -40,6 +42,7 @@ class TableReader:
     weight: str | None = None
     along: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     given: Mapping[str, Mapping[Key, np.ndarray]] = field(default_factory=dict)
+    allows_missing: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -50,7 +53,7 @@ class TableReader:
     @property
     def features(self) -> TableReader:
         """What reads the features alone."""
-        return TableReader(self.description, self.names)
+        return TableReader(self.description, self.names, allows_missing=self.allows_missing)
 
     def parts(self, batches: Iterable[Any], partition: int) -> Iterator[Part]:
         """Yield the blocks of a partition, `block_rows` at a time, one after another."""
@@ -60,7 +63,8 @@ class TableReader:
             columns = {name: column_of(batch, given, f"{where}, column", name) for name, given in self.along.items()}
             columns.update({name: by_key[key] for name, by_key in self.given.items()})
             weight = None if self.weight is None else column_of(batch, self.weight, f"{where}, column", "sample_weight")
-            yield Part(key, matrix_of(batch.select(list(self.names)), where), weight, columns)
+            rows = matrix_of(batch.select(list(self.names)), where, self.allows_missing)
+            yield Part(key, rows, weight, columns)
 
 
 class TableBlocks(Blocks):
@@ -79,6 +83,8 @@ class TableBlocks(Blocks):
     weights : str or None
     along : mapping of str to str or sequence of str
     """
+
+    allows_missing: bool = False
 
     def __init__(
         self,
@@ -113,6 +119,12 @@ class TableBlocks(Blocks):
             given[name] = dict(zip(lengths, np.split(column, ends[:-1]), strict=True))
             along.pop(name, None)
         other._read(self.reader.weight, along, given)
+        return other
+
+    def with_missing(self) -> Self:
+        """Return the same blocks, whose features may be missing."""
+        other = copy.copy(self)
+        other.allows_missing, other.reader = True, replace(self.reader, allows_missing=True)
         return other
 
     def checked_reader(self) -> TableReader:
@@ -152,7 +164,8 @@ class TableBlocks(Blocks):
         self.dtype = np.dtype("float32" if single else "float64")
         self.columns = {name: self._empty(columns) for name, columns in along.items()}
         self.columns.update({name: next(iter(by_key.values()))[:0] for name, by_key in given.items()})
-        self.reader = TableReader(self.description, tuple(self.names), weight, dict(along), dict(given))
+        known = (self.description, tuple(self.names), weight, dict(along), dict(given))
+        self.reader = TableReader(*known, self.allows_missing)
 
     def _checked(self, given: Any, name: str) -> Any:
         """Return what names one or more columns."""

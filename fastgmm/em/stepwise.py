@@ -32,6 +32,8 @@ import numpy as np
 from scipy.special import chdtri
 
 from fastgmm import kernels
+from fastgmm.data.incomplete import Marginalised
+from fastgmm.inference.distances import squared_distances
 from fastgmm.model import MixtureParameters, SufficientStatistics
 
 __all__ = ["averaged", "averaging_share", "blend", "bounded_weight", "step_size"]
@@ -92,7 +94,7 @@ def bounded_weight(X: np.ndarray, sample_weight: np.ndarray | None, parameters: 
     X : ndarray of shape (n_samples, n_features)
         As the kernels take it.
     sample_weight : ndarray of shape (n_samples,), float64, or None
-    parameters : MixtureParameters
+    parameters : MixtureParameters, or Marginalised ones for rows that miss values
 
     Returns
     -------
@@ -100,6 +102,11 @@ def bounded_weight(X: np.ndarray, sample_weight: np.ndarray | None, parameters: 
     """
     if getattr(parameters, "tail", None) is not None:
         return sample_weight  # far rows count little by themselves
+    if isinstance(parameters, Marginalised):
+        n_observed = np.count_nonzero(~np.isnan(X), axis=1)
+        nearest, limits = squared_distances(X, parameters).min(axis=1), chdtri(np.maximum(n_observed, 1), OUTLYING)
+        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight.copy()
+        return weight * (limits / np.maximum(nearest, limits))
     offset = parameters.log_offset
     density = kernels.log_density(X, parameters, np.empty(X.shape[0], dtype=X.dtype)).astype(np.float64)
     limit = chdtri(X.shape[1], OUTLYING)

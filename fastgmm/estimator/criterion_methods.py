@@ -10,6 +10,7 @@ import numpy as np
 from fastgmm import inference
 from fastgmm.data import ArrayRows
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
+from fastgmm.estimator.missing_values import counted_weight
 from fastgmm.estimator.mixture import BaseMixture
 from fastgmm.estimator.per_row import Unchecked
 
@@ -32,7 +33,7 @@ class CriterionMethods(BaseMixture):
             check_weight_counts_rows(source)
             return float(total), float(weight)
         X = self._check_rows(X)
-        weight = check_sample_weight(sample_weight, X.shape[0])
+        weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
         if weight is not None:
             check_weight_counts_rows(ArrayRows(X, weight))
         total = float(X.shape[0] if weight is None else weight.sum())
@@ -112,4 +113,5 @@ class CriterionMethods(BaseMixture):
         return self._certainty_of(rows, weight), 0.0
 
     def _certainty_of(self, rows: np.ndarray, weight: np.ndarray | None) -> float:
+        weight = counted_weight(self, rows, weight)
         return inference.most_probable_log_responsibility(rows, self._density(), self._result_dtype(rows), weight)

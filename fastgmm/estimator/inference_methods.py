@@ -9,7 +9,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures, check_values
+from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.conditioning import Conditioner, marginal
@@ -167,12 +169,13 @@ class InferenceMethods(PerRow):
         Returns
         -------
         distances : ndarray of shape (n_samples, n_components), float64
-            In standard deviations of the component.
+            In standard deviations of the component; of rows that miss values, in the features they have.
         """
         return self._per_row(X, self._distances, "mahalanobis")
 
     def _distances(self, rows: np.ndarray) -> np.ndarray:
-        return mahalanobis(rows, self._components())
+        components = self._components()
+        return mahalanobis(rows, Marginalised(components) if takes_missing(self) else components)
 
     def entropy_bounds(self) -> tuple[float, float]:
         """Return a lower and an upper bound on the differential entropy, in nats.

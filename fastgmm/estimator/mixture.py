@@ -23,6 +23,7 @@ from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
+from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.order_methods import OrderMethods, check_order_by, component_order
 from fastgmm.estimator.prediction_methods import PredictionMethods
 from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised
@@ -36,6 +37,7 @@ from fastgmm.families.background import BACKGROUND_ATTRIBUTES
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.shapes import shape_of
 from fastgmm.starts import INIT_PARAMS
+from fastgmm.starts.completed import incomplete
 
 __all__ = ["BaseMixture", "Plan"]
 
@@ -101,6 +103,7 @@ class BaseMixture(
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "forgetting": [Interval(Real, 0.0, 0.5, closed="both")],
+        "missing": [StrOptions(set(MISSING))],
     }
 
     # What BayesianGaussianMixture has not, and every fit asks for.
@@ -108,6 +111,7 @@ class BaseMixture(
     acceleration: str | None = None
     # What likelihood mixtures pickled before it have not.
     order_by: Any = None
+    missing: str = "error"
     #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
     _weights_count_rows: bool = False
     #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
@@ -237,13 +241,16 @@ class BaseMixture(
         rows, sample = self._labelled(read, labels)
         if self.order_by is not None:
             check_order_by(self, self.order_by, LABELS in sample.columns)
+        e_step: Any = Plain()
+        if LABELS in sample.columns:
+            e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
+        census = found_missing(self, rows, self._covariance.shape.is_matrix)
+        if census is not None:
+            e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state)
         plan = self._plan(rows, sample)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
             self._check_continuation()
-        e_step: Any = Plain()
-        if LABELS in sample.columns:
-            e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
 
         def begin(listener: Any) -> Any:
             return plan.family.resume(self._fitted_state()) if continued else plan.begin(sample, random_state, listener)

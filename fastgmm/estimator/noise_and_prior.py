@@ -48,7 +48,7 @@ def check_noise(noise, all_rows: Rows, rows: ArrayRows, n_components: int) -> In
     """
     if noise is None:
         return None
-    if all_rows is not rows and not isinstance(noise, Real):
+    if not (isinstance(all_rows, ArrayRows) or isinstance(noise, Real)):
         raise ValueError("noise is a mask of rows and X is a source; expected a fraction in (0, 1), or X as an array")
     present = np.ones(rows.n_samples, dtype=bool) if rows.sample_weight is None else rows.sample_weight > 0
     if isinstance(noise, Real):

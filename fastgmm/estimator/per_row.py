@@ -14,6 +14,7 @@ from fastgmm.data import Block, DistributedRows, RowSource, source_of
 from fastgmm.data.distributed import frozen
 from fastgmm.data.rows import BLOCK_VALUES
 from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.reading import check_columns
 
 __all__ = ["PerRow", "Unchecked"]
@@ -34,11 +35,12 @@ class PerRow:
     def _check_rows(self, X: Any) -> np.ndarray:
         """Return rows as an array, checked."""
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=self._row_dtypes)
+        return validate_data(self, X, reset=False, dtype=self._row_dtypes, ensure_all_finite=finite_of(self))
 
     def _source_of(self, X: Any, sample_weight: Any = None) -> RowSource | None:
         """Return X as a source, if it is one: of a Spark frame, the columns that the estimator was fitted to."""
-        return source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
+        source = source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
+        return source.with_missing() if source is not None and takes_missing(self) else source
 
     def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Generator[Any, None, None]:
         source = self._source_of(X)

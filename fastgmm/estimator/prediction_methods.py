@@ -9,7 +9,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
+from fastgmm.estimator.missing_values import counted_weight, finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow, Unchecked
 from fastgmm.model import MixtureParameters
 
@@ -25,7 +27,13 @@ class PredictionMethods(PerRow):
 
     def _density(self) -> Any:
         """Return the density that predictions are made with, read from the fitted attributes."""
-        return self._fitted_state()
+        state = self._fitted_state()
+        return Marginalised(state) if takes_missing(self) else state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = takes_missing(self)
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "means_")
@@ -49,11 +57,11 @@ class PredictionMethods(PerRow):
             and is_finite(X)
         ):
             return X
-        X = validate_data(self, X, reset=False, dtype=DTYPES)
+        X = validate_data(self, X, reset=False, dtype=DTYPES, ensure_all_finite=finite_of(self))
         if X.shape[1] != n_features:
             # Of a model whose attributes were set by hand, scikit-learn knows no number of features.
             raise ValueError(f"X has {X.shape[1]} features; expected {n_features}, as means_ has columns")
-        return X if is_finite(X) else X.view(Unchecked)
+        return X if is_finite(X) or takes_missing(self) else X.view(Unchecked)
 
     # The same of checked rows, for subclasses that predict otherwise.
 
@@ -78,6 +86,7 @@ class PredictionMethods(PerRow):
         return self._assign(rows)
 
     def _total_log_density(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+        weight = counted_weight(self, rows, weight)
         total = float(len(rows) if weight is None else weight.sum())
         if total == 0.0:
             return 0.0, 0.0
@@ -161,7 +170,7 @@ class PredictionMethods(PerRow):
         Returns
         -------
         log_likelihood : float
-            Weighted mean over rows, in nats.
+            Weighted mean over rows, in nats; with ``missing='marginalise'``, of those that have any value.
         """
         source = self._source_of(X, sample_weight)
         if source is not None:
@@ -170,7 +179,8 @@ class PredictionMethods(PerRow):
         X = self._check_rows(X)
         if type(X) is Unchecked and np.isnan(X).any():
             return np.nan
-        return self._mean_log_density(X, check_sample_weight(sample_weight, X.shape[0]))
+        weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
+        return np.nan if weight is not None and not weight.any() else self._mean_log_density(X, weight)
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the fitted mixture.
@@ -259,7 +269,7 @@ class PredictionMethods(PerRow):
             If predictions are not those of a Gaussian mixture: a background, or a Student-t predictive.
         """
         check_is_fitted(self)
-        density = self._density()
+        density = getattr(self._density(), "density", self._density())
         if not isinstance(density, MixtureParameters):
             raise ValueError(
                 "scorer() takes a mixture of Gaussians alone; this model has a background or predicts with Student-t "

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from fastgmm.data import ArrayRows, Rows, RowSource, source_of
 from fastgmm.data.e_steps import LABELS
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read, tame_weights
+from fastgmm.estimator.missing_values import finite_of, takes_missing
 
 __all__ = ["Reading", "check_columns", "check_labels_are_taken", "learn_columns", "read_rows", "refuse_source"]
 
@@ -65,13 +66,17 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
             estimator.n_features_in_ = X.shape[1]
             estimator.__dict__.pop("feature_names_in_", None)
         else:
-            X = validate_data(estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2)
+            X = validate_data(
+                estimator, X, dtype=DTYPES, order="C", ensure_min_samples=2, ensure_all_finite=finite_of(estimator)
+            )
         weight, unit = check_sample_weight(sample_weight, X.shape[0]), 1.0
         # Where they are set against a prior's rows or a number of parameters, their scale is part of the answer.
         if not getattr(estimator, "_weights_count_rows", False):
             weight, unit = tame_weights(weight)
         rows = ArrayRows(X, weight)
         return Reading(rows, rows, X, unit)
+    if takes_missing(estimator):
+        source = source.with_missing()
     given = {name: column for name, column in along.items() if column is not None}
     if given:
         source = source.with_columns(**given)

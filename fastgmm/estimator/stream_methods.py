@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgmm.callbacks import unchanged_on_failure
 from fastgmm.data import ArrayRows, source_of
+from fastgmm.data.incomplete import density_for
 from fastgmm.data.stream_sample import StreamSample
 from fastgmm.em.stepwise import (
     averaged,
@@ -23,6 +24,7 @@ from fastgmm.em.stepwise import (
 )
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read
+from fastgmm.estimator.missing_values import counted_weight, finite_of
 from fastgmm.families import Family
 from fastgmm.model import SufficientStatistics
 from fastgmm.starts.refit import are_refits_over, better_statistics, is_refit_due, sample_size
@@ -109,7 +111,9 @@ class StreamMethods:
             self._begin(X, sample_weight)
             return
         X = self._check_batch(X)
-        sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        sample_weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
+        if sample_weight is not None and not sample_weight.any():
+            return  # rows that miss everything
         weight = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         dtype = np.result_type(np.asarray(self.means_), np.float32)
         family = self._fitted_family()
@@ -118,8 +122,9 @@ class StreamMethods:
         seen = (self.__dict__.get("n_samples_seen_") or weight) + weight
         family = self._fitted_family(average)
         state = family.maximise(latest, fitted)
-        sample_weight = bounded_weight(X, sample_weight, state)
-        batch = ArrayRows(X, sample_weight).accumulate(state)
+        density = density_for(X, state)
+        sample_weight = bounded_weight(X, sample_weight, density)
+        batch = ArrayRows(X, sample_weight).accumulate(density)
         n_numbers = batch.counts.size + batch.sums.size + batch.scatter.size
         step = step_size(weight, seen, n_numbers, self.forgetting)
         latest = blend(latest, batch, state, weight, step, self.forgetting)
@@ -141,7 +146,7 @@ class StreamMethods:
         known = not hasattr(self, "feature_names_in_")
         if known and is_as_read(X) and X.shape[1] == np.shape(self.means_)[-1] == getattr(self, "n_features_in_", None):
             return X
-        return validate_data(self, X, reset=False, dtype=DTYPES, order="C")
+        return validate_data(self, X, reset=False, dtype=DTYPES, order="C", ensure_all_finite=finite_of(self))
 
     def _begin(self: Any, X: Any, sample_weight: Any) -> None:
         is_refitted = self._is_start_named and not self.forgetting and self._is_searched_as_gaussian
@@ -154,10 +159,10 @@ class StreamMethods:
                 X = self._fit(X, sample_weight)
             finally:
                 self.n_init = given
-        sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        sample_weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
         rows, family = ArrayRows(X, sample_weight), self._fitted_family()
         state = family.state(vars(self))
-        memory = rows.accumulate(state)
+        memory = rows.accumulate(density_for(X, state))
         self._remember(memory, memory, rows.total_weight, 1, family, state, self.means_.dtype)
         size = sample_size(*self.means_.shape)
         if size and is_refitted:

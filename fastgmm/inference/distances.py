@@ -8,17 +8,21 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data import blocks_of
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.model import MixtureParameters
 from fastgmm.model.moments import Components, components_of
 
 __all__ = ["mahalanobis", "squared_distances"]
 
 
-def squared_distances(X: np.ndarray, parameters: MixtureParameters | Components) -> np.ndarray:
+def squared_distances(X: np.ndarray, parameters: MixtureParameters | Components | Marginalised) -> np.ndarray:
     """Return the squared Mahalanobis distance of each row from each component, (n_samples, n_components), float64.
 
-    Without dimension. One pass of the density kernel per component, with the normaliser left out.
+    Without dimension; of rows that miss values, in the features they have. One pass of the density kernel for each
+    component, with the normaliser left out.
     """
+    if isinstance(parameters, Marginalised):
+        return parameters.squared_distances(X, squared_distances)
     out = np.empty((X.shape[0], parameters.n_components))
     # Of normal components, whatever tail these have: the squared distance is all there is in its log density.
     parts = (components_of(parameters, slice(k, k + 1), np.zeros(1)) for k in range(parameters.n_components))
@@ -31,7 +35,7 @@ def squared_distances(X: np.ndarray, parameters: MixtureParameters | Components)
     return out
 
 
-def mahalanobis(X: np.ndarray, parameters: MixtureParameters) -> np.ndarray:
+def mahalanobis(X: np.ndarray, parameters: MixtureParameters | Marginalised) -> np.ndarray:
     """Return the Mahalanobis distance of each row from each component, (n_samples, n_components), float64."""
     distances = squared_distances(X, parameters)
     return np.sqrt(distances, out=distances)

@@ -112,7 +112,7 @@ def bind(parameters) -> BoundMixture:
     parameters : object with structure, log_offset, means and precisions_cholesky
         As of a `MixtureParameters`; a `tail` is optional. One that is bound is returned as it is.
     """
-    if type(parameters) is BoundMixture:
+    if hasattr(parameters, "on_engine"):
         return parameters
     return BoundMixture(
         parameters.structure,

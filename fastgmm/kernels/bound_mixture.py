@@ -87,5 +87,8 @@ def _mixture(action: str, parameters: Any) -> Any:
 
 
 def checked(action: str, parameters: Any) -> Any:
-    """Return parameters, bound or not, as the mixture of the engine that runs `action`; it checked them."""
-    return parameters.on_engine(action) if type(parameters) is BoundMixture else _mixture(action, parameters)
+    """Return parameters, bound or not, as the mixture of the engine that runs `action`; it checked them.
+
+    What has passes of its own, on what several engines' passes are made of, has ``on_engine``, too.
+    """
+    return parameters.on_engine(action) if hasattr(parameters, "on_engine") else _mixture(action, parameters)

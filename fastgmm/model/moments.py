@@ -64,6 +64,8 @@ class Components:
 
 def components_of(parameters: MixtureParameters | Components, chosen, log_offset=None) -> Components:
     """Return the components `chosen`, an index array or slice, of a mixture, by default with their own offsets."""
+    if hasattr(parameters, "part"):
+        return parameters.part(chosen, log_offset)
     tail = getattr(parameters, "tail", None)
     return Components(
         parameters.structure,

@@ -20,7 +20,13 @@ import numpy as np
 from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.shapes import Shape
 
-__all__ = ["Box", "MixtureWithNoise", "enclosing_box", "smaller_box"]
+__all__ = ["NO_VOLUME", "Box", "MixtureWithNoise", "enclosing_box", "smaller_box"]
+
+
+NO_VOLUME = (
+    "noise is spread over the volume of X, and X has none: a feature is constant or a combination of others; remove "
+    "it, or use noise=None"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,23 @@ class Box:
     def log_volume(self) -> float:
         """Log of the volume, in nats."""
         return float(np.log(self.high - self.low).sum())
+
+    @cached_property
+    def spans(self) -> np.ndarray:
+        """Of the smallest box along the features around this one, shape (n_features,)."""
+        return np.abs(self.axes) @ (self.high - self.low)
+
+    def log_volume_along(self, mask: np.ndarray) -> float:
+        """Return the log of the volume that the box has in the features of a mask, in nats; exact along the features.
+
+        Of a box along other axes the volume is that of the smallest one along the features around it.
+        """
+        return float(np.log(self.spans[mask]).sum())
+
+    def along_features(self) -> Box:
+        """Return the smallest box along the features around this one."""
+        middle, half = self.axes @ (0.5 * (self.low + self.high)), 0.5 * self.spans
+        return Box(np.eye(len(half)), middle - half, middle + half)
 
     def sample(self, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
         """Return rows drawn evenly from the box, shape (n_samples, n_features)."""
@@ -89,10 +112,7 @@ def smaller_box(scatter: np.ndarray, extent: Callable[..., tuple[np.ndarray, np.
         low, high = extent(axes / spans[:, None], about="mean")
         flat = _is_flat(high - low)
     if flat:
-        raise ValueError(
-            "noise is spread over the volume of X, and X has none: a feature is constant or a combination of others; "
-            "remove it, or use noise=None"
-        )
+        raise ValueError(NO_VOLUME)
     # In units that differ by as many digits as there are, the spans along the principal axes are rounding errors too.
     boxes = [features] if _is_flat(principal.high - principal.low) else [features, principal]
     return min(boxes, key=lambda box: box.log_volume)

@@ -21,12 +21,14 @@ from scipy.optimize import linear_sum_assignment
 
 from fastgmm import kernels
 from fastgmm.data import ArrayRows
-from fastgmm.data.e_steps import Plain
+from fastgmm.data.e_steps import EStep, Incomplete, Plain
+from fastgmm.data.incomplete import density_for
 from fastgmm.em.acceleration import QuasiNewton, proposal_cost
 from fastgmm.em.run import Run, run_em
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Family
 from fastgmm.model import SufficientStatistics
+from fastgmm.starts.completed import completed
 from fastgmm.starts.multistart import rows_enough
 
 __all__ = ["are_refits_over", "better_statistics", "is_refit_due", "sample_size"]
@@ -90,10 +92,11 @@ def better_statistics(
     """
     try:
         here = _run(rows, family, state).state
-        found = _run(rows, family, search(rows)).state
+        whole = completed(rows, np.random.RandomState(n_seen % (1 << 32))) if np.isnan(rows.X).any() else rows
+        found = _run(rows, family, search(whole)).state
     except (ComponentCollapseError, np.linalg.LinAlgError):
         return None
-    before, best, after = (family.density(each) for each in (state, here, found))
+    before, best, after = (density_for(rows.X, family.density(each)) for each in (state, here, found))
     now, there, elsewhere = (_log_density(rows, density) for density in (before, best, after))
     moved = _typical_gain(rows, elsewhere - there) > LEAST_GAIN and not family.is_spurious(found, rows.total_weight)
     if moved:
@@ -104,7 +107,8 @@ def better_statistics(
     statistics = rows.accumulate(best)
     if not moved:
         return statistics
-    return rows.accumulate(family.density(family.first(_permuted(statistics, _places(rows, before, best)))))
+    state = family.first(_permuted(statistics, _places(rows, before, best)))
+    return rows.accumulate(density_for(rows.X, family.density(state)))
 
 
 def _distinct(density: Any) -> float:
@@ -119,7 +123,8 @@ def _run(rows: ArrayRows, family: Family, start: Any) -> Run:
     if family.is_accelerated:
         n_components, n_features = family.density(start).means.shape
         accelerator = QuasiNewton(family, tol, cost=proposal_cost(family, rows.n_samples, n_features, n_components))
-    return run_em(rows, Plain(), family, start, tol=tol, max_iter=MAX_ITER, accelerator=accelerator)
+    e_step: EStep = Incomplete(Plain()) if np.isnan(rows.X).any() else Plain()
+    return run_em(rows, e_step, family, start, tol=tol, max_iter=MAX_ITER, accelerator=accelerator)
 
 
 def _log_density(rows: ArrayRows, density: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
 from fastgmm.data.e_steps.plain import empty_about
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.data.rows import ArrayRows, Block, Rows
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import add_part, components_of, expected_log_joint
@@ -67,8 +68,8 @@ class Labelled(EStep):
         return [(c, block) for c, block in enumerate(self.blocks) if block.stop - block.start > 1]
 
     def passed_classes(self, density: Any) -> list[tuple[int, slice]]:
-        """The classes whose rows a pass has to look at: those of several components, or of components with a tail."""
-        return list(enumerate(self.blocks)) if _has_tail(density) else self.larger_classes
+        """The classes whose rows a pass has to look at: those of several components, or all of them."""
+        return list(enumerate(self.blocks)) if _is_passed(density) else self.larger_classes
 
 
 class _SplitPasses(Passes):
@@ -93,7 +94,7 @@ class _SplitPasses(Passes):
         super().__init__(rows, float(known_weight.sum()) + unknown_weight)
 
     def _accumulate(self, density: Any) -> SufficientStatistics:
-        if _has_tail(density):
+        if _is_passed(density):
             return _folded(self.rows, self.e_step, density)
         statistics = empty_about(density)
         if self._single is not None:
@@ -142,9 +143,9 @@ class _LabelledPasses(Passes):
         return _folded(self.rows, self.e_step, density)
 
 
-def _has_tail(density: Any) -> bool:
-    """Return whether rows count by their distance, so that those of one component have no statistics of their own."""
-    return getattr(density, "tail", None) is not None
+def _is_passed(density: Any) -> bool:
+    """Return whether what a row leaves hangs on the density: it counts by its distance, or misses values."""
+    return getattr(density, "tail", None) is not None or isinstance(density, Marginalised)
 
 
 def _folded(rows: Rows, e_step: Labelled, density: Any) -> SufficientStatistics:
@@ -177,7 +178,7 @@ def _add_weights(e_step: Labelled, block: Block, weights: np.ndarray) -> None:
 def _add_labelled(e_step: Labelled, density: Any, block: Block, statistics: SufficientStatistics) -> None:
     labels, everything = _labels_of(e_step, block), slice(0, e_step.n_components)
     single = e_step.single_components[np.maximum(labels, -1)]
-    if not _has_tail(density) and (single >= 0).any():
+    if not _is_passed(density) and (single >= 0).any():
         own = components_of(density, everything)
         known = SufficientStatistics.zeros(own.structure, own.means)
         kernels.accumulate_labels(block.rows, block.weight, single, known)

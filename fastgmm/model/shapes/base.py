@@ -186,6 +186,91 @@ class Shape(ABC):
     def squares(self, factor: np.ndarray, n_features: int) -> Any:
         """Return the trace of each stored precision."""
 
+    # Parts of the features.
+
+    @abstractmethod
+    def condition(
+        self, covariances: np.ndarray, observed: np.ndarray, missing: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Return what the features `observed`, an index array, say of the others.
+
+        Returns
+        -------
+        factor : ndarray
+            Precision factors of the observed features by themselves.
+        regression : ndarray of shape (..., n_missing, n_observed), or None
+            What observed features, less their mean, are multiplied by; None where they say nothing.
+        conditional : ndarray
+            Covariances of the missing features given the others.
+
+        Raises
+        ------
+        ComponentCollapseError
+            If a covariance is not positive definite to working precision.
+        """
+
+    @abstractmethod
+    def add_completed(
+        self,
+        scatter: np.ndarray,
+        part: np.ndarray,
+        counts: np.ndarray,
+        observed: np.ndarray,
+        missing: np.ndarray,
+        regression: np.ndarray | None,
+        conditional: np.ndarray,
+    ) -> None:
+        """Add the expected scatter of rows that miss some features to that of all, in place.
+
+        With B the regression of all features on the observed ones, that is ``B part B^T + counts conditional``.
+        """
+
+    @abstractmethod
+    def observed_precisions(self, covariances: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the precisions of the observed features by themselves, zero elsewhere, for many masks at once.
+
+        Parameters
+        ----------
+        covariances : ndarray
+        masks : ndarray of shape (n_masks, n_features), bool
+            Which features are observed.
+
+        Returns
+        -------
+        precisions : ndarray of shape (n_masks, n_components or 1, ...)
+            A matrix for each, or its diagonal.
+        half_log_det : ndarray of shape (n_masks, n_components or 1), in nats
+        """
+
+    def times(self, precisions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return what `observed_precisions` returned times vectors, one mask for each of (n, n_components, ...)."""
+        return precisions * rows
+
+    @abstractmethod
+    def add_expected(
+        self,
+        sums: np.ndarray,
+        scatter: np.ndarray,
+        covariances: np.ndarray,
+        weighted: np.ndarray,
+        rows: np.ndarray,
+        counts: np.ndarray,
+        precisions: np.ndarray,
+    ) -> None:
+        """Add ``S v`` to the sums and ``S + S (v v^T - Q) S`` to the scatter, of rows that miss features, in place.
+
+        Parameters
+        ----------
+        sums, scatter, covariances : ndarray
+            The last S.
+        weighted, rows : ndarray of shape (n_rows, n_components, n_features)
+            ``v = Q (x - mean)``, the first times what the row counts for.
+        counts : ndarray of shape (n_masks, n_components)
+            What the rows of each mask count for without a tail.
+        precisions : ndarray
+            Q, of each mask, from `observed_precisions`.
+        """
+
     def draw(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: int, random_state: np.random.RandomState
     ) -> np.ndarray:

@@ -35,6 +35,11 @@ class Variances(Shape):
     def whitened(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
         return vectors * factor.reshape(len(factor), -1)
 
+    def condition(
+        self, covariances: np.ndarray, observed: np.ndarray, missing: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        return 1.0 / np.sqrt(self.columns(covariances, observed)), None, self.columns(covariances, missing)
+
 
 class Diagonal(Variances):
     """Variances of shape (n_components, n_features)."""
@@ -83,6 +88,38 @@ class Diagonal(Variances):
 
     def squares(self, factor: np.ndarray, n_features: int) -> Any:
         return (factor**2).sum(axis=1)
+
+    def add_completed(
+        self,
+        scatter: np.ndarray,
+        part: np.ndarray,
+        counts: np.ndarray,
+        observed: np.ndarray,
+        missing: np.ndarray,
+        regression: np.ndarray | None,
+        conditional: np.ndarray,
+    ) -> None:
+        scatter[:, observed] += part
+        scatter[:, missing] += counts[:, None] * conditional
+
+    def observed_precisions(self, covariances: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logs = -0.5 * masks.astype(np.float64) @ np.log(covariances.T)
+        return masks[:, None, :] / covariances, logs
+
+    def add_expected(
+        self,
+        sums: np.ndarray,
+        scatter: np.ndarray,
+        covariances: np.ndarray,
+        weighted: np.ndarray,
+        rows: np.ndarray,
+        counts: np.ndarray,
+        precisions: np.ndarray,
+    ) -> None:
+        sums += weighted.sum(axis=0) * covariances
+        # The squares of what is observed, and the variances of what is not: nothing is subtracted.
+        scatter += np.einsum("nkd,nkd->kd", weighted, rows) * covariances**2
+        scatter += np.einsum("mk,mkd->kd", counts, (precisions == 0.0).astype(np.float64)) * covariances
 
 
 DIAGONAL = Diagonal()

@@ -113,6 +113,73 @@ class Full(Shape):
     def squares(self, factor: np.ndarray, n_features: int) -> Any:
         return (factor**2).sum(axis=(-2, -1))
 
+    def condition(
+        self, covariances: np.ndarray, observed: np.ndarray, missing: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        order, n_observed = np.concatenate([observed, missing]), len(observed)
+        # The last block of the factor with the observed features first is that of the conditional covariance: nothing
+        # is subtracted, so it stays positive definite.
+        lower = _cholesky(covariances[..., order[:, None], order])
+        inverse = np.linalg.inv(lower[..., :n_observed, :n_observed])
+        corner = lower[..., n_observed:, n_observed:]
+        factor = np.ascontiguousarray(np.triu(np.swapaxes(inverse, -1, -2)))
+        return factor, lower[..., n_observed:, :n_observed] @ inverse, corner @ np.swapaxes(corner, -1, -2)
+
+    def add_completed(
+        self,
+        scatter: np.ndarray,
+        part: np.ndarray,
+        counts: np.ndarray,
+        observed: np.ndarray,
+        missing: np.ndarray,
+        regression: np.ndarray | None,
+        conditional: np.ndarray,
+    ) -> None:
+        assert regression is not None, "the features of a matrix say something of each other"
+        cross = regression @ part
+        corner = cross @ np.swapaxes(regression, -1, -2)
+        # Symmetric to the bit, as what the kernels add.
+        corner = 0.5 * (corner + np.swapaxes(corner, -1, -2)) + self.each(self.totals(counts)) * conditional
+        scatter[..., observed[:, None], observed] += part
+        scatter[..., missing[:, None], observed] += cross
+        scatter[..., observed[:, None], missing] += np.swapaxes(cross, -1, -2)
+        scatter[..., missing[:, None], missing] += corner
+
+    def observed_precisions(self, covariances: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n_features = masks.shape[1]
+        stacked = covariances.reshape(-1, n_features, n_features)
+        # Missing features as independent ones of variance one: they change nothing. Masks run along the last axis.
+        work = stacked[..., None] * (masks[:, :, None] & masks[:, None, :]).transpose(1, 2, 0)
+        for j in range(n_features):
+            work[:, j, j, ~masks[:, j]] = 1.0
+        log_det = _invert(work)
+        for j in range(n_features):
+            work[:, j, j, ~masks[:, j]] = 0.0
+        return np.ascontiguousarray(work.transpose(3, 0, 1, 2)), -0.5 * log_det.T
+
+    def times(self, precisions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return (precisions @ rows[..., None])[..., 0]
+
+    def add_expected(
+        self,
+        sums: np.ndarray,
+        scatter: np.ndarray,
+        covariances: np.ndarray,
+        weighted: np.ndarray,
+        rows: np.ndarray,
+        counts: np.ndarray,
+        precisions: np.ndarray,
+    ) -> None:
+        sums += self.times(covariances, weighted.sum(axis=0))
+        # A matrix that all share stands behind the rows of all components.
+        n_masks, n_stored = precisions.shape[:2]
+        moments = self.tie(weighted.transpose(1, 2, 0) @ rows.transpose(1, 0, 2)).reshape(n_stored, -1)
+        totals = counts if n_stored == counts.shape[1] else counts.sum(axis=1, keepdims=True)
+        moments = moments - np.einsum("mk,mkf->kf", totals, precisions.reshape(n_masks, n_stored, -1))
+        added = covariances @ moments.reshape(covariances.shape) @ covariances
+        added = 0.5 * (added + np.swapaxes(added, -1, -2))
+        scatter += self.each(self.totals(counts.sum(axis=0))) * covariances + added
+
     def draw(
         self, mean: np.ndarray, covariance: np.ndarray, n_samples: int, random_state: np.random.RandomState
     ) -> np.ndarray:
@@ -121,6 +188,33 @@ class Full(Shape):
 
 
 FULL = Full()
+
+
+def _cholesky(matrices: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        raise collapse_error(0, reason="a covariance is singular given the features that some rows have") from None
+
+
+def _invert(matrices: np.ndarray) -> np.ndarray:
+    """Replace symmetric positive definite matrices (..., n, n, m), m side by side, by their inverses; in place.
+
+    Returns their log-determinants, (..., m). By the sweep operator: LAPACK's call per matrix costs more in few
+    dimensions.
+    """
+    log_det = np.zeros(matrices.shape[:-3] + matrices.shape[-1:])
+    for k in range(matrices.shape[-2]):
+        pivot = matrices[..., k, k, :].copy()
+        log_det += np.log(pivot)
+        row = matrices[..., k, :, :].copy()
+        swept = row / pivot[..., None, :]
+        matrices -= row[..., :, None, :] * swept[..., None, :, :]
+        matrices[..., k, :, :] = matrices[..., :, k, :] = swept
+        matrices[..., k, k, :] = -1.0 / pivot
+    np.negative(matrices, out=matrices)
+    return log_det
+
 
 #: Factors that were looked at, by their identity: a weak reference to each, what marks its numbers, and a triangular
 #: one where it is not.

@@ -62,5 +62,35 @@ class Spherical(Variances):
     def squares(self, factor: np.ndarray, n_features: int) -> Any:
         return n_features * factor**2
 
+    def add_completed(
+        self,
+        scatter: np.ndarray,
+        part: np.ndarray,
+        counts: np.ndarray,
+        observed: np.ndarray,
+        missing: np.ndarray,
+        regression: np.ndarray | None,
+        conditional: np.ndarray,
+    ) -> None:
+        scatter += part + len(missing) * counts * conditional
+
+    def observed_precisions(self, covariances: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logs = -0.5 * masks.sum(axis=1)[:, None] * np.log(covariances)
+        return masks[:, None, :] / covariances[:, None], logs
+
+    def add_expected(
+        self,
+        sums: np.ndarray,
+        scatter: np.ndarray,
+        covariances: np.ndarray,
+        weighted: np.ndarray,
+        rows: np.ndarray,
+        counts: np.ndarray,
+        precisions: np.ndarray,
+    ) -> None:
+        sums += weighted.sum(axis=0) * covariances[:, None]
+        scatter += np.einsum("nkd,nkd->k", weighted, rows) * covariances**2
+        scatter += np.einsum("mk,mkd->k", counts, (precisions == 0.0).astype(np.float64)) * covariances
+
 
 SPHERICAL = Spherical()

@@ -1,0 +1,147 @@
+"""Passes over rows of many patterns of missing values, a few rows or one to each.
+
+With Q the precision of what a row has, by itself and zero elsewhere, ``v = Q (x - c)`` is all that sums and scatter
+need of a row: it adds ``S v`` and ``S + S (v v^T - Q) S``. So masks are inverted side by side, some hundreds at a time,
+and what is left is products of arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgmm.data.patterns import Patterns
+from fastgmm.model import SufficientStatistics
+from fastgmm.model.marginals import Marginals
+
+__all__ = ["SomeRows", "accumulate", "assign", "blocks", "log_density", "responsibilities"]
+
+#: Numbers in the matrices of the masks in hand: they stay in a cache.
+BLOCK_VALUES = 1 << 17
+
+
+@dataclass(frozen=True)
+class SomeRows:
+    """Some rows: their numbers, which of some masks each has, and what these come to.
+
+    Attributes
+    ----------
+    index, which : ndarray of shape (n_rows,), int64
+    masks : ndarray of shape (n_rows, n_features), bool
+        True where a feature is observed.
+    n_observed : ndarray of shape (n_rows,)
+    precisions : ndarray of shape (n_masks, n_components or 1, ...)
+    whitened : ndarray of shape (n_rows, n_components, n_features)
+        ``Q (x - c)``, of the components without a background.
+    squares : ndarray of shape (n_rows, n_components)
+        Squared distances.
+    log_joint : ndarray of shape (n_rows, n_components)
+        Of all components, in nats.
+    """
+
+    index: np.ndarray
+    which: np.ndarray
+    masks: np.ndarray
+    n_observed: np.ndarray
+    precisions: np.ndarray
+    whitened: np.ndarray
+    squares: np.ndarray
+    log_joint: np.ndarray
+
+    @property
+    def log_density(self) -> np.ndarray:
+        """Log of the sum over components, (n_rows,), in nats."""
+        return np.logaddexp.reduce(self.log_joint, axis=1)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Posterior probabilities, (n_rows, n_components); equal ones where there is no density."""
+        best = self.log_joint.max(axis=1, keepdims=True)
+        share = np.exp(np.where(best > -np.inf, self.log_joint - np.where(best > -np.inf, best, 0.0), 0.0))
+        return share / share.sum(axis=1, keepdims=True)
+
+
+def blocks(marginals: Marginals, patterns: Patterns, chosen: np.ndarray) -> Iterator[SomeRows]:
+    """Yield the rows of the patterns `chosen`, each of which has some feature, some patterns at a time."""
+    n_own, n_features = marginals.means.shape
+    per_mask = max(1, n_own) * n_features * (n_features if marginals.shape.is_matrix else 1)
+    size = max(1, BLOCK_VALUES // per_mask)
+    for start in range(0, len(chosen), size):
+        masks = patterns.masks[chosen[start : start + size]]
+        index, which = patterns.rows(chosen[start : start + size])
+        precisions, half_log_det = marginals.shape.observed_precisions(marginals.covariances, masks)
+        rows = patterns.values(index).astype(np.float64)
+        centred = np.where(masks[which][:, None, :], rows[:, None, :] - marginals.means, 0.0)
+        whitened = marginals.shape.times(precisions[which], centred)
+        squares = np.einsum("nkd,nkd->nk", whitened, centred)
+        n_observed = masks.sum(axis=1)
+        offset = marginals.log_offsets(n_observed, half_log_det)[which]
+        if marginals.tail is None:
+            joint = offset - 0.5 * squares
+        else:
+            dof = marginals.tail.degrees_of_freedom[marginals.own_index]
+            joint = offset - 0.5 * (dof + n_observed[which, None]) * np.log1p(squares / dof)
+        if marginals.background is not None:
+            background = np.array([marginals.background_offset(mask) for mask in masks])
+            joint = np.insert(joint, marginals.background, background[which], axis=1)
+        joint[np.isnan(joint)] = -np.inf
+        yield SomeRows(index, which, masks[which], n_observed[which], precisions, whitened, squares, joint)
+
+
+def accumulate(
+    marginals: Marginals,
+    patterns: Patterns,
+    chosen: np.ndarray,
+    sample_weight: np.ndarray | None,
+    statistics: SufficientStatistics,
+) -> None:
+    """Add the rows of the patterns `chosen` to statistics about the means, in place."""
+    own = marginals.own_index
+    target = statistics.scatter if marginals.background is None else statistics.scatter[own]
+    sums = np.zeros(marginals.means.shape)
+    for some in blocks(marginals, patterns, chosen):
+        shares, density = some.shares, some.log_density
+        if sample_weight is not None:
+            weight = sample_weight[some.index]
+            shares, density = shares * weight[:, None], np.where(weight > 0, weight * density, 0.0)
+        statistics.log_likelihood += float(density.sum())
+        statistics.counts += shares.sum(axis=0)
+        mine = shares[:, own]
+        counts = np.zeros((len(some.precisions), mine.shape[1]))
+        np.add.at(counts, some.which, mine)
+        if marginals.tail is not None and statistics.tail_sums is not None:
+            dof = marginals.tail.degrees_of_freedom[own]
+            u = (dof + some.n_observed[:, None]) / (dof + some.squares)
+            tails = np.zeros_like(statistics.tail_sums)
+            tails[:, own] = (mine * u).sum(axis=0), (mine * (np.log(u) - u)).sum(axis=0)
+            marginals.add_tail_sums(np.zeros(len(shares[0])), tails, np.array(0), statistics)
+            for n in np.unique(some.n_observed):
+                marginals.add_tail_sums(shares[some.n_observed == n].sum(axis=0), 0.0 * tails, n, statistics)
+            mine = mine * u
+        weighted = mine[:, :, None] * some.whitened
+        marginals.shape.add_expected(
+            sums, target, marginals.covariances, weighted, some.whitened, counts, some.precisions
+        )
+    statistics.sums[own] += sums
+    if marginals.background is not None:
+        statistics.scatter[own] = target
+
+
+def log_density(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
+    """Write the log density of the rows of the patterns `chosen`, in nats."""
+    for some in blocks(marginals, patterns, chosen):
+        out[some.index] = some.log_density
+
+
+def responsibilities(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
+    """Write the posterior probabilities of the rows of the patterns `chosen`."""
+    for some in blocks(marginals, patterns, chosen):
+        out[some.index] = some.shares
+
+
+def assign(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
+    """Write the most probable component of the rows of the patterns `chosen`."""
+    for some in blocks(marginals, patterns, chosen):
+        out[some.index] = some.log_joint.argmax(axis=1)

@@ -1,0 +1,179 @@
+"""Densities at rows with missing values (NaN), whose coordinates are integrated out.
+
+`Marginalised` stands wherever the kernels take a mixture. Rows that miss nothing meet the mixture itself; those of one
+pattern the mixture that is left on the features they have (`fastgmm.model.marginals`), in the same fused pass. Where
+patterns have a few rows each, as when every row has its own, the rows are taken together (`each_by_itself`). A row
+without any feature has density one, and leaves nothing in statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastgmm import kernels
+from fastgmm.data import each_by_itself
+from fastgmm.data.checks import is_finite
+from fastgmm.data.patterns import PatternedRows, Patterns, patterns_of
+from fastgmm.model import SufficientStatistics
+from fastgmm.model.marginals import Marginals
+from fastgmm.model.moments import components_of
+
+__all__ = ["Marginalised", "density_for"]
+
+#: Rows of a pattern from which a pass of its own costs less than they do one by one.
+WORTH_A_PASS = 24
+
+
+class Marginalised:
+    """A density that can be asked about rows with missing values; what the kernels read is that of all features.
+
+    Parameters
+    ----------
+    density : object with what the kernels read
+        A mixture, one beside a background, a posterior, or some of its components.
+    """
+
+    def __init__(self, density: Any, marginals: Marginals | None = None) -> None:
+        self.density = density
+        self._marginals = marginals
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("density", "_marginals"):
+            raise AttributeError(name)
+        return getattr(self.density, name)
+
+    def __reduce__(self) -> Any:
+        return Marginalised, (self.density, self._marginals)
+
+    @property
+    def marginals(self) -> Marginals:
+        """Of the density; what they have in common is computed when the first is asked for."""
+        if self._marginals is None:
+            box = getattr(self.density, "box", None)
+            self._marginals = Marginals(self.density, box, None if box is None else self.density.background)
+        return self._marginals
+
+    def part(self, chosen: Any, log_offset: Any) -> Marginalised:
+        """Return the components `chosen` by themselves; see `fastgmm.model.moments.components_of`."""
+        part = components_of(self.density, chosen, log_offset)
+        return Marginalised(part, self.marginals.take(chosen, part))
+
+    def on_engine(self, action: str) -> Marginalised:
+        """Return this density, whose passes are made of those of the engine."""
+        return self
+
+    # The passes of a mixture, as `fastgmm.kernels` has them.
+
+    def accumulate(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        counts: np.ndarray,
+        sums: np.ndarray,
+        scatter: np.ndarray,
+        n_threads: int,
+        tail_sums: np.ndarray | None = None,
+    ) -> float:
+        """Add one pass over X to statistics about the means, completed by what is expected of missing values."""
+        patterns = _patterns_of(X)
+        whole = SufficientStatistics(
+            self.density.structure, self.density.means, counts, sums, scatter, tail_sums=tail_sums
+        )
+        if patterns is None:
+            kernels.accumulate(np.asarray(X), sample_weight, self.density, whole)
+            return whole.log_likelihood
+        for pattern in self._together(patterns):
+            group = patterns.group(pattern)
+            weight = None if sample_weight is None else sample_weight[group.index]
+            if group.mask.all():
+                kernels.accumulate(group.values, weight, self.density, whole)
+                continue
+            marginal = self.marginals.of(group.mask)
+            part = SufficientStatistics.zeros(
+                self.density.structure, marginal.density.means, getattr(self.density, "tail", None)
+            )
+            kernels.accumulate(group.values, weight, marginal.density, part)
+            self.marginals.add_completed(part, marginal, whole)
+            whole.log_likelihood += part.log_likelihood
+        each_by_itself.accumulate(self.marginals, patterns, self._apart(patterns), sample_weight, whole)
+        return whole.log_likelihood
+
+    def log_density(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
+        """Write the log density of what each row has; zero where it has nothing."""
+        self._ask(X, out, kernels.log_density, each_by_itself.log_density, 0.0)
+
+    def responsibilities(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
+        """Write the posterior probabilities given what each row has; the weights where it has nothing."""
+        self._ask(X, out, kernels.responsibilities, each_by_itself.responsibilities, self.prior)
+
+    def assign(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
+        """Write the most probable component given what each row has."""
+        self._ask(X, out, kernels.assign, each_by_itself.assign, self.prior.argmax())
+
+    def squared_distances(self, X: np.ndarray, whole: Callable[[np.ndarray, Any], np.ndarray]) -> np.ndarray:
+        """Return squared Mahalanobis distances in what each row has, (n_rows, n_components), float64.
+
+        ``whole(X, density)`` returns those of rows that miss nothing.
+        """
+        complete = ~np.isnan(X).any(axis=1)
+        out = np.zeros((len(X), self.density.n_components))
+        if complete.any():
+            out[complete] = whole(X[complete], self.density)
+        index = np.flatnonzero(~complete)
+        if len(index):
+            patterns = Patterns(X[index])
+            for some in each_by_itself.blocks(self.marginals, patterns, np.flatnonzero(patterns.masks.any(axis=1))):
+                out[np.ix_(index[some.index], self.marginals.own_index)] = some.squares
+        return out
+
+    def _ask(self, X: np.ndarray, out: np.ndarray, whole: Any, each: Any, nothing: Any) -> None:
+        patterns = _patterns_of(X)
+        if patterns is None:
+            whole(np.asarray(X), self.density, out)
+            return
+        out[patterns.rows(np.flatnonzero(~patterns.masks.any(axis=1)))[0]] = nothing
+        for pattern in self._together(patterns):
+            group = patterns.group(pattern)
+            density = self.density if group.mask.all() else self.marginals.of(group.mask).density
+            found = np.empty((len(group.index), *out.shape[1:]), dtype=out.dtype)
+            out[group.index] = whole(group.values, density, found)
+        each(self.marginals, patterns, self._apart(patterns), out)
+
+    @property
+    def prior(self) -> np.ndarray:
+        """Posterior probabilities of a row that has nothing: the weights."""
+        marginals = self.marginals
+        none = np.zeros(marginals.n_features, dtype=bool)
+        offset = marginals.log_offsets(np.array(0), np.zeros(len(marginals.means)))
+        if marginals.background is not None:
+            offset = np.insert(offset, marginals.background, marginals.background_offset(none))
+        share = np.exp(offset - offset.max())
+        return share / share.sum()
+
+    @staticmethod
+    def _together(patterns: Patterns) -> np.ndarray:
+        """Return the patterns whose rows have a pass of their own."""
+        many = (patterns.sizes >= WORTH_A_PASS) | patterns.masks.all(axis=1)
+        return np.flatnonzero(many & patterns.masks.any(axis=1))
+
+    @staticmethod
+    def _apart(patterns: Patterns) -> np.ndarray:
+        """Return the patterns whose rows are taken together with those of others."""
+        few = (patterns.sizes < WORTH_A_PASS) & ~patterns.masks.all(axis=1)
+        return np.flatnonzero(few & patterns.masks.any(axis=1))
+
+
+def density_for(X: np.ndarray, density: Any) -> Any:
+    """Return a density that can be asked about these rows: the one given, where they miss nothing."""
+    return Marginalised(density) if np.isnan(X).any() else density
+
+
+def _patterns_of(X: np.ndarray) -> Patterns | None:
+    """Return what the rows miss, None if they miss nothing."""
+    if not isinstance(X, PatternedRows) and is_finite(X):
+        return None
+    patterns = patterns_of(X)
+    return None if patterns.is_complete else patterns

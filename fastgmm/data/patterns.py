@@ -1,0 +1,108 @@
+"""Rows by which of their features are missing (NaN): those of one pattern are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+__all__ = ["Pattern", "PatternedRows", "Patterns", "patterns_of"]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The rows that have the same features.
+
+    Attributes
+    ----------
+    mask : ndarray of shape (n_features,), bool
+        True where a feature is observed.
+    index : ndarray of int64, ascending
+        Numbers of the rows.
+    values : ndarray of shape (n_rows, n_observed), C-contiguous
+    """
+
+    mask: np.ndarray
+    index: np.ndarray
+    values: np.ndarray
+
+
+class Patterns:
+    """The rows of an array sorted out by what they miss; in the order of the masks' bits, the rows in theirs.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+
+    Attributes
+    ----------
+    masks : ndarray of shape (n_patterns, n_features), bool
+        True where a feature is observed.
+    sizes : ndarray of shape (n_patterns,), int64
+    """
+
+    def __init__(self, X: np.ndarray) -> None:
+        self._X = np.asarray(X)
+        observed = ~np.isnan(self._X)
+        self.is_complete = bool(observed.all())
+        packed = np.packbits(observed, axis=1)
+        if packed.shape[1] <= 8:
+            codes = np.zeros((len(packed), 8), dtype=np.uint8)
+            codes[:, : packed.shape[1]] = packed
+            _, first, inverse = np.unique(codes.view(">u8")[:, 0], return_index=True, return_inverse=True)
+        else:
+            _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+        self.masks = observed[first]
+        self.sizes = np.bincount(inverse.ravel(), minlength=len(first))
+        self._order = np.argsort(inverse.ravel(), kind="stable")
+        self._ends = np.cumsum(self.sizes)
+
+    def index(self, pattern: int) -> np.ndarray:
+        """Return the numbers of a pattern's rows, ascending."""
+        return self._order[self._ends[pattern] - self.sizes[pattern] : self._ends[pattern]]
+
+    def rows(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the rows of several patterns, and for each which of these it has."""
+        index = [self.index(pattern) for pattern in patterns]
+        which = np.repeat(np.arange(len(patterns)), self.sizes[patterns])
+        return np.concatenate(index) if index else np.empty(0, dtype=np.int64), which
+
+    def values(self, index: np.ndarray) -> np.ndarray:
+        """Return rows by their numbers."""
+        return self._X[index]
+
+    @cached_property
+    def _groups(self) -> dict[int, Pattern]:
+        return {}
+
+    def group(self, pattern: int) -> Pattern:
+        """Return the rows of a pattern, their observed features side by side; kept for further passes."""
+        found = self._groups.get(pattern)
+        if found is None:
+            mask, index = self.masks[pattern], self.index(pattern)
+            values = np.ascontiguousarray(self._X[index][:, mask])
+            found = self._groups[pattern] = Pattern(mask, index, values)
+        return found
+
+    def __iter__(self) -> Iterator[Pattern]:
+        return (self.group(pattern) for pattern in range(len(self.sizes)))
+
+
+class PatternedRows(np.ndarray):
+    """An array of rows that stays as it is and is read in several passes: its patterns are found once."""
+
+    _patterns: Patterns | None = None
+
+    @property
+    def patterns(self) -> Patterns:
+        """What the rows miss."""
+        if self._patterns is None:
+            self._patterns = Patterns(self)
+        return self._patterns
+
+
+def patterns_of(X: np.ndarray) -> Patterns:
+    """Return the patterns of rows, those that are known of them."""
+    return X.patterns if isinstance(X, PatternedRows) else Patterns(X)

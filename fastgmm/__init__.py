@@ -12,6 +12,7 @@ from fastgmm.config import config_context, get_config, set_config
 if TYPE_CHECKING:
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
     from fastgmm.classifier import GaussianMixtureClassifier
+    from fastgmm.encoders import FisherVectorEncoder, VLADEncoder
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.installation import show_config
     from fastgmm.matching import match_components
@@ -27,12 +28,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BayesianGaussianMixture",
+    "FisherVectorEncoder",
     "GaussianMixture",
     "GaussianMixtureClassifier",
     "GaussianMixtureOutlierDetector",
     "GaussianMixtureRegressor",
     "GaussianMixtureSearch",
     "StudentMixture",
+    "VLADEncoder",
     "__version__",
     "config_context",
     "fit_windows",
@@ -50,12 +53,14 @@ __all__ = [
 # Imported when first used: a program pays for the estimators it has.
 _HOMES = {
     "BayesianGaussianMixture": "bayesian_mixture",
+    "FisherVectorEncoder": "encoders",
     "GaussianMixture": "gaussian_mixture",
     "GaussianMixtureClassifier": "classifier",
     "GaussianMixtureOutlierDetector": "outlier_detector",
     "GaussianMixtureRegressor": "regressor",
     "GaussianMixtureSearch": "selection",
     "StudentMixture": "student_mixture",
+    "VLADEncoder": "encoders",
     "fit_windows": "windows",
     "linear_scores": "verification",
     "load": "persistence",

@@ -25,7 +25,7 @@ RANKS = [
     {"callbacks", "summary"},
     {"plotting"},
     {"estimator"},
-    {"gaussian_mixture", "student_mixture", "conditional_mixtures", "matching", "verification"},
+    {"gaussian_mixture", "student_mixture", "conditional_mixtures", "encoders", "matching", "verification"},
     {"windows", "bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
     {"selection"},
     {"cli"},

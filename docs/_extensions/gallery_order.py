@@ -11,6 +11,7 @@ ORDER = (
     "regression",
     "market_regimes",
     "speakers",
+    "image_encoders",
     "bayesian",
 )
 

@@ -10,12 +10,14 @@ __all__ = ["ARRAY_KINDS", "ESTIMATORS", "RECORDS", "SCALARS", "class_of", "is_at
 # The estimators that may be in a file, and where each is; a new public one is one more line.
 ESTIMATORS: dict[str, str] = {
     "BayesianGaussianMixture": "fastgmm.bayesian_mixture",
+    "FisherVectorEncoder": "fastgmm.encoders",
     "GaussianMixture": "fastgmm.gaussian_mixture",
     "GaussianMixtureClassifier": "fastgmm.classifier",
     "GaussianMixtureOutlierDetector": "fastgmm.outlier_detector",
     "GaussianMixtureRegressor": "fastgmm.regressor",
     "GaussianMixtureSearch": "fastgmm.selection",
     "StudentMixture": "fastgmm.student_mixture",
+    "VLADEncoder": "fastgmm.encoders",
 }
 # Data classes that estimators hold.
 RECORDS: dict[str, str] = {

@@ -13,13 +13,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.callbacks import CallbackSupport, Reporter, fitted_attributes
 from fastgmm.data import ArrayRows, Block, Rows
-from fastgmm.data.e_steps import LABELS, Labelled
+from fastgmm.data.e_steps import LABELS, EStep, Labelled
 from fastgmm.em import Run
 from fastgmm.estimator.class_labels import check_class_priors, class_numbers, encode_classes
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
+from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.problem import Problem, count_floor, warn_unconverged
 from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows, refuse_source
@@ -27,6 +28,7 @@ from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import COVARIANCES, ClassMixtures, Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.starts.completed import incomplete
 from fastgmm.starts.labelled import labelled_start
 from fastgmm.starts.units import relative_reg_covar
 
@@ -77,6 +79,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         How much a fit reports: 0 nothing, 1 a progress display, 2 also the change and the time of iterations.
     verbose_interval : int, default=10
         Iterations between two reports.
+    missing : {'error', 'marginalise'}, default='error'
+        'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row is classified by
+        what it has.
 
     Attributes
     ----------
@@ -151,6 +156,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "missing": [StrOptions(set(MISSING))],
     }
 
     def __init__(
@@ -170,6 +176,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         random_state: Any = None,
         verbose: int = 0,
         verbose_interval: int = 10,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -185,6 +192,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self.random_state = random_state
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.missing = missing
 
     # Fitting.
 
@@ -229,7 +237,11 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             raise ValueError("covariance_type is an empty list; expected at least one name")
         if len(names) > 1:
             check_weight_counts_rows(rows)
-        passes = Labelled(blocks, float(self.unlabelled_weight)).prepare(rows)
+        e_step: EStep = Labelled(blocks, float(self.unlabelled_weight))
+        census = found_missing(self, rows, any(get_covariance(name).shape.is_matrix for name in names))
+        if census is not None:
+            e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state)
+        passes = e_step.prepare(rows)
         reporter = Reporter(self.verbose, self.verbose_interval, len(names)) if self.verbose else None
         watch = self._watch(len(names), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
         reg_covar = self.reg_covar

@@ -14,8 +14,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task
-from fastgmm.data import Block, Rows
-from fastgmm.data.e_steps import Trimmed
+from fastgmm.data import ArrayRows, Block, Rows
+from fastgmm.data.e_steps import EStep, Incomplete, Plain, Trimmed
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
     INNER_CONSTRAINTS,
@@ -25,6 +26,7 @@ from fastgmm.estimator.inner_mixture import (
     unconverged_too,
 )
 from fastgmm.estimator.input_validation import check_weight_counts_rows
+from fastgmm.estimator.missing_values import found_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes, warn_unconverged
 from fastgmm.estimator.reading import Reading, read_rows
@@ -35,6 +37,7 @@ from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import draw_by_factors
 from fastgmm.starts import Start, initial_parameters
+from fastgmm.starts.completed import incomplete
 from fastgmm.starts.quantiles import weighted_quantile
 from fastgmm.starts.units import StartInUnits, memberships_in_units, relative_reg_covar
 
@@ -75,6 +78,9 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         As in `GaussianMixture`: the anomalies found do not depend on the units of the columns.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
+    missing : {'error', 'marginalise'}, default='error'
+        'marginalise' takes NaN in X for a value that is missing, in fits and predictions. The score of a row is then
+        the log density of whole rows that are as rare as it is in what it has, so that rows can be compared.
 
     Attributes
     ----------
@@ -142,6 +148,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         n_init: int = 1,
         init_params: Any = "kmeans",
         random_state: Any = None,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -157,6 +164,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         self.n_init = n_init
         self.init_params = init_params
         self.random_state = random_state
+        self.missing = missing
 
     # Fitting.
 
@@ -190,13 +198,17 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         read = read_rows(self, X, sample_weight, random_state)
         get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
         check_weight_counts_rows(read.rows)
+        rows, sample = read.rows, read.sample
+        census = found_missing(self, rows, get_covariance(self.covariance_type).shape.is_matrix)
+        if census is not None:
+            _, rows, sample = incomplete(census, Plain(), rows, sample, random_state)
         sizes = [self.n_components]
         if isinstance(self.n_components, str):
             family = Gaussian(get_covariance(self.covariance_type))
             most = min(self.max_components, read.sample.n_samples)
             sizes = sensible_sizes(family, most, read.sample.n_features, read.rows.total_weight)
         watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=read.sample.sample_weight)
-        fit_size = partial(self._fit_size, read, random_state)
+        fit_size = partial(self._fit_size, read, (rows, sample, census is not None), random_state)
         self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         simulated = None
@@ -204,16 +216,18 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             drawn = draw_by_factors(self.n_simulations, self.mixture_._fitted_state(), random_state)
             simulated = np.sort(self.mixture_.score_samples(drawn))
         self._simulated_scores = simulated
-        self.offset_ = self._threshold(read.rows)
+        self.offset_ = self._threshold(rows)
         self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
             warn_unconverged(self.max_iter, stacklevel=5)
         return self
 
-    def _fit_size(self, read: Reading, random_state: Any, size: int, task: Task) -> tuple[GaussianMixture, float]:
+    def _fit_size(
+        self, read: Reading, known: tuple[Rows, ArrayRows, bool], random_state: Any, size: int, task: Task
+    ) -> tuple[GaussianMixture, float]:
         """Return a fitted mixture of `size` components, and its BIC."""
         if self.robust == "trimming":
-            return self._trimmed(read, size, random_state)
+            return self._trimmed(*known, size, random_state)
         noise = self._share() if self.robust == "noise" else None
         options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
         model = GaussianMixture(size, random_state=random_state, noise=noise, **options)
@@ -230,8 +244,9 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             setattr(mixture, name, getattr(model, name))
         return mixture, bic
 
-    def _trimmed(self, read: Reading, size: int, random_state: Any) -> tuple[GaussianMixture, float]:
-        rows, sample = read.rows, read.sample
+    def _trimmed(
+        self, rows: Rows, sample: ArrayRows, is_incomplete: bool, size: int, random_state: Any
+    ) -> tuple[GaussianMixture, float]:
         n_samples = rows.n_samples
         assert n_samples is not None, "the sample has read all rows"
         if n_samples * (1.0 - self._share()) < size:
@@ -246,16 +261,19 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             start = Start(memberships_in_units(sample, self.init_params, size, random_state))
             return initial_parameters(sample, size, family, start, random_state, listener)
 
-        problem = Problem(Trimmed(self._share()).prepare(rows), family, begin, sample.dtype, self.tol, self.max_iter)
+        e_step: EStep = Trimmed(self._share())
+        passes = (Incomplete(e_step) if is_incomplete else e_step).prepare(rows)
+        problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
         run = problem.best_of(self.n_init)
-        state = reweighted(rows, run.state, self._share(), family)
+        state = reweighted(rows, run.state, self._share(), family, is_incomplete)
         mixture = self._known(state.weights, state.means, state.covariances)
         mixture.__dict__.update(run_attributes(run, problem.passes.n_made))
         mixture.n_samples_seen_ = n_rows = problem.passes.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 
     def _known(self, weights: Any, means: Any, covariances: Any) -> GaussianMixture:
-        return GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
+        known = GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
+        return known.set_params(missing=self.missing)
 
     def _share(self) -> float:
         if self.robust_share is not None:
@@ -280,11 +298,12 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         return hasattr(self, "offset_")
 
     def _log_density(self, rows: np.ndarray) -> np.ndarray:
-        return inference.log_density(rows, self.mixture_._density(), np.dtype(np.float64))
+        return _comparable(self.mixture_, rows)
 
     def _pvalues(self, rows: np.ndarray) -> np.ndarray:
         if self._simulated_scores is None:
-            return chdtrc(rows.shape[1], squared_distances(rows, self.mixture_._density())[:, 0])
+            n_observed = np.maximum(np.count_nonzero(~np.isnan(rows), axis=1), 1)
+            return chdtrc(n_observed, squared_distances(rows, self.mixture_._density())[:, 0])
         lower = np.searchsorted(self._simulated_scores, self._log_density(rows), side="right")
         return (lower + 1.0) / (len(self._simulated_scores) + 1.0)
 
@@ -360,4 +379,12 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
 
 
 def _scores_and_weight(mixture: GaussianMixture, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
-    return mixture._log_density(block.rows), block.weight
+    return _comparable(mixture, block.rows), block.weight
+
+
+def _comparable(mixture: GaussianMixture, rows: np.ndarray) -> np.ndarray:
+    """Return log densities, of rows that miss values as those of whole rows that are as far out."""
+    density = mixture._density()
+    if isinstance(density, Marginalised) and np.isnan(rows).any():
+        return density.comparable_log_density(rows)
+    return inference.log_density(rows, density, np.dtype(np.float64))

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_array, validate_data
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task
 from fastgmm.data import ArrayRows, RowSource, moments, source_of
-from fastgmm.data.standardised import joined, mapped, standardised_rows
+from fastgmm.data.incomplete import density_for
+from fastgmm.data.standardised import joined, mapped, observed_moments, standardised_rows
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
@@ -25,6 +26,7 @@ from fastgmm.estimator.inner_mixture import (
     unconverged_too,
 )
 from fastgmm.estimator.input_validation import check_sample_weight
+from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.reading import check_labels_are_taken, learn_columns, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
@@ -55,6 +57,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         for the fit, and the mixture is given back in their own units.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
+    missing : {'error', 'marginalise'}, default='error'
+        'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row is predicted from what
+        it has. Targets are never missing.
 
     Attributes
     ----------
@@ -104,6 +109,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         n_init: int = 1,
         init_params: Any = "kmeans",
         random_state: Any = None,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -114,6 +120,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         self.n_init = n_init
         self.init_params = init_params
         self.random_state = random_state
+        self.missing = missing
 
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -142,7 +149,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         source = source_of(X, sample_weight)
         if source is None:
-            X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+            options = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
+            X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=finite_of(self), **options)
             weight = check_sample_weight(sample_weight, len(X))
             self._one_target = y.ndim == 1
             given: Any = self._standardise(np.column_stack([X, y]).astype(np.float64, copy=False), weight)
@@ -169,6 +177,10 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         return self
 
     def _standardise(self, rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+        if np.isnan(rows).any():
+            mean, variance = observed_moments(ArrayRows(rows, weight))
+            self.centre_, self.scale_ = mean, np.where(variance > 0, np.sqrt(variance), 1.0)
+            return (rows - self.centre_) / self.scale_
         # Column by column about its first value: digits survive far from the origin.
         shifted = rows - rows[0]
         mean = np.average(shifted, axis=0, weights=weight)
@@ -178,6 +190,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
 
     def _standardised_source(self, source: RowSource, y: Any, random_state: np.random.RandomState) -> RowSource:
         """Return a source of inputs and targets, standardised, whose sample is drawn."""
+        if takes_missing(self):
+            source = source.with_missing()
         if y is not None:
             source = source.with_columns(y=y)
         sample = source.sample(random_state=random_state)
@@ -193,8 +207,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         # In the precision that an array is computed in.
         double = mapped(source, _as_float64) if source.dtype == np.float32 else source
         both = joined(double, "y")
-        mean, covariance = moments(both)
-        sd = np.sqrt(np.diagonal(covariance))
+        mean, variance = observed_moments(both) if takes_missing(self) else _mean_and_variance(both)
+        sd = np.sqrt(variance)
         # As many digits as a constant column of this size would round to.
         constant = sd <= 1e-15 * np.abs(mean)
         self.centre_, self.scale_ = mean, np.where(constant, 1.0, sd)
@@ -344,8 +358,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         inputs = self._standardised(X)
         whole = np.column_stack([inputs, (y - self.centre_[d:]) / self.scale_[d:]])
         dtype = np.dtype(np.float64)
-        joint = inference.log_density(whole, self.mixture_._components(), dtype)
-        given = inference.log_density(inputs, self._conditioner().marginal, dtype)
+        joint = inference.log_density(whole, density_for(whole, self.mixture_._components()), dtype)
+        given = inference.log_density(inputs, density_for(inputs, self._conditioner().marginal), dtype)
         return joint - given - np.log(self.scale_[d:]).sum()
 
     def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
@@ -392,6 +406,11 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
 
         refuse_source(X, "plot")
         return plot_regression(self, X, y, ax=ax, **options)
+
+
+def _mean_and_variance(source: RowSource) -> tuple[np.ndarray, np.ndarray]:
+    mean, covariance = moments(source)
+    return mean, np.diagonal(covariance)
 
 
 def _as_float64(rows: np.ndarray) -> np.ndarray:

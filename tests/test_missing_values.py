@@ -10,7 +10,16 @@ from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from row_kinds import without
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, StudentMixture, kernels
+from fastgmm import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureClassifier,
+    GaussianMixtureOutlierDetector,
+    GaussianMixtureRegressor,
+    GaussianMixtureSearch,
+    StudentMixture,
+    kernels,
+)
 from fastgmm.data import ArrayRows, incomplete
 from fastgmm.data.e_steps import Incomplete, Plain
 from fastgmm.data.incomplete import Marginalised
@@ -322,6 +331,115 @@ def test_the_same_bits_at_any_number_of_threads():
             found.append(GaussianMixture(3, random_state=0, max_iter=5, tol=0.0, missing="marginalise").fit(X))
     for other in found[1:]:
         assert_array_equal(other.covariances_, found[0].covariances_)
+
+
+# What is asked of models.
+
+
+def fitted_iris(estimator=GaussianMixture, **options):
+    return estimator(n_components=3, random_state=0, missing="marginalise", **options).fit(table("iris"))
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture, StudentMixture])
+def test_conditioning_on_values_with_holes_is_conditioning_on_those_there_are(estimator):
+    model = fitted_iris(estimator)
+    values = np.array([[5.0, 3.0, np.nan], [np.nan, 3.1, 1.5], [6.0, 3.0, 4.0], [np.nan] * 3])
+    found = model.condition([0, 1, 2], values)
+    rows = np.array([[0.3], [0.2], [1.2], [1.0]])
+    for i, columns in enumerate(([0, 1], [1, 2], [0, 1, 2])):
+        wanted = model.condition(columns, values[i, columns])
+        at = [list(range(4))[j] for j in range(4) if j not in columns].index(3)
+        assert_allclose(found.mean()[i], wanted.mean()[0, [at]], rtol=1e-10)
+        assert_allclose(found.covariance()[i], wanted.covariance()[0][[at]][:, [at]], rtol=1e-10)
+        assert_allclose(found[i].score_samples(rows), wanted[0].marginal(at).score_samples(rows), rtol=1e-10)
+    assert_allclose(found.log_density(rows)[3], model.marginal(3).score_samples(rows[3:])[0], rtol=1e-10)
+    draws = found.sample(4000, random_state=0)
+    assert_allclose(np.median(draws[2]), np.median(found[2].sample(4000, random_state=1)[0]), atol=0.05)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_the_predictive_density_is_integrated_over_what_is_missing(covariance_type):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(40, 2)), rng.normal(5.0, 1.0, size=(40, 2))])
+    model = BayesianGaussianMixture(
+        n_components=2, covariance_type=covariance_type, predictive="student-t", random_state=0, missing="marginalise"
+    ).fit(X)
+    grid = np.linspace(-300.0, 300.0, 60_001)
+    for row in ([1.0, np.nan], [np.nan, 4.0]):
+        filled = np.where(np.isnan(row), grid[:, None], row)
+        expected = np.log(np.exp(model.score_samples(filled)).sum() * (grid[1] - grid[0]))
+        assert_allclose(model.score_samples([row])[0], expected, atol=1e-4)
+
+
+def test_rows_with_holes_are_as_often_outliers_as_others():
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([0.0, 0.0, 0.0], [[2.0, 1.0, 0.5], [1.0, 2.0, 0.3], [0.5, 0.3, 1.0]], size=4000)
+    X[rng.uniform(size=X.shape) < 0.3] = np.nan
+    far = X[:100].copy()
+    far[:, 0], far[:, 1] = 9.0, -9.0
+    training = np.concatenate([X, far])
+    for robust in ("trimming", "noise", None):
+        model = GaussianMixtureOutlierDetector(1, robust=robust, random_state=0, missing="marginalise")
+        pvalues = model.fit(X if robust is None else training).pvalue(X)
+        for n_missing in (0, 1, 2):
+            some = np.isnan(X).sum(axis=1) == n_missing
+            assert_allclose((pvalues[some] < 0.1).mean(), 0.1, atol=0.03)
+        assert (model.predict(far) == -1).all()
+        assert_allclose((model.predict(X) == -1).mean(), 0.01, atol=0.008)
+
+
+def test_a_row_is_regressed_on_what_it_has():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2)) @ [[1.0, 0.6], [0.0, 0.8]]
+    y = X @ [1.0, 2.0] + 0.1 * rng.normal(size=500)
+    X = with_holes(X, 0.2)
+    model = GaussianMixtureRegressor(1, missing="marginalise").fit(X, y)
+    assert_allclose(model.predict([[1.0, 1.0]]), [3.0], atol=0.05)
+    # Where x_2 is missing it is 0.6 x_1 in the mean, x_1 then 0.6 x_2.
+    assert_allclose(model.predict([[1.0, np.nan], [np.nan, 1.0], [np.nan] * 2]), [2.2, 2.6, y.mean()], atol=0.1)
+    spread = model.predict_covariance([[1.0, 1.0], [1.0, np.nan], [np.nan, np.nan]])
+    assert (np.diff(spread) > 0.1).all()
+    assert np.isfinite(model.log_density(X, y)).all()
+    assert model.score(X, y) > 0.7
+
+
+def test_a_row_is_classified_by_what_it_has():
+    X, y = with_holes(table("iris"), 0.3), np.repeat([0, 1, 2], 50)
+    model = GaussianMixtureClassifier(missing="marginalise", random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.9
+    prior = model.predict_proba(np.full((1, 4), np.nan))
+    assert_allclose(prior, [model.priors_], rtol=1e-6)
+    by_two = model.predict_proba([[np.nan, np.nan, 1.4, 0.2]])
+    assert_allclose(by_two[0], [1.0, 0.0, 0.0], atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::fastgmm.exceptions.SelectionWarning")
+@pytest.mark.parametrize("criterion", ["bic", "cv_log_likelihood"])
+def test_a_search_finds_what_rows_with_holes_are_of(criterion):
+    rng = np.random.default_rng(2)
+    X = np.concatenate([rng.normal(size=(150, 3)), rng.normal(6.0, 1.0, size=(150, 3))])
+    X = np.concatenate([with_holes(X), np.full((3, 3), np.nan)])
+    search = GaussianMixtureSearch([1, 2, 3], ["EII", "VVV"], criterion=criterion, missing="marginalise").fit(X)
+    assert search.best_params_["n_components"] == 2
+    best = search.best_estimator_
+    assert_allclose(search.results_["bic"][search.results_["score"].index(search.best_score_)], best.bic(X), rtol=1e-9)
+
+
+def test_distances_are_those_in_the_features_a_row_has():
+    model = fitted_iris()
+    X = with_holes(table("iris"))[:20]
+    found = model.mahalanobis(X)
+    for i, row in enumerate(X):
+        has = np.flatnonzero(~np.isnan(row))
+        if len(has):
+            assert_allclose(found[i], model.marginal(has).mahalanobis(row[None, has])[0], rtol=1e-9)
+
+
+def test_statistics_are_those_of_a_pass():
+    X, model = with_holes(table("iris")), fitted_iris()
+    statistics = model.statistics(X)
+    assert_allclose(statistics.log_likelihood, model.score_samples(X).sum(), rtol=1e-12)
+    assert_allclose(statistics.counts.sum(), (~np.isnan(X).all(axis=1)).sum(), rtol=1e-12)
 
 
 # Streams.

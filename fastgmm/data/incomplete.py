@@ -8,10 +8,10 @@ without any feature has density one, and leaves nothing in statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.special import chdtrc, chdtri
 
 from fastgmm import kernels
 from fastgmm.data import each_by_itself
@@ -113,20 +113,45 @@ class Marginalised:
         """Write the most probable component given what each row has."""
         self._ask(X, out, kernels.assign, each_by_itself.assign, self.prior.argmax())
 
-    def squared_distances(self, X: np.ndarray, whole: Callable[[np.ndarray, Any], np.ndarray]) -> np.ndarray:
+    def squared_distances(self, X: np.ndarray) -> np.ndarray:
         """Return squared Mahalanobis distances in what each row has, (n_rows, n_components), float64.
 
-        ``whole(X, density)`` returns those of rows that miss nothing.
+        Of rows that miss something; others are not looked at, and have zeros.
         """
-        complete = ~np.isnan(X).any(axis=1)
-        out = np.zeros((len(X), self.density.n_components))
-        if complete.any():
-            out[complete] = whole(X[complete], self.density)
-        index = np.flatnonzero(~complete)
-        if len(index):
-            patterns = Patterns(X[index])
-            for some in each_by_itself.blocks(self.marginals, patterns, np.flatnonzero(patterns.masks.any(axis=1))):
-                out[np.ix_(index[some.index], self.marginals.own_index)] = some.squares
+        out, patterns = np.zeros((len(X), self.density.n_components)), patterns_of(X)
+        chosen = np.flatnonzero(~patterns.masks.all(axis=1) & patterns.masks.any(axis=1))
+        for some in each_by_itself.blocks(self.marginals, patterns, chosen):
+            out[np.ix_(some.index, self.marginals.own_index)] = some.squares
+        return out
+
+    def comparable_distances(self, X: np.ndarray) -> np.ndarray:
+        """Return the squared distances that are as rare in all features as a row's are in those it has.
+
+        Of rows that miss something, (n_rows, n_components), float64.
+        """
+        squares, n_observed = self.squared_distances(X), np.count_nonzero(~np.isnan(X), axis=1)[:, None]
+        rarity = chdtrc(np.maximum(n_observed, 1), squares)
+        # Beyond the range of the probabilities, where the chi-squared distributions differ least.
+        far = rarity < 1e-280
+        return np.where(
+            far,
+            squares + self.density.n_features - n_observed,
+            chdtri(self.density.n_features, np.where(far, 0.5, rarity)),
+        )
+
+    def comparable_log_density(self, X: np.ndarray) -> np.ndarray:
+        """Return log densities, of rows that miss something those at distances that are as rare in all features.
+
+        A marginal density is one per unit of fewer features, and is not to be compared with one of others. Of one
+        component, the rank among rows is that of the probability of a row as far out; of several, nearly so.
+        """
+        missing = np.isnan(X).any(axis=1)
+        out = np.empty(len(X))
+        whole = np.ascontiguousarray(X[~missing])
+        out[~missing] = kernels.log_density(whole, self.density, np.empty(len(whole), dtype=whole.dtype))
+        if missing.any():
+            squares = self.comparable_distances(np.ascontiguousarray(X[missing]))
+            out[missing] = np.logaddexp.reduce(self.density.log_offset - 0.5 * squares, axis=1)
         return out
 
     def _ask(self, X: np.ndarray, out: np.ndarray, whole: Any, each: Any, nothing: Any) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "mapped",
     "mean_and_covariance",
     "moments",
+    "observed_moments",
     "standardise",
     "standardised_rows",
     "statistics_of_all",
@@ -147,6 +148,31 @@ def statistics_of_all(rows: Rows, structure: str = "full") -> SufficientStatisti
     return statistics
 
 
+def observed_moments(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and (population) variance of each feature over the rows that have it, by one pass.
+
+    Zero and zero for a feature that is missing in every row of non-zero weight.
+    """
+    count, mean, squares = np.zeros((3, rows.n_features or 1))
+    for more, other, further in rows.fold(list, _add_observed):
+        count, shift = count + more, other - mean
+        share = np.divide(more, count, out=np.zeros_like(count), where=count > 0)
+        squares = squares + further + more * (1.0 - share) * shift**2
+        mean = mean + share * shift
+    return mean, np.divide(squares, count, out=np.zeros_like(count), where=count > 0)
+
+
+def _add_observed(block: Block, parts: list) -> None:
+    weight = ~np.isnan(block.rows) * (1.0 if block.weight is None else block.weight[:, None])
+    count = weight.sum(axis=0)
+    # About a row that has the feature, so that no digit is lost far from the origin.
+    origin = block.rows[(weight > 0).argmax(axis=0), np.arange(block.rows.shape[1])].astype(np.float64)
+    away = np.where(weight > 0, block.rows - origin, 0.0)
+    shift = np.divide((weight * away).sum(axis=0), count, out=np.zeros_like(count), where=count > 0)
+    squares = (weight * (away - shift) ** 2).sum(axis=0)
+    parts.append((count, np.where(count > 0, origin, 0.0) + shift, squares))
+
+
 class CompletedRows(ArrayRows):
     """Rows in which what was missing is what is expected, and lacks its scatter.
 
@@ -182,6 +208,7 @@ def mapped(
     result = StreamedRows(open_batches, source.description, kept, stable=True)
     result._further = source._further
     result.n_samples, result.total_weight = source.n_samples, source.total_weight
+    result.allows_missing = source.allows_missing
     if source.drawn is not None:
         result.drawn = ArrayRows(function(source.drawn.X), source.drawn.sample_weight, source.drawn.along)
     return result
@@ -199,7 +226,9 @@ def joined(source: RowSource, column: str) -> RowSource:
                 along = {name: along for name, along in block.columns.items() if name != column}
                 yield _batch(replace(block, columns=along), wider.rows)
 
-    return StreamedRows(open_batches, source.description, stable=True)
+    result = StreamedRows(open_batches, source.description, stable=True)
+    result.allows_missing = source.allows_missing
+    return result
 
 
 def _batch(block: Block, rows: np.ndarray) -> dict[str, Any]:

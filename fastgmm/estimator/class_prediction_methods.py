@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm import inference
+from fastgmm.data.incomplete import density_for
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.density import log_posterior
@@ -32,7 +33,7 @@ class ClassPredictionMethods(PerRow):
 
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""
-        state = self._state()
+        state = density_for(X, self._state())
         out = np.empty((X.shape[0], len(self.classes_)))
         for c in range(len(self.classes_)):
             part = components_of(state, self.component_classes_ == c)
@@ -53,7 +54,7 @@ class ClassPredictionMethods(PerRow):
         return self.classes_[self._log_joint(X).argmax(axis=1)]
 
     def _log_density(self, X: np.ndarray) -> np.ndarray:
-        return inference.log_density(X, self._state(), np.dtype(np.float64))
+        return inference.log_density(X, density_for(X, self._state()), np.dtype(np.float64))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the log posterior probability of each class; all the same for a row too far away for any density.

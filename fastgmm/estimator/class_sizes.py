@@ -86,6 +86,7 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
             reg_covar=estimator.reg_covar,
             init_params=StartInUnits("kmeans"),
             random_state=random_state,
+            missing=estimator.missing,
         )
         try:
             with unconverged_too():

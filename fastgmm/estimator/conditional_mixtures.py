@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array
 
+from fastgmm.estimator.input_validation import numbers_of
 from fastgmm.inference.conditioning import MixturePerRow
 
 __all__ = ["ConditionalMixtures"]
@@ -30,7 +31,7 @@ class ConditionalMixtures(MixturePerRow):
     means : ndarray of shape (n_rows, n_components, n_free), float64
         The means of the features that were not given.
     covariances : ndarray of shape (n_components, n_free, n_free), float64
-        The same for every row.
+        The same for every row; where values given are missing in some, (n_rows, n_components, n_free, n_free).
     feature_names : ndarray of str, or None
         Of the free features.
     random_state : int, RandomState or None
@@ -55,10 +56,11 @@ class ConditionalMixtures(MixturePerRow):
 
     def __getitem__(self, row: int) -> Any:
         """Return the mixture of one row."""
-        row, covariances, dof = index(row), self.covariances, {}
+        row, dof = index(row), {}
+        covariances = self.covariances if self.covariances.ndim == 3 else self.covariances[row]
         if self.degrees_of_freedom is not None and self.inflation is not None:
             covariances = covariances * self.inflation[row][:, None, None]
-            dof = {"df": self.degrees_of_freedom}
+            dof = {"df": np.broadcast_to(self.degrees_of_freedom, self.weights.shape)[row]}
         mixture = self.mixture_class.from_parameters(
             self.weights[row], self.means[row], covariances, random_state=self.random_state, **dof
         )
@@ -123,11 +125,16 @@ class ConditionalMixtures(MixturePerRow):
             raise ValueError(f"n_samples is {n_samples!r}; expected a positive int, or None for one draw from each")
         weights, means = np.repeat(self.weights, n_samples, axis=0), np.repeat(self.means, n_samples, axis=0)
         inflation = None if self.inflation is None else np.repeat(self.inflation, n_samples, axis=0)
-        repeated = MixturePerRow(weights, means, self.covariances, self.degrees_of_freedom, inflation)
+        covariances, dof = self.covariances, self.degrees_of_freedom
+        if covariances.ndim == 4:
+            # Values given were missing in some rows, and each has its own.
+            covariances = np.repeat(covariances, n_samples, axis=0)
+            dof = None if dof is None else np.repeat(dof, n_samples, axis=0)
+        repeated = MixturePerRow(weights, means, covariances, dof, inflation)
         return repeated.sample(random_state).reshape(len(self), int(n_samples), -1)
 
 
-def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarray:
+def check_values(values: Any, n_columns: int, names: Any, what: str, ensure_all_finite: Any = True) -> np.ndarray:
     """Return values of some features as float64 of shape (n_rows, n_columns).
 
     Parameters
@@ -139,6 +146,8 @@ def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarr
         Of these features, where they are known: a frame must have them, in this order.
     what : str
         Is expected, for the message.
+    ensure_all_finite : bool or 'allow-nan'
+        As scikit-learn's checks take it.
 
     Raises
     ------
@@ -155,9 +164,9 @@ def check_values(values: Any, n_columns: int, names: Any, what: str) -> np.ndarr
         raise ValueError(
             f"values has columns {', '.join(given)}; expected {expected}, in that order. Choose them with values[[...]]"
         )
-    array = np.asarray(values, dtype=np.float64)
+    array = numbers_of(values).astype(np.float64, copy=False)
     if array.ndim < 2:
         array = array.reshape(-1, 1) if n_columns == 1 else array.reshape(1, -1)
     if array.ndim != 2 or array.shape[1] != n_columns:
         raise ValueError(f"values has shape {array.shape}; expected (n_rows, {n_columns}), {what}")
-    return check_array(array, input_name="values", order="C")
+    return check_array(array, input_name="values", order="C", ensure_all_finite=ensure_all_finite)

@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm import inference
 from fastgmm.data import ArrayRows
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
-from fastgmm.estimator.missing_values import counted_weight
+from fastgmm.estimator.missing_values import counted_weight, takes_missing
 from fastgmm.estimator.mixture import BaseMixture
 from fastgmm.estimator.per_row import Unchecked
 
@@ -29,7 +29,8 @@ class CriterionMethods(BaseMixture):
         source = self._source_of(X, sample_weight)
         if source is not None:
             total, weight = self._sum_over_blocks(source, self._total_log_density)
-            source.total_weight = float(weight)
+            if not takes_missing(self):
+                source.total_weight = float(weight)
             check_weight_counts_rows(source)
             return float(total), float(weight)
         X = self._check_rows(X)

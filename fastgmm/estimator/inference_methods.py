@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures, check_values
-from fastgmm.estimator.missing_values import takes_missing
+from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.conditioning import Conditioner, marginal
@@ -150,7 +150,11 @@ class InferenceMethods(PerRow):
                 "density of whole rows use score_samples"
             )
         values = check_values(
-            values, len(columns), None if names is None else names[columns], "a value for each of columns"
+            values,
+            len(columns),
+            None if names is None else names[columns],
+            "a value for each of columns",
+            finite_of(self),
         )
         found = Conditioner(gaussian, columns).at(values)
         free = None if names is None else np.delete(names, columns)

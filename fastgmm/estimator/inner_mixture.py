@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.callbacks import Task, Watch
+from fastgmm.estimator.missing_values import MISSING
 from fastgmm.families import COVARIANCES, Family
 from fastgmm.starts import INIT_PARAMS
 
@@ -29,12 +30,13 @@ INNER_CONSTRAINTS: dict = {
     "n_init": [Interval(Integral, 1, None, closed="left")],
     "init_params": [StrOptions(set(INIT_PARAMS))],
     "random_state": ["random_state"],
+    "missing": [StrOptions(set(MISSING))],
 }
 
 
 def inner_options(estimator: Any) -> dict[str, Any]:
     """Return the options of a mixture inside an estimator whose constructor takes `INNER_CONSTRAINTS`."""
-    names = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params")
+    names = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "missing")
     return {name: getattr(estimator, name) for name in names}
 
 

@@ -112,6 +112,8 @@ class BaseMixture(
     # What likelihood mixtures pickled before it have not.
     order_by: Any = None
     missing: str = "error"
+    #: Rows completed for a start, of a caller who fits many mixtures to them.
+    _completed: ArrayRows | None = None
     #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
     _weights_count_rows: bool = False
     #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
@@ -246,7 +248,7 @@ class BaseMixture(
             e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
         census = found_missing(self, rows, self._covariance.shape.is_matrix)
         if census is not None:
-            e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state)
+            e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state, self._completed)
         plan = self._plan(rows, sample)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:

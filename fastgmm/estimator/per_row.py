@@ -32,6 +32,11 @@ class PerRow:
     #: What rows are computed in; the first is what anything else becomes.
     _row_dtypes: Any = DTYPES
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = takes_missing(self)
+        return tags
+
     def _check_rows(self, X: Any) -> np.ndarray:
         """Return rows as an array, checked."""
         check_is_fitted(self)

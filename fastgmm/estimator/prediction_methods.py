@@ -30,11 +30,6 @@ class PredictionMethods(PerRow):
         state = self._fitted_state()
         return Marginalised(state) if takes_missing(self) else state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.input_tags.allow_nan = takes_missing(self)
-        return tags
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "means_")
 

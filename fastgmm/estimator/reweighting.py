@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.special import gammainc, gammaincinv
@@ -22,6 +23,7 @@ from scipy.special import gammainc, gammaincinv
 from fastgmm import kernels
 from fastgmm.data import Block, Rows
 from fastgmm.data.e_steps.trimmed import accumulate_kept
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.families import Gaussian
 from fastgmm.model import Components, MixtureParameters
 
@@ -39,7 +41,9 @@ def consistency_factor(kept: float, n_features: int) -> float:
     return float(kept / gammainc(0.5 * n_features + 1.0, gammaincinv(0.5 * n_features, kept)))
 
 
-def reweighted(rows: Rows, trimmed: MixtureParameters, share: float, family: Gaussian) -> MixtureParameters:
+def reweighted(
+    rows: Rows, trimmed: MixtureParameters, share: float, family: Gaussian, is_incomplete: bool = False
+) -> MixtureParameters:
     """Return the parameters of the rows that are regular under them.
 
     Parameters
@@ -52,6 +56,8 @@ def reweighted(rows: Rows, trimmed: MixtureParameters, share: float, family: Gau
         That was trimmed.
     family : Gaussian
         Whose M-step is made.
+    is_incomplete : bool
+        Whether rows miss values.
     """
     n_features = trimmed.n_features
     limit = -float(gammaincinv(0.5 * n_features, QUANTILE))
@@ -62,11 +68,12 @@ def reweighted(rows: Rows, trimmed: MixtureParameters, share: float, family: Gau
     for _ in range(MAX_ITER):
         # Without weights and normalisers: the distance to the nearest component, or closer to several.
         distances = Components(state.structure, np.zeros(state.n_components), state.means, state.precisions_cholesky)
-        nearness = np.concatenate(list(rows.map(partial(_log_density, distances))))
+        density: Any = Marginalised(state) if is_incomplete else state
+        nearness = np.concatenate(list(rows.map(partial(_nearness, distances, density))))
         previous, regular = regular, nearness >= limit
         if np.array_equal(previous, regular):
             break
-        state = _inflated(family.maximise(accumulate_kept(rows, weight * regular, state), state), factor)
+        state = _inflated(family.maximise(accumulate_kept(rows, weight * regular, density), state), factor)
     return state
 
 
@@ -74,8 +81,12 @@ def _weight_of(block: Block) -> np.ndarray:
     return np.ones(len(block.rows)) if block.weight is None else block.weight.copy()
 
 
-def _log_density(density: Components, block: Block) -> np.ndarray:
-    return kernels.log_density(block.rows, density, np.empty(len(block.rows), dtype=block.rows.dtype))
+def _nearness(distances: Components, density: Any, block: Block) -> np.ndarray:
+    found = kernels.log_density(block.rows, distances, np.empty(len(block.rows), dtype=block.rows.dtype))
+    missing = np.isnan(block.rows).any(axis=1)
+    if missing.any():
+        found[missing] = -0.5 * density.comparable_distances(block.rows[missing]).min(axis=1)
+    return found
 
 
 def _inflated(parameters: MixtureParameters, factor: float) -> MixtureParameters:

@@ -10,10 +10,12 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.data import ArrayRows
-from fastgmm.data.e_steps import Plain
+from fastgmm.data.e_steps import EStep, Incomplete, Plain
 from fastgmm.data.e_steps.plain import empty_about
+from fastgmm.data.incomplete import density_for
 from fastgmm.em import Run
 from fastgmm.estimator.input_validation import check_sample_weight
+from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import run_attributes
 from fastgmm.estimator.reading import check_columns
@@ -58,9 +60,11 @@ class StatisticsMethods(PerRow):
         source = self._source_of(X, sample_weight)
         if source is None:
             rows = np.require(self._check_rows(X), requirements=["C", "A"]).view(np.ndarray)
-            return ArrayRows(rows, check_sample_weight(sample_weight, len(rows))).accumulate(state)
+            weight = check_sample_weight(sample_weight, len(rows))
+            return ArrayRows(rows, weight).accumulate(density_for(rows, state))
         check_columns(self, source, source.n_features or state.n_features)
-        return Plain().prepare(source).accumulate(state)
+        e_step: EStep = Incomplete(Plain()) if takes_missing(self) else Plain()
+        return e_step.prepare(source).accumulate(state)
 
 
 class AdaptationMethods(StatisticsMethods):

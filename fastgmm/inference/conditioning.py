@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastgmm.data.patterns import Patterns
 from fastgmm.inference.density import responsibilities
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import student_stretch
@@ -56,8 +57,9 @@ class MixturePerRow:
         Rows sum to one.
     means : ndarray of shape (n_rows, n_components, n_free), float64
     covariances : ndarray of shape (n_components, n_free, n_free), float64
-        The same for every row; scale matrices of t components.
-    degrees_of_freedom : ndarray of shape (n_components,), optional
+        The same for every row; scale matrices of t components. Where values given are missing in some rows,
+        (n_rows, n_components, n_free, n_free).
+    degrees_of_freedom : ndarray of shape (n_components,), or (n_rows, n_components) where values are missing, optional
         Of t components, those of the values given included.
     inflation : ndarray of shape (n_rows, n_components), optional
         Of t components: what their scale matrices are multiplied by, more the farther the values are from the mean.
@@ -82,14 +84,16 @@ class MixturePerRow:
         between = np.einsum("nk,nkf,nkg->nfg", weights, centred, centred)
         if self.degrees_of_freedom is not None and self.inflation is not None:
             weights = weights * self.inflation * variance_ratio(self.degrees_of_freedom)
+        if self.covariances.ndim == 4:
+            return between + np.einsum("nk,nkfg->nfg", weights, self.covariances)
         return between + np.tensordot(weights, self.covariances, axes=1)
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Return the log density of one row of `values` (n_rows, n_free) under each mixture, in nats."""
         factor = FULL.factorise(self.covariances)
-        whitened = np.einsum("nkf,kfg->nkg", values[:, None, :] - self.means, factor)
+        whitened = ((values[:, None, :] - self.means)[..., None, :] @ factor)[..., 0, :]
         n_free, squares = values.shape[1], (whitened**2).sum(axis=2)
-        normaliser = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1) - 0.5 * n_free * np.log(2.0 * np.pi)
+        normaliser = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1) - 0.5 * n_free * np.log(2.0 * np.pi)
         if self.degrees_of_freedom is None or self.inflation is None:
             powers = -0.5 * squares
         else:
@@ -105,11 +109,13 @@ class MixturePerRow:
         positions = random_state.uniform(size=(len(self), 1))
         chosen = (np.cumsum(self.weights, axis=1) < positions).sum(axis=1).clip(max=self.weights.shape[1] - 1)
         noise = random_state.standard_normal((len(self), self.means.shape[2]))
-        factor = np.linalg.cholesky(self.covariances)
+        factor, every = np.linalg.cholesky(self.covariances), np.arange(len(self))
         if self.degrees_of_freedom is not None and self.inflation is not None:
-            stretch = student_stretch(self.degrees_of_freedom[chosen], len(self), random_state)
-            noise *= (stretch * np.sqrt(self.inflation[np.arange(len(self)), chosen]))[:, None]
-        return self.means[np.arange(len(self)), chosen] + np.einsum("nfg,ng->nf", factor[chosen], noise)
+            dof = np.broadcast_to(self.degrees_of_freedom, self.weights.shape)
+            stretch = student_stretch(dof[every, chosen], len(self), random_state)
+            noise *= (stretch * np.sqrt(self.inflation[every, chosen]))[:, None]
+        own = factor[chosen] if factor.ndim == 3 else factor[every, chosen]
+        return self.means[every, chosen] + np.einsum("nfg,ng->nf", own, noise)
 
 
 class Conditioner:
@@ -144,9 +150,12 @@ class Conditioner:
         self.covariances = corner @ corner.transpose(0, 2, 1)
         self.means_free = parameters.means[:, free]
         self.tail = getattr(parameters, "tail", None)
+        self._parameters, self._given, self._free = parameters, given, free
 
     def at(self, values: np.ndarray) -> MixturePerRow:
-        """Return the mixtures for rows of `values` (n_rows, n_given)."""
+        """Return the mixtures for rows of `values` (n_rows, n_given), of which some may be missing (NaN)."""
+        if np.isnan(values).any():
+            return self._at_incomplete(values)
         weights = responsibilities(values, self.marginal, np.dtype(np.float64))
         centred = values[:, None, :] - self.marginal.means
         means = self.means_free + np.einsum("nkg,kgf->nkf", centred, self.coefficients)
@@ -156,6 +165,39 @@ class Conditioner:
         return MixturePerRow(
             weights, means, self.covariances, dof + values.shape[1], (dof + squares) / (dof + values.shape[1])
         )
+
+    def _at_incomplete(self, values: np.ndarray) -> MixturePerRow:
+        """Return the mixtures given what each row has of the values."""
+        (n_components, n_free), n_rows = self.means_free.shape, len(values)
+        weights, means = np.empty((n_rows, n_components)), np.empty((n_rows, n_components, n_free))
+        covariances = np.empty((n_rows, n_components, n_free, n_free))
+        dof, inflation = np.empty((2, n_rows, n_components))
+        for pattern in Patterns(values):
+            if not pattern.mask.any():
+                found = self._of_nothing(len(pattern.index))
+            elif pattern.mask.all():
+                found = self.at(pattern.values)
+            else:
+                # Of the features given here and the free ones; the free ones are then the last.
+                some = np.concatenate([self._given[pattern.mask], self._free])
+                part = marginal(self._parameters, some)
+                found = Conditioner(part, np.arange(len(some) - n_free)).at(pattern.values)
+            weights[pattern.index], means[pattern.index] = found.weights, found.means
+            covariances[pattern.index] = found.covariances
+            if found.degrees_of_freedom is not None and found.inflation is not None:
+                dof[pattern.index], inflation[pattern.index] = found.degrees_of_freedom, found.inflation
+        if self.tail is None:
+            return MixturePerRow(weights, means, covariances)
+        return MixturePerRow(weights, means, covariances, dof, inflation)
+
+    def _of_nothing(self, n_rows: int) -> MixturePerRow:
+        parameters = self._parameters
+        own = parameters.weights / parameters.weights.sum()
+        weights, means = np.tile(own, (n_rows, 1)), np.tile(self.means_free, (n_rows, 1, 1))
+        covariances = full_covariances(parameters)[:, self._free[:, None], self._free]
+        if self.tail is None:
+            return MixturePerRow(weights, means, covariances)
+        return MixturePerRow(weights, means, covariances, self.tail.degrees_of_freedom, np.ones_like(weights))
 
     def blocks(self, values: np.ndarray) -> Iterator[tuple[slice, MixturePerRow]]:
         """Yield the mixtures a few thousand rows at a time, with the slice of rows they belong to."""

@@ -22,7 +22,10 @@ def squared_distances(X: np.ndarray, parameters: MixtureParameters | Components 
     component, with the normaliser left out.
     """
     if isinstance(parameters, Marginalised):
-        return parameters.squared_distances(X, squared_distances)
+        missing = np.isnan(X).any(axis=1)
+        out = parameters.squared_distances(X)
+        out[~missing] = squared_distances(X[~missing], parameters.density)
+        return out
     out = np.empty((X.shape[0], parameters.n_components))
     # Of normal components, whatever tail these have: the squared distance is all there is in its log density.
     parts = (components_of(parameters, slice(k, k + 1), np.zeros(1)) for k in range(parameters.n_components))

@@ -8,13 +8,15 @@ Bishop (2006), Pattern Recognition and Machine Learning, equations 10.81 and 10.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from fastgmm.inference.density import log_posterior
+from fastgmm.data.incomplete import Marginalised
+from fastgmm.inference.density import component_log_density, log_posterior
 from fastgmm.inference.distances import squared_distances
+from fastgmm.kernels import StudentTail
 from fastgmm.model.moments import Components
 from fastgmm.model.variational import VariationalPosterior
 
@@ -43,6 +45,10 @@ class PredictiveMixture:
 
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         parts, dof = self.components, self.degrees_of_freedom
+        missing = np.isnan(X)
+        if missing.any() and not self.per_feature:
+            tailed = Marginalised(replace(parts, tail=StudentTail(dof)))
+            return component_log_density(X, tailed)
         if not self.per_feature:
             distances = squared_distances(X, parts)
             return parts.log_offset - 0.5 * (dof + X.shape[1]) * np.log1p(distances / dof)
@@ -51,7 +57,13 @@ class PredictiveMixture:
             scaled = (X - parts.means[k]) * parts.precisions_cholesky[k]
             with np.errstate(over="ignore"):
                 squares = scaled**2
-            joint[:, k] = parts.log_offset[k] - 0.5 * (dof[k] + 1.0) * np.log1p(squares / dof[k]).sum(axis=1)
+            logs = np.where(missing, 0.0, np.log1p(squares / dof[k]))
+            joint[:, k] = parts.log_offset[k] - 0.5 * (dof[k] + 1.0) * logs.sum(axis=1)
+            if missing.any():
+                # Features are independent: each that is missing takes its own normaliser along.
+                half = 0.5 * dof[k]
+                own = gammaln(half + 0.5) - gammaln(half) - 0.5 * np.log(np.pi * dof[k])
+                joint[:, k] -= missing @ (own + np.log(parts.precisions_cholesky[k]))
         return joint
 
     def _blocks(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgmm.data import RowSource
 from fastgmm.estimator.inner_mixture import unconverged_too
+from fastgmm.estimator.missing_values import counted_weight
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.criteria import Criterion
@@ -61,6 +62,7 @@ def fit_candidate(
     variances: Any,
     criterion: Criterion,
     seed: Any,
+    whole: Any = None,
 ) -> Candidate:
     """Fit `estimator` and fill in the candidate; a failure becomes its reason.
 
@@ -77,9 +79,12 @@ def fit_candidate(
     criterion : Criterion
     seed : int
         For a criterion that draws.
+    whole : ArrayRows, optional
+        The rows of a start completed, where some miss values.
     """
     begin = time.perf_counter()
     try:
+        estimator._completed = whole
         with unconverged_too():
             estimator.fit(X, sample_weight=sample_weight)
         reason = _degeneracy(estimator, variances)
@@ -91,6 +96,7 @@ def fit_candidate(
         reason = str(error)
     if reason is not None:
         candidate.fail(reason)
+    estimator._completed = None
     candidate.fit_time += time.perf_counter() - begin
     return candidate
 
@@ -110,6 +116,7 @@ def _measure(candidate: Any, estimator: Any, X: Any, sample_weight: Any, criteri
     if isinstance(X, RowSource):
         log_likelihood, total = estimator._log_likelihood(X, None)
     else:
+        sample_weight = counted_weight(estimator, X, sample_weight)
         total = float(len(X) if sample_weight is None else sample_weight.sum())
         log_likelihood = float(estimator.score(X, sample_weight=sample_weight)) * total
     candidate.estimator = estimator

@@ -12,13 +12,15 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm import config
 from fastgmm.callbacks import CallbackSupport, SearchReporter, Task, Watch, unchanged_on_failure
 from fastgmm.data import ArrayRows, RowSource, source_of
+from fastgmm.data.e_steps import Plain
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
+from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.exceptions import SelectionWarning
@@ -29,6 +31,7 @@ from fastgmm.selection.cautions import column_cautions, outcome_cautions
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.starts import default_tol, starts_of
 from fastgmm.selection.winner_methods import WinnerMethods
+from fastgmm.starts.completed import incomplete
 from fastgmm.starts.units import feature_variances
 from fastgmm.student_mixture import StudentMixture
 
@@ -80,6 +83,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     distribution : {'normal', 'student'} or list of both, default='normal'
         Of the components: each structure and size is tried as a `GaussianMixture`, as a `StudentMixture` whose
         components have degrees of freedom of their own, or as both.
+    missing : {'error', 'marginalise'}, default='error'
+        What NaN in X means, as in `GaussianMixture`. Starts are made of rows completed once for all candidates.
 
     Attributes
     ----------
@@ -139,6 +144,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         "tol": [Interval(Real, 0.0, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "missing": [StrOptions(set(MISSING))],
     }
 
     def __init__(
@@ -157,6 +163,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         prior: Any = None,
         noise: Any = None,
         distribution: Any = "normal",
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -171,10 +178,12 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         self.prior = prior
         self.noise = noise
         self.distribution = distribution
+        self.missing = missing
 
     _weights_count_rows = True
     # Of a search that an earlier version pickled.
     distribution: Any = "normal"
+    missing: str = "error"
 
     @fit_context(keeps_what_is_found=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -208,18 +217,23 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 self._check_source(criterion)
             read = read_rows(self, X, sample_weight, random_state)
             rows = read.sample
+            census = found_missing(self, read.rows, is_matrix=False)
             X, sample_weight = read.given, rows.sample_weight
             if read.rows is not rows:
                 X, sample_weight = read.given.with_sample(rows), None
+            whole = None
+            if census is not None:
+                rows = whole = incomplete(census, Plain(), read.rows, rows, random_state)[2]
             if criterion.evaluate is None:
                 check_weight_counts_rows(read.rows)
             sizes = self._checked_sizes()
             kinds = list(product(self._checked_names(rows.n_features), self._checked_distributions()))
-            cautions = self._cautions_of_columns(rows, read.rows.n_samples)
+            cautions = [] if census is not None else self._cautions_of_columns(rows, read.rows.n_samples)
             reporter = SearchReporter(len(sizes) * len(kinds), criterion.sign) if self.verbose else None
             watch = self._watch(len(sizes) * len(kinds), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:
-                self._search(X, sample_weight, rows, sizes, kinds, criterion, random_state, finished, watch)
+                known = (rows, whole)
+                self._search(X, sample_weight, known, sizes, kinds, criterion, random_state, finished, watch)
             except KeyboardInterrupt as raised:
                 # What is finished is kept.
                 interrupt = raised
@@ -301,7 +315,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         self,
         X: np.ndarray | RowSource,
         sample_weight: np.ndarray | None,
-        rows: ArrayRows,
+        known: tuple[ArrayRows, ArrayRows | None],
         sizes: list[int],
         kinds: list[tuple[str, str]],
         criterion: Criterion,
@@ -310,9 +324,11 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         watch: Watch,
     ) -> None:
         """Fit the candidates, adding each to `finished` as soon as it is."""
+        # Rows that starts are made of, and the same where values were missing.
+        rows, whole = known
         seed = int(random_state.randint(np.iinfo(np.int32).max))
         starts = starts_of(rows, sizes, self.init_params, random_state)
-        arguments = (X, sample_weight, feature_variances(rows), criterion, seed)
+        arguments = (X, sample_weight, feature_variances(rows), criterion, seed, whole)
         tol = default_tol(rows) if self.tol is None else self.tol
         tasks = [(Candidate(size, *kind), starts[size]) for size in sizes for kind in kinds]
         for candidate in self._run(tasks, tol, seed, arguments, watch):
@@ -341,6 +357,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 random_state=seed,
                 prior=self.prior,
                 noise=self.noise,
+                missing=self.missing,
             )
             with task.follow(estimator):
                 fit_candidate(candidate, estimator, *arguments)

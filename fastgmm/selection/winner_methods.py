@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import source_of
 from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.reading import check_columns
 from fastgmm.gaussian_mixture import GaussianMixture
 
@@ -21,6 +22,11 @@ class WinnerMethods:
     # What the search that mixes this in has.
     best_estimator_: GaussianMixture | None
     n_features_in_: int
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = takes_missing(self)
+        return tags
 
     def _best(self) -> GaussianMixture:
         check_is_fitted(self, "best_estimator_")
@@ -35,7 +41,8 @@ class WinnerMethods:
         if source is not None:
             check_columns(self, source, source.n_features or self.n_features_in_)
             return source, None
-        return validate_data(self, X, reset=False, dtype=DTYPES, order="C"), sample_weight
+        options = {"dtype": DTYPES, "order": "C", "ensure_all_finite": finite_of(self)}
+        return validate_data(self, X, reset=False, **options), sample_weight
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""

@@ -14,7 +14,7 @@ from fastgmm.data.census import Census
 from fastgmm.data.e_steps import EStep, Incomplete, Plain
 from fastgmm.data.incomplete import Marginalised
 from fastgmm.data.patterns import Patterns
-from fastgmm.data.standardised import CompletedRows
+from fastgmm.data.standardised import CompletedRows, observed_moments
 from fastgmm.em.run import run_em
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Gaussian, get_covariance
@@ -51,7 +51,12 @@ def completed(rows: ArrayRows, random_state: np.random.RandomState) -> ArrayRows
 
 
 def incomplete(
-    census: Census, e_step: EStep, rows: Rows, sample: ArrayRows, random_state: np.random.RandomState
+    census: Census,
+    e_step: EStep,
+    rows: Rows,
+    sample: ArrayRows,
+    random_state: np.random.RandomState,
+    whole: ArrayRows | None = None,
 ) -> tuple[EStep, Rows, ArrayRows]:
     """Return E-step and rows of a fit to rows that miss values, and the sample completed for its start.
 
@@ -65,12 +70,16 @@ def incomplete(
     sample : ArrayRows
         All of them, or some of a source.
     random_state : RandomState
+    whole : ArrayRows, optional
+        The sample completed, where that has been done.
     """
-    if isinstance(rows, ArrayRows):
-        rows = without_empty(rows)
-        rows.allows_missing = True
-        return Incomplete(e_step), rows, completed(rows, random_state)
-    return Incomplete(e_step, census.empty_weight), rows, completed(without_empty(sample), random_state)
+    given, sample = sample, without_empty(sample)
+    if whole is None:
+        whole = completed(sample, random_state)
+    if rows is not given:
+        return Incomplete(e_step, census.empty_weight), rows, whole
+    sample.allows_missing = True
+    return Incomplete(e_step), sample, whole
 
 
 def without_empty(rows: ArrayRows) -> ArrayRows:
@@ -84,7 +93,8 @@ def without_empty(rows: ArrayRows) -> ArrayRows:
 
 def one_gaussian(rows: ArrayRows, random_state: np.random.RandomState) -> MixtureParameters:
     """Return one Gaussian fitted to rows that miss values, shrunk where rows are few for so many features."""
-    means, variances = _moments(rows)
+    means, variances = observed_moments(rows)
+    variances = np.where(variances > 0, variances, 1.0)
     n_features, fitted = rows.n_features, rows.sample(FITTED_ROWS, random_state)
     if np.isnan(fitted.X).all(axis=0).any():
         fitted = rows
@@ -97,17 +107,3 @@ def one_gaussian(rows: ArrayRows, random_state: np.random.RandomState) -> Mixtur
         return run_em(fitted, Incomplete(Plain()), family, start, tol=TOL, max_iter=MOST_PASSES).state
     except ComponentCollapseError:
         return start
-
-
-def _moments(rows: ArrayRows) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and variance of each feature over the rows that have it; a variance of one where there is none."""
-    present = ~np.isnan(rows.X)
-    if rows.sample_weight is not None:
-        present &= (rows.sample_weight > 0)[:, None]
-    weight = present if rows.sample_weight is None else present * rows.sample_weight[:, None]
-    total = np.maximum(weight.sum(axis=0), np.finfo(np.float64).tiny)
-    first = rows.X[present.argmax(axis=0), np.arange(rows.n_features)].astype(np.float64)
-    away = np.where(present, rows.X - first, 0.0)
-    shift = (weight * away).sum(axis=0) / total
-    variances = (weight * np.where(present, away - shift, 0.0) ** 2).sum(axis=0) / total
-    return first + shift, np.where(variances > 0, variances, 1.0)

@@ -11,6 +11,7 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.data.e_steps.base import EStep, Passes
 from fastgmm.data.e_steps.plain import empty_about
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.data.rows import Block, Rows
 from fastgmm.model import SufficientStatistics
 
@@ -80,7 +81,10 @@ def accumulate_kept(rows: Rows, kept_weight: np.ndarray, density: Any) -> Suffic
 
 def _density_and_weight(density: Any, block: Block) -> tuple[np.ndarray, np.ndarray]:
     n_rows = len(block.rows)
-    log_density = kernels.log_density(block.rows, density, np.empty(n_rows, dtype=block.rows.dtype))
+    if isinstance(density, Marginalised):
+        log_density = density.comparable_log_density(block.rows)
+    else:
+        log_density = kernels.log_density(block.rows, density, np.empty(n_rows, dtype=block.rows.dtype))
     return log_density, np.ones(n_rows) if block.weight is None else block.weight.copy()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, LinkError
 
 NATIVE = "fastgmm/kernels/native"
@@ -63,8 +64,16 @@ class BuildWrapper(build_ext):
         super().build_extensions()
 
 
+class BuildModules(build_py):
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            # Beside the package: Python reads it when it starts. docs/switch.md says what for.
+            self.copy_file("fastgmm/start_up.pth", f"{self.build_lib}/fastgmm_start_up.pth")
+
+
 if os.environ.get("FASTGMM_NO_EXT"):
-    setup()
+    setup(cmdclass={"build_py": BuildModules})
 else:
     wrapper = Extension("fastgmm.kernels._compiled", ["fastgmm/kernels/_compiled.pyx", f"{NATIVE}/dispatch.cpp"])
     wrapper.include_dirs, wrapper.language, wrapper.depends = ["fastgmm/kernels", np.get_include()], "c++", FILES
@@ -74,5 +83,6 @@ else:
     shaping = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "FASTGMM_NO_OPENMP", "FASTGMM_EMULATE_AVX512")
     build = f"build/{crc32(repr([os.environ.get(name) for name in shaping]).encode()):08x}"
     libraries = [(name, {"sources": [f"{NATIVE}/{name}.cpp"], "obj_deps": {"": FILES}}) for name in KERNELS]
-    commands, options = {"build_clib": BuildKernels, "build_ext": BuildWrapper}, {"build": {"build_base": build}}
+    commands = {"build_clib": BuildKernels, "build_ext": BuildWrapper, "build_py": BuildModules}
+    options = {"build": {"build_base": build}}
     setup(libraries=libraries, ext_modules=[wrapper], cmdclass=commands, options=options)

@@ -25,6 +25,14 @@ fresh "$PYTHON" "$folder/wheel"
 "$folder/wheel/bin/python" -m pip install --quiet "$folder"/dist/*.whl
 (cd "$folder" && wheel/bin/python -c "$smoke" && wheel/bin/fastgmm --help >/dev/null)
 
+echo "== the switch by an environment variable, in a program that does not import fastgmm"
+(cd "$folder" && FASTGMM_PATCH_SKLEARN=1 wheel/bin/python -c "import logging, sys
+logging.basicConfig(level='DEBUG', stream=sys.stdout)
+assert 'sklearn' not in sys.modules
+from sklearn.mixture import GaussianMixture
+GaussianMixture().fit([[0.0], [1.0]])
+assert 'fastgmm.gaussian_mixture' in sys.modules")
+
 echo "== without the extension"
 fresh "$PYTHON" "$folder/pure"
 FASTGMM_NO_EXT=1 "$folder/pure/bin/python" -m pip install --quiet ".[numba]"

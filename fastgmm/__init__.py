@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastgmm.config import config_context, get_config, set_config
+from fastgmm.start_up import patch_as_asked as _patch_as_asked
 
 if TYPE_CHECKING:
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
     from fastgmm.persistence import load, save
     from fastgmm.regressor import GaussianMixtureRegressor
+    from fastgmm.scikit_learn import from_sklearn, patch_sklearn, unpatch_sklearn
     from fastgmm.selection import GaussianMixtureSearch
     from fastgmm.student_mixture import StudentMixture
     from fastgmm.verification import linear_scores, log_likelihood_ratio, supervectors
@@ -39,15 +41,18 @@ __all__ = [
     "__version__",
     "config_context",
     "fit_windows",
+    "from_sklearn",
     "get_config",
     "linear_scores",
     "load",
     "log_likelihood_ratio",
     "match_components",
+    "patch_sklearn",
     "save",
     "set_config",
     "show_config",
     "supervectors",
+    "unpatch_sklearn",
 ]
 
 # Imported when first used: a program pays for the estimators it has.
@@ -62,13 +67,16 @@ _HOMES = {
     "StudentMixture": "student_mixture",
     "VLADEncoder": "encoders",
     "fit_windows": "windows",
+    "from_sklearn": "scikit_learn",
     "linear_scores": "verification",
     "load": "persistence",
     "log_likelihood_ratio": "verification",
     "match_components": "matching",
+    "patch_sklearn": "scikit_learn",
     "save": "persistence",
     "show_config": "installation",
     "supervectors": "verification",
+    "unpatch_sklearn": "scikit_learn",
 }
 _ROOMS = ("callbacks", "data", "datasets", "exceptions", "inference", "kernels", "model", "plotting", "selection")
 
@@ -84,3 +92,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_ROOMS})
+
+
+_patch_as_asked()

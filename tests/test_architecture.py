@@ -27,8 +27,10 @@ RANKS = [
     {"estimator"},
     {"gaussian_mixture", "student_mixture", "conditional_mixtures", "encoders", "matching", "verification"},
     {"windows", "bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
-    {"selection"},
+    {"selection", "scikit_learn"},
+    {"start_up"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 SKLEARN_FREE = ("exceptions", "config", "kernels", "model", "families", "data", "em", "starts", "inference")

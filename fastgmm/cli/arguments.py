@@ -44,6 +44,9 @@ Draw rows from a model, in the columns and units of the data it was fitted to. T
 BENCH = """\
 Time the same EM iterations, from the same start on the same data, here and in scikit-learn. The data are drawn for
 the purpose; the last column says how far the two results are apart."""
+PATCH = """\
+Run a Python program, as it is, with scikit-learn's GaussianMixture and BayesianGaussianMixture on fastgmm's kernels;
+programs that it starts have them too, where fastgmm is installed. Its arguments follow it."""
 COMPLETION = """\
 Write a script that lets a shell complete commands, options and file names. For this session of bash: source
 <(fastgmm completion bash). For all: write it to ~/.local/share/bash-completion/completions/fastgmm; of zsh, to a file
@@ -69,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         (_sample, "draw new rows", SAMPLE),
         (_show, "describe a model file", "Describe the model in a file."),
         (_bench, "time this machine against scikit-learn", BENCH),
+        (_patch, "run a program with scikit-learn's mixtures made fast", PATCH),
         (_completion, "a script for completion by the shell", COMPLETION),
     ):
         name = add_arguments.__name__[1:]
@@ -151,6 +155,13 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=COUNT, default=200_000, metavar="N", help="default: 200000")
+
+
+def _patch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fast", action="store_true", help="fastgmm's own starts and acceleration, not scikit-learn's")
+    parser.add_argument("-m", dest="module", action="store_true", help="PROGRAM is a module, as of python -m")
+    parser.add_argument("program", metavar="PROGRAM", help="a file of Python, or with -m a module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of the program")
 
 
 def _completion(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return EXIT_OK
     parsed = parser.parse_args(arguments)
+    if parsed.command == "patch":
+        # What a program raises and prints is its own.
+        return int(import_module("fastgmm.cli.patch").run(parsed))
     # What takes time to import is imported once the arguments are known to be valid.
     try:
         from fastgmm.cli.screen import Screen, discard_output

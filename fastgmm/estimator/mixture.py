@@ -118,6 +118,8 @@ class BaseMixture(
     _weights_count_rows: bool = False
     #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
     _is_searched_as_gaussian: bool = True
+    #: Whether a fit warns of regularisation that is large beside the data.
+    _warns_of_reg_covar: bool = True
 
     # What a subclass defines.
 
@@ -266,7 +268,8 @@ class BaseMixture(
             self.max_iter,
             self.stop_on,
             self.acceleration,
-            float(self.lower_bound_) if continued else -np.inf,
+            # Of a tied posterior scikit-learn's is an array of one number.
+            float(np.squeeze(self.lower_bound_)) if continued else -np.inf,
             plan.refuses_spurious,
         )
         n_runs = 1 if continued else self.n_init
@@ -287,7 +290,8 @@ class BaseMixture(
         if self.order_by is not None:
             self._permute(component_order(self, self.order_by))
         mixture = getattr(run.state, "mixture", run.state)
-        if not isinstance(self.reg_covar, str) and self.reg_covar and isinstance(mixture, MixtureParameters):
+        is_checked = self._warns_of_reg_covar and not isinstance(self.reg_covar, str) and self.reg_covar
+        if is_checked and isinstance(mixture, MixtureParameters):
             # A prior keeps covariances from being singular.
             n_samples = np.inf if getattr(self, "prior", None) else read.rows.n_samples or sample.n_samples
             warn_regularised(mixture, float(self.reg_covar), n_samples, stacklevel=6)

@@ -7,7 +7,7 @@ import numpy as np
 from fastgmm import config, kernels
 from fastgmm.data import ArrayRows
 
-__all__ = ["kmeans", "kmeans_plusplus"]
+__all__ = ["kmeans", "kmeans_plusplus", "lloyd"]
 
 MAX_ITER = 300
 # Relative to the mean variance of the features, on the squared movement of all centres: scikit-learn's rule.
@@ -94,8 +94,25 @@ def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
 def _lloyd(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     seeding = rows.sample(max(SEEDING_ROWS, SEEDING_ROWS_PER_CLUSTER * n_clusters), random_state)
     chosen = kmeans_plusplus(seeding, n_clusters, random_state, n_swaps=2 * n_clusters + 8)
-    centres = seeding.X[chosen].astype(np.float64)
-    labels = np.empty(rows.n_samples, dtype=np.int64)
+    return lloyd(rows, seeding.X[chosen].astype(np.float64))
+
+
+def lloyd(rows: ArrayRows, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move centres to the means of their clusters until they move no more, by scikit-learn's rule.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+    centres : ndarray of shape (n_clusters, n_features), float64
+        Moved in place.
+
+    Returns
+    -------
+    centres : ndarray of shape (n_clusters, n_features), float64
+    labels : ndarray of shape (n_samples,), int64
+        The nearest of `centres`, up to the last step's movement.
+    """
+    n_clusters, labels = len(centres), np.empty(rows.n_samples, dtype=np.int64)
     threshold = TOLERANCE * _mean_variance(rows)
     # Looked up once: on a few hundred rows an iteration takes no longer than that.
     assign_nearest, n_threads = kernels.engine_for("assign_nearest").assign_nearest, config.n_threads()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastgmm.scikit_learn import from_sklearn, patch_sklearn, unpatch_sklearn
     from fastgmm.selection import GaussianMixtureSearch
     from fastgmm.student_mixture import StudentMixture
+    from fastgmm.tables import read_table
     from fastgmm.verification import linear_scores, log_likelihood_ratio, supervectors
     from fastgmm.windows import fit_windows
 
@@ -48,6 +49,7 @@ __all__ = [
     "log_likelihood_ratio",
     "match_components",
     "patch_sklearn",
+    "read_table",
     "save",
     "set_config",
     "show_config",
@@ -73,12 +75,24 @@ _HOMES = {
     "log_likelihood_ratio": "verification",
     "match_components": "matching",
     "patch_sklearn": "scikit_learn",
+    "read_table": "tables",
     "save": "persistence",
     "show_config": "installation",
     "supervectors": "verification",
     "unpatch_sklearn": "scikit_learn",
 }
-_ROOMS = ("callbacks", "data", "datasets", "exceptions", "inference", "kernels", "model", "plotting", "selection")
+_ROOMS = (
+    "callbacks",
+    "data",
+    "datasets",
+    "exceptions",
+    "inference",
+    "kernels",
+    "model",
+    "plotting",
+    "selection",
+    "tables",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ __all__ = [
     "MissingValuesWarning",
     "RegularisationWarning",
     "SelectionWarning",
+    "TableError",
 ]
 
 
@@ -39,6 +40,10 @@ class SelectionWarning(UserWarning):
 
 class MissingValuesWarning(UserWarning):
     """What rows miss leaves a part of the mixture without data: two features that no row has both of."""
+
+
+class TableError(ValueError):
+    """A table cannot be read as it was asked for; the message names the file, the place and a remedy."""
 
 
 class EngineError(RuntimeError):

@@ -23,7 +23,7 @@ RANKS = [
     {"em"},
     {"starts"},
     {"callbacks", "summary"},
-    {"plotting"},
+    {"plotting", "tables"},
     {"estimator"},
     {"gaussian_mixture", "student_mixture", "conditional_mixtures", "encoders", "matching", "verification"},
     {"windows", "bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},

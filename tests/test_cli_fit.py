@@ -10,11 +10,11 @@ from sklearn.datasets import load_iris
 
 from fastgmm import GaussianMixture
 from fastgmm.cli import main
-from fastgmm.cli.tables import Table
 from fastgmm.cli.units import Scaling, in_data_units
 from fastgmm.datasets import load_faithful
 from fastgmm.persistence import load, read_training
 from fastgmm.selection import GaussianMixtureSearch
+from fastgmm.tables.reading import Table
 
 
 @pytest.fixture(autouse=True)
@@ -229,7 +229,7 @@ FAULTS = {
     "blank cell": ("a,b\n1,2\n3,\n", "data.csv, line 3, column 'b': the cell is empty"),
     "nan": (
         "a,b\n1,nan\n3,4\n",
-        "data.csv, line 2, column 'b': 'nan' is not a finite number",
+        "data.csv, line 2, column 'b': 'nan' stands for a missing value",
     ),
     "ragged": ("a,b\n1,2\n3\n", "data.csv, line 3: has 1 cell; expected 2"),
     "binary": (b"\x89PNG\xff\xfe", "not a text file"),

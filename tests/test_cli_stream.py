@@ -11,10 +11,11 @@ from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastgmm
-from fastgmm.cli import main, memory
-from fastgmm.cli.tables import Request, read_chunks, read_table
+from fastgmm.cli import main
 from fastgmm.cli.units import Projection, Scaling
 from fastgmm.data import rows as data_rows
+from fastgmm.tables import memory
+from fastgmm.tables.reading import Request, load_table, read_pieces
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -26,7 +27,12 @@ SOURCES = ("data.parquet", "folder", "data.npy")
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of 300 rows, so that a thousand rows are several."""
-    for module in ("fastgmm.data.rows", "fastgmm.data.streamed_rows", "fastgmm.data.sources", "fastgmm.cli.columnar"):
+    for module in (
+        "fastgmm.data.rows",
+        "fastgmm.data.streamed_rows",
+        "fastgmm.data.sources",
+        "fastgmm.tables.columnar",
+    ):
         monkeypatch.setattr(sys.modules[module], "block_rows", lambda n_features: 300)
 
 
@@ -111,7 +117,7 @@ def test_streamed_predictions_are_those_of_memory(source, suffix, X):
         named = {} if suffix == "npy" else {"id": "id"}
     for flag, out in (("--stream", f"streamed.{suffix}"), ("--no-stream", f"whole.{suffix}")):
         assert main([*arguments, flag, "-o", out]) == 0
-    found, expected = (read_table(f"{name}.{suffix}", Request(stream=False, **named)) for name in ("streamed", "whole"))
+    found, expected = (load_table(f"{name}.{suffix}", Request(stream=False, **named)) for name in ("streamed", "whole"))
     assert found.columns == expected.columns
     assert found.ids == expected.ids
     assert found.X.shape == (1000, 4)
@@ -191,8 +197,8 @@ def test_a_fault_is_named_by_row_and_column(X, capsys):
 def test_large_tables_are_streamed_unless_told_otherwise(X, monkeypatch):
     def is_streamed(stream):
         request = Request(["a", "b"], stream=stream)
-        table = read_table("data.parquet", request)
-        n_rows, _, tables = read_chunks("data.parquet", request)
+        table = load_table("data.parquet", request)
+        n_rows, _, tables = read_pieces("data.parquet", request)
         assert n_rows == 1000
         assert (len(list(tables)) > 1) == (table.stream is not None)
         return table.stream is not None
@@ -208,7 +214,7 @@ def test_large_tables_are_streamed_unless_told_otherwise(X, monkeypatch):
 def test_memory_is_what_the_process_may_have():
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_DATA, (10**9, 10**9));"
-        "from fastgmm.cli.memory import available_memory; assert 0 < available_memory() <= 10**9"
+        "from fastgmm.tables.memory import available_memory; assert 0 < available_memory() <= 10**9"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
     assert 10**8 < memory.available_memory() < 10**14
@@ -226,7 +232,7 @@ def test_what_is_read_whole_is_not_streamed(X, capsys, tmp_path):
 def test_moments_of_a_stream_are_those_of_its_rows(X):
     for weights in (None, "w"):
         tables = [
-            read_table("data.parquet", Request(["a", "b", "c"], weights=weights, stream=s)) for s in (True, False)
+            load_table("data.parquet", Request(["a", "b", "c"], weights=weights, stream=s)) for s in (True, False)
         ]
         for one in (Scaling.of, lambda table: Projection.of(table, 2, True)):
             found, expected = one(tables[0]), one(tables[1])

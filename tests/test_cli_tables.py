@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastgmm.cli import tables
-from fastgmm.cli.errors import CommandError
+from fastgmm.exceptions import TableError
+from fastgmm.tables import reading
 
 X = np.array([[1.0, 2.5], [-3.0, 1e-7], [4.0, 1e20]])
 
 
 def read_table(name, columns=None, **options):
-    return tables.read_table(name, tables.Request(columns, **options))
+    return reading.load_table(name, reading.Request(columns, **options))
 
 
 @pytest.fixture(autouse=True)
@@ -136,13 +136,13 @@ def test_compressed_files_hold_the_same(suffix, through, kind, monkeypatch):
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
 def test_a_compressed_file_that_is_cut_off_says_so(suffix):
     content = COMPRESSIONS[suffix](b"a,b\n" + b"1.25,2.5\n" * 1000)
-    with pytest.raises(CommandError, match=r"data.bin: compressed, but damaged or cut off"):
+    with pytest.raises(TableError, match=r"data.bin: compressed, but damaged or cut off"):
         read_table(write("data.bin", content[: len(content) // 2]))
 
 
 def test_archives_are_named():
     np.savez("data.npz", X)
-    with pytest.raises(CommandError, match=r"data.npz: an archive, as .zip, .xlsx and .npz are; expected a table"):
+    with pytest.raises(TableError, match=r"data.npz: an archive, as .zip, .xlsx and .npz are; expected a table"):
         read_table("data.npz")
 
 
@@ -155,7 +155,7 @@ def test_truth_is_one_and_zero():
     assert_array_equal(read_table("data.parquet").X, truth)
     np.save("data.npy", truth > 0)
     assert_array_equal(read_table("data.npy").X, truth)
-    with pytest.raises(CommandError, match=r"line 3, column 'a': 'truth' is not a number"):
+    with pytest.raises(TableError, match=r"line 3, column 'a': 'truth' is not a number"):
         read_table(write("data.csv", "a\nTrue\ntruth\n"))
 
 
@@ -194,7 +194,7 @@ def test_decimal_commas_are_said():
         "data.csv: commas in numbers are read as decimal points"
     ]
     # A text with commas beside decimal points is no number.
-    with pytest.raises(CommandError, match=r"line 3, column 'b': '2,5' is not a number"):
+    with pytest.raises(TableError, match=r"line 3, column 'b': '2,5' is not a number"):
         read_table(write("data.csv", "a;b\n1.5;2\n1.5;2,5\n"))
 
 
@@ -255,21 +255,21 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
         ("a,b\n1,2\n3,4,5\n", {}, "line 3: has 3 cells; expected 2"),
         ("a,b\nx,1,2\ny,3,4\n", {"columns": ["b"]}, "line 2: has 3 cells; expected 2"),
         ("a,a\n1,2\n", {}, "columns 1 and 2 are both called 'a'"),
-        ("id,a\nx,1\n", {}, "line 2, column 'id': 'x' is not a number"),
+        ("id,a\nx,1\n", {"columns": ["id", "a"]}, "line 2, column 'id': 'x' is not a number"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "--columns: data.csv has no column 'c'; the columns are a, b"),
         ("a,b\n1,2\n", {"id": "c"}, "--id: data.csv has no column 'c'"),
         ("a,b\n1,2\n", {"exclude": ["c"]}, "--exclude: data.csv has no column 'c'"),
-        ("a,b\n1,2\n", {"exclude": ["a", "b"]}, "no column is left to model; the columns are a, b"),
-        ("a,b\n1,2\n", {"columns": ["a", "a"]}, "--columns: a, a names a column twice"),
+        ("a,b\n1,2\n", {"exclude": ["a", "b"]}, "no column of numbers is left to model; the columns are a, b"),
+        ("a,b\n1,2\n", {"columns": ["a", "a"]}, "--columns: a is named twice"),
         ("a,b\n1,2\n", {"columns": ["a", "b"], "weights": "b"}, "--weights: 'b' is among --columns"),
         ("a,b,\n1,2,\n", {"columns": [""]}, "column '': the cell is empty"),
         ("a;b\n1,5;2\n1.234,5;3\n", {}, "line 3, column 'a': '1.234,5' is not a number"),
         ("400,410,420\n.1,.2,.3\n.1,,.3\n.2,.3,.4\n.5,.4,.3\n", {}, "line 3, column '410': the cell is empty"),
         ("a\n" + "x" * 200_000 + "\n", {}, "cannot be read as comma-separated values: field larger"),
-        ("a,w\n1,-2\n", {"weights": "w"}, "--weights: data.csv, row 1, column 'w': -2; expected"),
-        ("a,w\n1,nan\n", {"weights": "w"}, "line 2, column 'w': 'nan' is not a finite number"),
+        ("a,w\n1,-2\n", {"weights": "w"}, "--weights: data.csv, line 2, column 'w': -2; expected"),
+        ("a,w\n1,nan\n", {"weights": "w"}, "line 2, column 'w': 'nan' stands for a missing value"),
         ("a,w\n1,0\n", {"weights": "w"}, "expected weights of at least 0, some above it"),
-        ("w\n1\n", {"weights": "w"}, "no column is left"),
+        ("w\n1\n", {"weights": "w"}, "no column of numbers is left"),
         (b"\x00\x01\x02", {}, "not a text file"),
         (b"a,b\n1,\xff\xfe\n", {}, "not a text file in UTF-8"),
         (b"PAR1 and nothing", {}, "cannot be read"),
@@ -280,7 +280,7 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
 def test_every_fault_names_its_place(content, options, expected):
     if isinstance(content, bytes) and content[:1] in b"PA":
         pytest.importorskip("pyarrow")
-    with pytest.raises(CommandError) as error:
+    with pytest.raises(TableError) as error:
         read_table(write("data.csv", content), **options)
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
@@ -291,28 +291,28 @@ def test_every_fault_names_its_place(content, options, expected):
     [
         (np.zeros((2, 2, 2)), r"shape (2, 2, 2)"),
         (np.array(["a"]), "dtype <U1"),
-        (np.array([[1.0, np.nan]]), "row 1, column 'x1': nan is not a finite number"),
+        (np.array([[1.0, np.nan]]), "row 1, column 'x1': the value is missing"),
         (np.zeros((0, 2)), "has no rows"),
     ],
 )
 def test_arrays_that_are_no_tables_are_refused(array, expected):
     np.save("data.npy", array)
-    with pytest.raises(CommandError) as error:
+    with pytest.raises(TableError) as error:
         read_table("data.npy")
     assert expected in str(error.value)
 
 
 def test_a_pickled_array_is_not_unpickled():
     np.save("data.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(CommandError, match="cannot be read"):
+    with pytest.raises(TableError, match="cannot be read"):
         read_table("data.npy")
 
 
 def test_parquet_says_which_column_is_text_and_which_row_is_missing():
     write_arrow("data.parquet", a=["x", "y"], b=[1.0, None])
-    with pytest.raises(CommandError, match="column 'a' is of type string"):
-        read_table("data.parquet")
-    with pytest.raises(CommandError, match="row 2, column 'b': the value is missing"):
+    with pytest.raises(TableError, match="column 'a' is of type string"):
+        read_table("data.parquet", ["a"])
+    with pytest.raises(TableError, match="row 2, column 'b': the value is missing"):
         read_table("data.parquet", ["b"])
 
 
@@ -326,5 +326,5 @@ def test_without_pyarrow_parquet_says_how_to_get_it(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(CommandError, match=r"pip install 'fastgmm\[parquet\]'"):
+    with pytest.raises(TableError, match=r"pip install 'fastgmm\[parquet\]'"):
         read_table("data.parquet")

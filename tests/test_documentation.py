@@ -95,6 +95,7 @@ ROOMS = [
     ".model",
     ".plotting",
     ".selection",
+    ".tables",
 ]
 
 

@@ -20,12 +20,15 @@ not valid; 130 interrupted."""
 BASIC_STRUCTURES = ("spherical", "diag", "tied", "full")
 ALL_STRUCTURES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 STARTS = ("hc", "kmeans", "k-means++", "random", "random_from_data")
+MISSING_RULES = ("error", "drop")
 SHELLS = ("bash", "zsh", "tcsh")
 #: Arguments that name files.
 FILES = ("data", "model", "out", "plot", "output")
 #: Numbers of components in one search.
 MOST_SIZES = 1000
 
+DESCRIBE = """\
+List the columns of a file: what they hold, which of them a fit would use, and the cells without a value."""
 FIT = """\
 Fit mixtures of every number of components and covariance structure asked for, print the criterion of each, describe
 the best, write it to a file and draw it. Without DATA: the bundled Old Faithful data, 272 eruptions of a geyser."""
@@ -65,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     shared.add_argument("--debug", action="store_true", help="show the traceback of a fault")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add_arguments, words, description in (
+        (_describe, "what the columns of a file hold", DESCRIBE),
         (_fit, "choose, fit, describe and draw a mixture", FIT),
         (_predict, "the component of each row", PREDICT),
         (_score, "log-likelihood of data", SCORE),
@@ -116,6 +120,10 @@ def _fit(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the picture, as .png, .pdf or .svg; 'none' for none (default: %(default)s)",
     )
+
+
+def _describe(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
 
 
 def _predict(parser: argparse.ArgumentParser) -> None:
@@ -188,10 +196,22 @@ def _add_data(parser: argparse.ArgumentParser, optional: bool = False) -> None:
         "a folder of Parquet files; - for standard input",
     )
     parser.add_argument(
-        "--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all with a name)"
+        "--columns", nargs="+", metavar="COL", help="columns to use, in this order (default: all of numbers)"
     )
     parser.add_argument("--exclude", nargs="+", metavar="COL", help="columns not to use")
     parser.add_argument("--id", metavar="COL", help="column of row names, which is not modelled")
+    parser.add_argument(
+        "--missing",
+        choices=MISSING_RULES,
+        help="what to do about rows without a value in some column: error counts them and ends, drop leaves them out "
+        "(default: error, or as the model was fitted)",
+    )
+    parser.add_argument(
+        "--na",
+        nargs="+",
+        metavar="WORD",
+        help="what stands for a missing value, as -999 or unknown, beside empty cells, NA, NaN, null, none, - and ?",
+    )
     parser.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,

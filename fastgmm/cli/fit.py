@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.columns import listed
-from fastgmm.cli.describe import as_json
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_OK, CommandError
 from fastgmm.cli.outputs import check_output, written
+from fastgmm.cli.parameters import as_json
 from fastgmm.cli.report import write_candidates, write_cautions, write_winner
+from fastgmm.cli.request import check_weights_count_rows, reading_of, request_of
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.search import Outcome, search, structures_of
-from fastgmm.cli.tables import Request, Table, check_weights_count_rows, read_table
 from fastgmm.cli.units import Projection, Scaling, in_data_units
 from fastgmm.datasets import FAITHFUL_CSV
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.persistence import save
 from fastgmm.plotting.backend import INSTALL, require_matplotlib
 from fastgmm.selection.cautions import column_cautions, outcome_cautions
+from fastgmm.tables.columns import listed
+from fastgmm.tables.reading import Table, load_table
 
 __all__ = ["run"]
 
@@ -60,7 +62,9 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     write_candidates(screen, outcome, name)
     if outcome.best is None or outcome.model is None:
         first = next(iter(outcome.results.values()))["reason"]
-        raise CommandError(f"no candidate could be fitted; the first {first}", EXIT_FAILED)
+        singular = [name for caution in cautions if caution.kind in WITHOUT_AXES for name in caution.columns]
+        advice = f". --exclude {' '.join(map(shlex.quote, singular))} may help" if singular else ""
+        raise CommandError(f"no candidate could be fitted; the first {first}{advice}", EXIT_FAILED)
     model = outcome.model if scaling is None else in_data_units(outcome.model, scaling)
     best = outcome.results[outcome.best]
     write_winner(screen, outcome, model, table, name)
@@ -78,6 +82,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         "criterion": arguments.criterion,
         "value": best["value"],
         "n_parameters": best["n_parameters"],
+        "reading": reading_of(arguments),
         "notes": table.notes,
         "cautions": [caution.text for caution in cautions],
     }
@@ -89,6 +94,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     screen.json(
         {
             **training,
+            "table": table.report.as_json() if table.report is not None else None,
             "cautions": [asdict(caution) for caution in cautions],
             "candidates": [
                 {"n_components": size, "structure": structure, **result}
@@ -103,7 +109,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
 
 
 def _read(arguments: argparse.Namespace, screen: Screen) -> Table:
-    table = read_table(arguments.data or FAITHFUL_CSV, Request.of(arguments))
+    table = load_table(arguments.data or FAITHFUL_CSV, request_of(arguments))
     if arguments.data is None:
         table.source = "Old Faithful eruptions (bundled)"
     if table.n_rows < 2:
@@ -115,7 +121,10 @@ def _read(arguments: argparse.Namespace, screen: Screen) -> Table:
     how += "" if table.stream is None else ", read block by block"
     screen.line(f"{table.source}: {table.n_rows} rows of {listed(table.columns)}{how}")
     for note in table.notes:
-        screen.line(note)
+        screen.line(f"{note}.")
+    names = table.report.row_names if table.report is not None and arguments.id is None else []
+    if names:
+        screen.line(f"--id {shlex.quote(names[0])} keeps the names of the rows beside predictions.")
     return table
 
 

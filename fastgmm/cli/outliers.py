@@ -12,7 +12,7 @@ from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.outputs import for_json, write_columns
 from fastgmm.cli.screen import Screen, number
 from fastgmm.cli.stored import Stored, open_with_rows
-from fastgmm.cli.tables import Table
+from fastgmm.tables.reading import Table
 
 __all__ = ["run"]
 
@@ -60,19 +60,18 @@ def _lowest(
     """Return all log densities, and of the `most` lowest below `threshold`: numbers, log densities, features, names."""
     densities: list[np.ndarray] = []
     kept: tuple[np.ndarray, ...] | None = None
-    first = 0
     for table in tables:
+        assert table.numbers is not None, "rows that were read are numbered"
         density = stored.model.score_samples(table.X)
         densities.append(density)
         below = np.flatnonzero(density < threshold)
         names = np.array(table.ids if table.ids is not None else [None] * len(density), dtype=object)
         features = table.X[below, :FEATURES_SHOWN]
-        found: tuple[np.ndarray, ...] = (first + 1 + below, density[below], features, names[below])
+        found: tuple[np.ndarray, ...] = (table.numbers[below], density[below], features, names[below])
         if kept is not None:
             found = tuple(np.concatenate(pair) for pair in zip(kept, found, strict=True))
         # Rows of equal density stay in the order of the table.
         order = np.argsort(found[1], kind="stable")[:most]
         kept = tuple(part[order] for part in found)
-        first += len(density)
     assert kept is not None, "a table has rows"
     return np.concatenate(densities), kept

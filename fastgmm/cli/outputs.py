@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.columnar import import_pyarrow
 from fastgmm.cli.errors import CommandError
 from fastgmm.persistence.whole_file import whole_file
+from fastgmm.tables.columnar import import_pyarrow
 
 __all__ = ["FORMATS", "check_columns_output", "check_output", "for_json", "write_columns", "written"]
 

@@ -12,7 +12,7 @@ from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.outputs import for_json, write_columns
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import Stored, open_with_rows, row_names
-from fastgmm.cli.tables import Table
+from fastgmm.tables.reading import Table
 
 __all__ = ["run"]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.columns import listed
-from fastgmm.cli.describe import describe
+from fastgmm.cli.parameters import describe
 from fastgmm.cli.screen import Screen, number
 from fastgmm.cli.search import Outcome
-from fastgmm.cli.tables import Table
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.cautions import Caution
 from fastgmm.summary.mixture import count_of
+from fastgmm.tables.columns import listed
+from fastgmm.tables.reading import Table
 
 __all__ = ["write_candidates", "write_cautions", "write_winner"]
 
@@ -31,8 +31,12 @@ def write_cautions(screen: Screen, cautions: Sequence[Caution]) -> None:
         if caution.kind in ("constant", "duplicated", "collinear", "id"):
             names = " ".join(map(shlex.quote, caution.columns)) if len(caution.columns) <= MOST_LISTED else "NAME ..."
             advice = f"; leave out with --exclude {names}"
+            if caution.kind == "id":
+                advice += f", or keep it beside predictions with --id {shlex.quote(caution.columns[0])}"
         elif caution.kind == "dimension":
             advice = "; --pca N fits fewer, --structure diag has none"
+        elif caution.kind == "rows":
+            advice = "; --components and --structure basic try smaller ones"
         elif caution.kind == "edge":
             advice = "; --components K tries others, as in 1..20"
         screen.line(f"Beware: {caution.text}{advice}.")

@@ -12,9 +12,9 @@ import numpy as np
 
 from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.outputs import for_json, write_columns
+from fastgmm.cli.request import check_weights_count_rows
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import open_with_rows, row_names
-from fastgmm.cli.tables import check_weights_count_rows
 
 __all__ = ["run"]
 

@@ -6,8 +6,8 @@ import argparse
 
 from sklearn.base import is_classifier, is_regressor
 
-from fastgmm.cli.describe import as_json, describe
 from fastgmm.cli.errors import EXIT_OK
+from fastgmm.cli.parameters import as_json, describe
 from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import load_model, open_model
 from fastgmm.summary import facts_of

@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.cli.errors import CommandError
 from fastgmm.cli.outputs import check_columns_output
+from fastgmm.cli.request import request_of
 from fastgmm.cli.screen import Screen
-from fastgmm.cli.tables import Request, Table, read_chunks
 from fastgmm.cli.units import Projection
 from fastgmm.persistence import load, read_training
 from fastgmm.summary.mixture import count_of
+from fastgmm.tables.reading import Table, read_pieces
 
 __all__ = ["Stored", "load_model", "open_model", "open_with_rows", "row_names"]
 
@@ -91,7 +92,7 @@ def open_with_rows(arguments: argparse.Namespace, screen: Screen) -> tuple[Store
     """Return the model, the number of rows, and the rows as it takes them: piece by piece where they are streamed."""
     check_columns_output(arguments.output, (arguments.model, arguments.data))
     stored = open_model(arguments.model)
-    n_rows, notes, tables = read_chunks(arguments.data, Request.of(arguments, stored.columns))
+    n_rows, notes, tables = read_pieces(arguments.data, request_of(arguments, stored.columns, stored.training))
     # Standard output may be the data asked for.
     for note in () if arguments.quiet else notes:
         screen.warn(note)
@@ -111,5 +112,6 @@ def _as_fitted(stored: Stored, table: Table) -> Table:
 
 
 def row_names(table: Table, column: str | None) -> dict[str, Any]:
-    """Return the column that names rows, if there is one."""
-    return {} if column is None else {column: table.ids}
+    """Return the columns that tell rows: their names where asked for, and their numbers where some are left out."""
+    numbers = {"row": table.numbers} if table.drops else {}
+    return {**numbers, **({} if column is None else {column: table.ids})}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.cli.errors import CommandError
-from fastgmm.cli.tables import Table
 from fastgmm.data import moments, sliced
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model.shapes import DIAGONAL
+from fastgmm.tables.reading import Table
 
 __all__ = ["Projection", "Scaling", "in_data_units"]
 

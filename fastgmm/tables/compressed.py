@@ -7,7 +7,7 @@ import gzip
 import lzma
 import zlib
 
-from fastgmm.cli.errors import CommandError
+from fastgmm.exceptions import TableError
 
 __all__ = ["decompressed"]
 
@@ -19,7 +19,7 @@ ARCHIVE = b"PK\x03\x04"
 def decompressed(content: bytes, source: str) -> bytes:
     """Return what is in gzip, bzip2, xz or Zstandard (which needs pyarrow), and other content as it is."""
     if content.startswith(ARCHIVE):
-        raise CommandError(
+        raise TableError(
             f"{source}: an archive, as .zip, .xlsx and .npz are; expected a table, as CSV, Parquet, Arrow or .npy. "
             "Unpack it, or save the sheet as CSV"
         )
@@ -29,11 +29,11 @@ def decompressed(content: bytes, source: str) -> bytes:
                 return reader(content)
         return _from_zstandard(content, source) if content.startswith(ZSTANDARD) else content
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise CommandError(f"{source}: compressed, but damaged or cut off: {error}") from None
+        raise TableError(f"{source}: compressed, but damaged or cut off: {error}") from None
 
 
 def _from_zstandard(content: bytes, source: str) -> bytes:
-    from fastgmm.cli.columnar import import_pyarrow
+    from fastgmm.tables.columnar import import_pyarrow
 
     pa = import_pyarrow(f"{source}: reading Zstandard")
     with pa.input_stream(pa.BufferReader(content), compression="zstd") as stream:

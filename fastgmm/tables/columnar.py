@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.columns import RawTable
-from fastgmm.cli.errors import CommandError
 from fastgmm.data import block_rows
 from fastgmm.data.arrow import matrix_of, parquet_batches, parquet_files
+from fastgmm.exceptions import TableError
+from fastgmm.tables.columns import Column, Missing, RawTable
 
 __all__ = ["import_pyarrow", "is_columnar", "read_columnar"]
 
@@ -34,25 +34,26 @@ def import_pyarrow(purpose: str) -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise CommandError(f"{purpose} needs pyarrow, which is not installed; {INSTALL}") from None
+        raise TableError(f"{purpose} needs pyarrow, which is not installed; {INSTALL}") from None
     return pyarrow
 
 
-def read_columnar(content: bytes | str, source: str) -> RawTable:
+def read_columnar(content: bytes | str, source: str, missing: Missing | None = None) -> RawTable:
     """Return the table in a file, given by its bytes or its name, or in the Parquet files of a folder."""
+    missing = missing or Missing()
     head = content[:8] if isinstance(content, bytes) else PARQUET
     if isinstance(content, str) and not os.path.isdir(content):
         with open(content, "rb") as file:
             head = file.read(8)
     if head.startswith(NPY):
-        return _Matrix(content, source)
+        return _Matrix(content, source, missing)
     pa = import_pyarrow(f"{source}: reading {'Parquet' if head.startswith(PARQUET) else 'Arrow'}")
     try:
         if head.startswith(PARQUET) and isinstance(content, str):
-            return _ParquetFiles(content, source)
-        return _Arrow(source, _arrow_table(pa, content, head))
+            return _ParquetFiles(content, source, missing)
+        return _Arrow(source, _arrow_table(pa, content, head), missing)
     except (FileNotFoundError, ValueError) as error:  # ArrowInvalid is a ValueError
-        raise CommandError(f"{source}: cannot be read: {error}") from None
+        raise TableError(f"{source}: cannot be read: {error}") from None
 
 
 def _arrow_table(pa: Any, content: bytes | str, head: bytes) -> Any:
@@ -65,10 +66,47 @@ def _arrow_table(pa: Any, content: bytes | str, head: bytes) -> Any:
     return (pa.ipc.open_file if head.startswith(ARROW_FILE) else pa.ipc.open_stream)(stream).read_all()
 
 
+def _column(field: Any) -> Column:
+    """Return what a column holds, by its type."""
+    import pyarrow.types as types
+
+    dictionary = types.is_dictionary(field.type)
+    kind = field.type.value_type if dictionary else field.type
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
+        return Column(field.name)
+    if types.is_null(kind):
+        return Column(field.name, "empty")
+    name = "date" if types.is_temporal(kind) else "category" if dictionary else "text"
+    return Column(field.name, name, f"of type {field.type}")
+
+
+def _without_nulls(batch: Any) -> Any:
+    """Return a record batch or table with NaN where a value is missing."""
+    if not any(batch.column(j).null_count for j in range(batch.num_columns)):
+        return batch
+    import pyarrow as pa
+    import pyarrow.compute
+
+    columns = []
+    for j in range(batch.num_columns):
+        column = batch.column(j)
+        if column.null_count:
+            kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+            kind = kind if kind == pa.float32() else pa.float64()
+            if pa.types.is_dictionary(column.type):
+                column = column.cast(column.type.value_type)
+            column = pyarrow.compute.fill_null(column.cast(kind), pa.scalar(float("nan"), kind))
+        columns.append(column)
+    return type(batch).from_arrays(columns, names=batch.schema.names)
+
+
 class _Arrow(RawTable):
-    def __init__(self, source: str, table: Any) -> None:
-        super().__init__(source, table.schema.names, True)
+    def __init__(self, source: str, table: Any, missing: Missing) -> None:
+        super().__init__(source, table.schema.names, True, missing)
         self._table = table
+
+    def survey(self, names: Sequence[str]) -> list[Column]:
+        return [_column(self._table.schema.field(self._places[name])) for name in names]
 
     def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
         yield from self._table.to_batches(block_rows(max(1, len(wanted)))) or [self._table]
@@ -77,14 +115,8 @@ class _Arrow(RawTable):
         try:
             matrix_of(part.select(list(columns)).slice(0, 0), self.source)
         except ValueError as error:  # a type
-            raise CommandError(f"{error} with --columns") from None
-        for name in columns:
-            if part.column(name).null_count:
-                row = first + part.column(name).is_null().to_pylist().index(True) + 1
-                raise CommandError(
-                    f"{self.source}, row {row}, column {name!r}: the value is missing; fill or remove the row"
-                )
-        return matrix_of(part.select(list(columns)), self.source)
+            raise TableError(f"{error} with --columns or --exclude") from None
+        return matrix_of(_without_nulls(part.select(list(columns))), self.source)
 
     def _texts(self, part: Any, column: str) -> list[str]:
         return ["" if value is None else str(value) for value in part.column(column).to_pylist()]
@@ -93,12 +125,12 @@ class _Arrow(RawTable):
 class _ParquetFiles(_Arrow):
     """A file, or the files of a folder, of which some rows at a time are in memory."""
 
-    def __init__(self, path: str, source: str) -> None:
+    def __init__(self, path: str, source: str, missing: Missing) -> None:
         import pyarrow.parquet
 
         self._files = parquet_files(path)
         # A table without rows stands for the columns.
-        super().__init__(source, pyarrow.parquet.read_schema(self._files[0]).empty_table())
+        super().__init__(source, pyarrow.parquet.read_schema(self._files[0]).empty_table(), missing)
         self.n_rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in self._files)
         single = all(str(kind) == "float" for kind in self._table.schema.types)
         self.n_bytes = self.n_rows * len(self.names) * (4 if single else 8)
@@ -107,26 +139,29 @@ class _ParquetFiles(_Arrow):
         try:
             yield from parquet_batches(self._files, wanted, block_rows(max(1, len(wanted))))
         except ValueError as error:
-            raise CommandError(str(error).removeprefix("path: ")) from None
+            raise TableError(str(error).removeprefix("path: ")) from None
 
 
 class _Matrix(RawTable):
-    def __init__(self, content: bytes | str, source: str) -> None:
+    def __init__(self, content: bytes | str, source: str, missing: Missing) -> None:
         try:
             if isinstance(content, str):
                 values = np.load(content, mmap_mode="r", allow_pickle=False)
             else:
                 values = np.load(io.BytesIO(content), allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise CommandError(f"{source}: cannot be read as .npy: {error}") from None
+            raise TableError(f"{source}: cannot be read as .npy: {error}") from None
         if values.ndim not in (1, 2) or values.dtype.kind not in "biuf":
-            raise CommandError(
+            raise TableError(
                 f"{source}: holds an array of shape {values.shape} and dtype {values.dtype}; expected a matrix of "
                 "numbers"
             )
         self._values = values if values.ndim == 2 else values[:, None]
-        super().__init__(source, [f"x{j}" for j in range(self._values.shape[1])], False)
+        super().__init__(source, [f"x{j}" for j in range(self._values.shape[1])], False, missing)
         self.n_rows, self.n_bytes = len(self._values), self._values.size * (4 if values.dtype == np.float32 else 8)
+
+    def survey(self, names: Sequence[str]) -> list[Column]:
+        return [Column(name) for name in names]
 
     def _parts(self, wanted: Sequence[str]) -> Iterator[Any]:
         size = block_rows(max(1, len(wanted)))

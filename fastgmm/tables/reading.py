@@ -6,25 +6,26 @@ The format is told by the first bytes, not by the name, so that standard input w
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastgmm.cli.columnar import is_columnar, read_columnar
-from fastgmm.cli.columns import RawTable, listed, names_rows
-from fastgmm.cli.compressed import decompressed
-from fastgmm.cli.delimited import read_delimited
-from fastgmm.cli.errors import CommandError
-from fastgmm.cli.memory import is_large
 from fastgmm.data import RowSource
 from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.standardised import mapped
+from fastgmm.exceptions import TableError
+from fastgmm.tables.columnar import is_columnar, read_columnar
+from fastgmm.tables.columns import Column, Missing, RawTable, listed, names_rows
+from fastgmm.tables.compressed import decompressed
+from fastgmm.tables.delimited import read_delimited
+from fastgmm.tables.memory import is_large
+from fastgmm.tables.report import TableReport, in_order
 
-__all__ = ["STDIN", "Request", "Table", "check_weights_count_rows", "read_chunks", "read_table"]
+__all__ = ["STDIN", "Request", "Table", "describe_table", "load_table", "read_pieces"]
 
 STDIN = "-"
 
@@ -36,8 +37,8 @@ class Request:
     Attributes
     ----------
     columns : sequence of str, optional
-        Which columns, in this order. Unless given: the known ones where the file has names, otherwise all that have a
-        name and are not among the next three.
+        Which columns, in this order. Unless given: the known ones where the file has names, otherwise all of numbers
+        that have a name and are not among the next three.
     exclude : sequence of str
     id, weights : str, optional
         The columns of names and weights of rows.
@@ -46,7 +47,8 @@ class Request:
     header : bool, optional
         Whether the first line of text names the columns; told from the text unless given.
     stream : bool, optional
-        Whether rows stay in the file; None is True where they are many (`fastgmm.cli.memory`).
+        Whether rows stay in the file; None is True where they are many (`fastgmm.tables.memory`).
+    missing : Missing
     """
 
     columns: Sequence[str] | None = None
@@ -56,19 +58,7 @@ class Request:
     known: Sequence[str] | None = None
     header: bool | None = None
     stream: bool | None = None
-
-    @classmethod
-    def of(cls, arguments: argparse.Namespace, known: Sequence[str] | None = None) -> Request:
-        """Return what the options of a command ask for."""
-        return cls(
-            arguments.columns,
-            arguments.exclude or (),
-            arguments.id,
-            getattr(arguments, "weights", None),
-            known,
-            arguments.header,
-            arguments.stream,
-        )
+    missing: Missing = field(default_factory=Missing)
 
     @property
     def expected(self) -> list[str]:
@@ -76,8 +66,9 @@ class Request:
         others = [name for name in (self.id, self.weights) if name is not None]
         return [*(self.columns or self.known or ()), *self.exclude, *others]
 
-    def chosen(self, raw: RawTable) -> list[str]:
-        """Return the columns to model."""
+    def chosen(self, raw: RawTable) -> tuple[list[str], list[Column]]:
+        """Return the columns to model, and what those that were looked through hold."""
+        looked: list[Column] = []
         for option, names in (
             ("--columns", self.columns or ()),
             ("--exclude", self.exclude),
@@ -86,27 +77,31 @@ class Request:
         ):
             for name in names:
                 raw.position(name, option)
-            if len(set(names)) < len(names):
-                raise CommandError(f"{option}: {listed(names)} names a column twice; expected different columns")
+            twice = [name for name, n in Counter(names).items() if n > 1]
+            if twice:
+                raise TableError(f"{option}: {listed(twice)} is named twice; expected different columns")
         if self.columns is not None:
             columns = list(self.columns)
             if self.weights in columns:
-                raise CommandError(f"--weights: {self.weights!r} is among --columns; expected a column beside them")
+                raise TableError(f"--weights: {self.weights!r} is among --columns; expected a column beside them")
         elif self.known is not None and raw.named:
             columns = list(self.known)
             present = set(raw.names)
             missing = [repr(name) for name in columns if name not in present]
             if missing:
-                raise CommandError(
+                raise TableError(
                     f"{raw.source}: has no column {listed(missing)}, which the model was fitted to; the columns are "
                     f"{listed(raw.names)}. Name their counterparts with --columns"
                 )
         else:
             others = {*self.exclude, self.id, self.weights}
-            columns = [name for name in raw.names if not names_rows(name) and name not in others]
+            looked = raw.survey([name for name in raw.names if not names_rows(name) and name not in others])
+            columns = [column.name for column in looked if column.kind == "number"]
         if not columns:
-            raise CommandError(f"{raw.source}: no column is left to model; the columns are {listed(raw.names)}")
-        return columns
+            kinds = {column.name: f" ({column.kind})" for column in looked}
+            named = [f"{name}{kinds.get(name, '')}" for name in raw.names]
+            raise TableError(f"{raw.source}: no column of numbers is left to model; the columns are {listed(named)}")
+        return columns, looked
 
 
 @dataclass
@@ -131,6 +126,12 @@ class Table:
         All rows and their weights, where they are not in memory.
     notes : list of str
         What was decided in reading that a reader might doubt.
+    numbers : ndarray of shape (n_samples,), optional
+        Which rows of the file those in `X` are, from 1.
+    drops : bool
+        Whether rows with a missing value were to be left out.
+    report : TableReport, optional
+        What became of all columns.
     """
 
     source: str
@@ -141,6 +142,9 @@ class Table:
     weights: np.ndarray | None = None
     stream: RowSource | None = None
     notes: list[str] = field(default_factory=list)
+    numbers: np.ndarray | None = None
+    drops: bool = False
+    report: TableReport | None = None
 
     @property
     def n_rows(self) -> int:
@@ -169,7 +173,7 @@ class Table:
         return replace(self, X=function(self.X), stream=stream, columns=columns)
 
 
-def read_table(path: str | os.PathLike[str], request: Request) -> Table:
+def load_table(path: str | os.PathLike[str], request: Request) -> Table:
     """Read numeric columns, and the names and weights of rows; of a table that is streamed, a sample of the rows.
 
     Parameters
@@ -184,54 +188,72 @@ def read_table(path: str | os.PathLike[str], request: Request) -> Table:
 
     Raises
     ------
-    CommandError
+    TableError
         If the file is missing, empty, or holds something else than finite numbers.
     """
-    raw, columns, streams = _opened(path, request)
+    raw, columns, looked, streams = _opened(path, request)
     if not streams:
-        return _loaded(raw, columns, request)
+        return _loaded(raw, columns, looked, request)
     source = raw.streamed(columns, request.weights)
     rows = source.sample(random_state=np.random.RandomState(0))
     stream = source.with_sample(rows)
-    return Table(raw.source, columns, rows.X, raw.named, None, rows.sample_weight, stream, raw.notes)
+    report = _report(raw, columns, looked, request, _count(raw, columns, request) if request.missing.drops else None)
+    return Table(raw.source, columns, rows.X, raw.named, None, rows.sample_weight, stream, raw.notes, report=report)
 
 
-def read_chunks(path: str | os.PathLike[str], request: Request) -> tuple[int, list[str], Iterator[Table]]:
-    """Read a table piece by piece if it is streamed, otherwise at once; see `read_table`.
+def read_pieces(path: str | os.PathLike[str], request: Request) -> tuple[int, list[str], Iterator[Table]]:
+    """Read a table piece by piece if it is streamed, otherwise at once; see `load_table`.
 
     Returns
     -------
     n_rows : int
+        Without those that are left out.
     notes : list of str
     tables : iterator of Table
         The rows in order; the next piece is read while one is worked on.
     """
-    raw, columns, streams = _opened(path, request)
+    raw, columns, looked, streams = _opened(path, request)
     if not streams:
-        table = _loaded(raw, columns, request)
+        table = _loaded(raw, columns, looked, request)
         return table.n_rows, raw.notes, iter([table])
-    if not raw.n_rows:
+    n_rows = raw.n_rows or 0
+    if n_rows and request.missing.drops:
+        counts = _count(raw, columns, request)
+        _report(raw, columns, looked, request, counts)
+        n_rows = counts[0]
+    if not n_rows:
         raise _without_rows(raw)
 
     def tables() -> Iterator[Table]:
-        for X, weights, ids in raw.blocks(columns, request.weights, request.id):
-            yield Table(raw.source, columns, X, raw.named, ids, weights)
+        for block in raw.blocks(columns, request.weights, request.id):
+            table = Table(raw.source, columns, block.X, raw.named, block.ids, block.weights, numbers=block.numbers)
+            yield replace(table, drops=raw.missing.drops)
 
-    return raw.n_rows, raw.notes, read_ahead(tables)
+    return n_rows, raw.notes, read_ahead(tables)
 
 
-def _opened(path: str | os.PathLike[str], request: Request) -> tuple[RawTable, list[str], bool]:
-    """Return a table, the columns to model, and whether it is to be read block by block."""
+def describe_table(path: str | os.PathLike[str], request: Request) -> TableReport:
+    """Return what the columns of a table hold, whatever is in them; see `load_table`."""
+    raw = _open(os.fspath(path), request)
+    columns, looked = request.chosen(raw)
+    looked = looked or raw.survey(columns)
+    words = {column.name for column in looked if column.n_words or column.kind != "number"}
+    numbers = [name for name in columns if name not in words]
+    return _report(raw, numbers, looked, request, _count(raw, numbers, request) if numbers else None)
+
+
+def _opened(path: str | os.PathLike[str], request: Request) -> tuple[RawTable, list[str], list[Column], bool]:
+    """Return a table, the columns to model, all looked through, and whether it is to be read block by block."""
     name = os.fspath(path)
     raw = _open(name, request)
-    columns = request.chosen(raw)
+    columns, looked = request.chosen(raw)
     if request.known and not raw.named and request.columns is None and len(columns) == len(request.known):
         raw.notes.append(f"{raw.source}: without a header; its columns are taken for {listed(request.known)}")
     if raw.n_rows is None:
         if request.stream:
-            raise CommandError(f"--stream: {raw.source} is read whole; expected Parquet, a folder of it, or .npy")
-        return raw, columns, False
-    return raw, columns, is_large(raw.n_bytes) if request.stream is None else request.stream
+            raise TableError(f"--stream: {raw.source} is read whole; expected Parquet, a folder of it, or .npy")
+        return raw, columns, looked, False
+    return raw, columns, looked, is_large(raw.n_bytes) if request.stream is None else request.stream
 
 
 def _open(name: str, request: Request) -> RawTable:
@@ -239,16 +261,16 @@ def _open(name: str, request: Request) -> RawTable:
     try:
         content = _content_of(name, source)
         if isinstance(content, bytes) and not is_columnar(content[:8]):
-            return read_delimited(content, source, request.header, request.expected)
-        raw = read_columnar(content, source)
+            return read_delimited(content, source, request.header, request.expected, request.missing)
+        raw = read_columnar(content, source, request.missing)
     except FileNotFoundError:
-        raise CommandError(f"{source}: no such file") from None
+        raise TableError(f"{source}: no such file") from None
     except OSError as error:
-        raise CommandError(f"{source}: cannot be read: {error.strerror or error}") from None
+        raise TableError(f"{source}: cannot be read: {error.strerror or error}") from None
     if request.header is not None:
         option = "--header" if request.header else "--no-header"
         kind = "names its columns itself" if raw.named else "has no names of columns"
-        raise CommandError(f"{option}: {raw.source} {kind}; expected delimited text. Leave {option} out")
+        raise TableError(f"{option}: {raw.source} {kind}; expected delimited text. Leave {option} out")
     return raw
 
 
@@ -266,32 +288,63 @@ def _content_of(name: str, source: str) -> bytes | str:
         return decompressed(head + file.read(), source)
 
 
-def _loaded(raw: RawTable, columns: list[str], request: Request) -> Table:
+def _loaded(raw: RawTable, columns: list[str], looked: list[Column], request: Request) -> Table:
     blocks = list(raw.blocks(columns, request.weights, request.id))
     X = blocks[0].X if len(blocks) == 1 else np.concatenate([block.X for block in blocks])
+    n_missing = np.sum([block.n_missing for block in blocks], axis=0)
+    report = _report(raw, columns, looked, request, (len(X), sum(block.n_rows for block in blocks), n_missing))
     if not len(X):
         raise _without_rows(raw)
     weights = ids = None
     if request.weights is not None:
         weights = np.concatenate([block.weights for block in blocks])
         if not weights.max() > 0:
-            raise CommandError(
+            raise TableError(
                 f"--weights: column {request.weights!r} of {raw.source} is 0 in every row; expected weights of at "
                 "least 0, some above it"
             )
     if request.id is not None:
         ids = [name for block in blocks for name in block.ids or []]
-    return Table(raw.source, columns, np.ascontiguousarray(X), raw.named, ids, weights, notes=raw.notes)
+    numbers = np.concatenate([block.numbers for block in blocks])
+    X = np.ascontiguousarray(X)
+    return Table(raw.source, columns, X, raw.named, ids, weights, None, raw.notes, numbers, raw.missing.drops, report)
 
 
-def _without_rows(raw: RawTable) -> CommandError:
-    return CommandError(f"{raw.source}: has no rows; expected at least one row of numbers")
+def _count(raw: RawTable, columns: list[str], request: Request) -> tuple[int, int, np.ndarray]:
+    """Return the number of rows that have all values, of all rows, and of missing cells by column, in a pass."""
+    n_kept, n_rows, n_missing = 0, 0, np.zeros(len(columns), dtype=np.int64)
+    for block in raw.blocks(columns, request.weights):
+        n_kept, n_rows, n_missing = n_kept + len(block.X), n_rows + block.n_rows, n_missing + block.n_missing
+    return n_kept, n_rows, n_missing
 
 
-def check_weights_count_rows(total: float, column: str) -> None:
-    """Raise CommandError if weights of this total cannot count rows, as a criterion takes its logarithm."""
-    if total <= 1.0 + 1e-9:
-        raise CommandError(
-            f"--weights: column {column!r} sums to {total:g}; expected weights that count rows, as the criteria take "
-            "the logarithm of their sum. Scale them to sum to the number of rows"
-        )
+def _report(
+    raw: RawTable,
+    columns: list[str],
+    looked: list[Column],
+    request: Request,
+    counts: tuple[int, int, np.ndarray] | None,
+) -> TableReport:
+    """Return what became of the columns, and add it to the table's notes; without counts, no value is missing."""
+    n_kept, n_rows, n_missing = counts or (raw.n_rows or 0, raw.n_rows or 0, np.zeros(len(columns), dtype=np.int64))
+    known = {column.name: column for column in looked}
+    others = [column for column in looked if column.name not in columns]
+    used = [
+        replace(known.get(name, Column(name)), use="used", n_missing=int(n))
+        for name, n in zip(columns, n_missing, strict=True)
+    ]
+    used += [
+        Column(name, kind, use=use)
+        for name, kind, use in ((request.id, "text", "row names"), (request.weights, "number", "weights"))
+        if name is not None
+    ]
+    given = request.columns is not None or (request.known is not None and raw.named)
+    report = TableReport(raw.source, n_rows, n_rows - n_kept, in_order(raw.names, [*used, *others]), given)
+    raw.notes += report.lines()
+    return report
+
+
+def _without_rows(raw: RawTable) -> TableError:
+    if raw.missing.drops:
+        return TableError(f"{raw.source}: has no row without a missing value; leave out columns with --exclude")
+    return TableError(f"{raw.source}: has no rows; expected at least one row of numbers")

@@ -15,11 +15,10 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Header", "find_header", "number_in"]
+from fastgmm.tables.cells import MISSING, TRUTH, number_in
 
-#: Cells that stand for a missing value.
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", "?", "."))
-TRUTH = {"true": 1.0, "false": 0.0}
+__all__ = ["Header", "find_header"]
+
 INTEGER = re.compile(r"[+-]?\d+")
 #: Names are outside the range of their columns by so many times its width: in general, in order, and if they are two.
 MARGIN, MARGIN_IN_ORDER, MARGIN_OF_TWO = 10.0, 0.5, 2.0
@@ -38,16 +37,6 @@ class Header:
 
     found: bool
     why: str | None = None
-
-
-def number_in(cell: str) -> float | None:
-    """Return the number in a cell, 1 or 0 for true or false, or None."""
-    if cell.lower() in TRUTH:
-        return TRUTH[cell.lower()]
-    try:
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
 
 
 def find_header(first: Sequence[str], beneath: Sequence[Sequence[str]], bare: Sequence[Sequence[bool]]) -> Header:

@@ -1,0 +1,104 @@
+"""What became of the columns and rows of a table that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastgmm.summary.mixture import count_of
+from fastgmm.tables.columns import Column, counted, listed
+
+__all__ = ["TableReport"]
+
+#: Columns that are left out whose content a line tells.
+MOST_TOLD = 8
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """The columns of a table, and what was done with them; as text, a table with a line for each.
+
+    Attributes
+    ----------
+    source : str
+        The file.
+    n_rows : int
+        Rows in the file.
+    n_left_out : int
+        Rows that were left out because a value is missing.
+    columns : list of Column
+        In the order of the file, with `name`, `kind` ('number', 'date', 'category', 'text' or 'empty'), `about`,
+        `use` ('used', 'left out', 'row names' or 'weights') and `n_missing`, the number of cells without a value
+        (None where they were not counted).
+    chosen : bool
+        Whether columns were asked for by name; otherwise those of numbers are used.
+    """
+
+    source: str
+    n_rows: int
+    n_left_out: int
+    columns: list[Column]
+    chosen: bool = False
+
+    @property
+    def row_names(self) -> list[str]:
+        """Columns of text that differs in every row: they may name the rows."""
+        return [column.name for column in self.columns if column.is_different and column.use == "left out"]
+
+    def lines(self) -> list[str]:
+        """Return what a reader should know of it, in sentences without their full stop."""
+        found = []
+        left_out = [column for column in self.columns if column.use == "left out"]
+        if left_out and not self.chosen:
+            n_used = sum(column.use == "used" for column in self.columns)
+            told = listed([f"{column.name} ({_what(column)})" for column in left_out], MOST_TOLD)
+            found.append(f"{count_of(n_used, 'column')} of numbers used, {len(left_out)} left out: {told}")
+        if self.n_left_out:
+            counts = [(column.name, column.n_missing or 0) for column in self.columns if column.use != "left out"]
+            told = counted((name, n) for name, n in counts if n)
+            found.append(f"{self.n_left_out} of {self.n_rows} rows left out; cells without a value: {told}")
+        return found
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return a dictionary for each column."""
+        return [asdict(column) for column in self.columns]
+
+    def __str__(self) -> str:
+        rows = [("column", "use", "holds", "missing", "")]
+        for column in self.columns:
+            missing = "" if column.n_missing is None else str(column.n_missing)
+            rows.append((column.name, column.use, column.kind, missing, _about(column)))
+        widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                (
+                    name.ljust(widths[0]),
+                    use.ljust(widths[1]),
+                    kind.ljust(widths[2]),
+                    missing.rjust(widths[3]),
+                    about,
+                )
+            ).rstrip()
+            for name, use, kind, missing, about in rows
+        ]
+        title = f"{self.source}: {count_of(self.n_rows, 'row')}, {count_of(len(self.columns), 'column')}"
+        if self.n_left_out:
+            title += f"; {self.n_left_out} rows left out"
+        return "\n".join([title, *lines])
+
+
+def _about(column: Column) -> str:
+    return "different in every row: may name the rows" if column.is_different else column.about
+
+
+def _what(column: Column) -> str:
+    if column.is_different:
+        return "text, different in every row"
+    return f"{column.kind}, {column.about}" if column.about else column.kind
+
+
+def in_order(names: Sequence[str], columns: Sequence[Column]) -> list[Column]:
+    """Return columns in the order of names."""
+    places = {name: j for j, name in enumerate(names)}
+    return sorted(columns, key=lambda column: places[column.name])

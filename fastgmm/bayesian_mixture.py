@@ -7,7 +7,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.incomplete import Marginalised
@@ -17,7 +17,7 @@ from fastgmm.estimator.conversion_methods import sklearn_counterpart
 from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.mixture import BaseMixture, Plan
-from fastgmm.estimator.parameter_validation import check_covariance_prior, check_mean_prior
+from fastgmm.estimator.parameter_validation import Names, check_covariance_prior, check_mean_prior
 from fastgmm.estimator.problem import count_floor
 from fastgmm.families import Family, Variational
 from fastgmm.gaussian_mixture import GaussianMixture
@@ -169,16 +169,16 @@ class BayesianGaussianMixture(BaseMixture):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMixture._parameter_constraints,
-        "covariance_type": [StrOptions(set(SHAPES))],
-        "acceleration": [StrOptions(set(ACCELERATIONS)), None],
-        "weight_concentration_prior_type": [StrOptions({"dirichlet_process", "dirichlet_distribution"})],
+        "covariance_type": [Names(SHAPES)],
+        "acceleration": [Names(ACCELERATIONS), None],
+        "weight_concentration_prior_type": [Names(("dirichlet_process", "dirichlet_distribution"))],
         "weight_concentration_prior": [None, Interval(Real, 0.0, None, closed="neither")],
         "mean_precision_prior": [None, Interval(Real, 0.0, None, closed="neither")],
         "mean_prior": [None, "array-like"],
         "degrees_of_freedom_prior": [None, Interval(Real, 0.0, None, closed="neither")],
         "covariance_prior": [None, "array-like", Interval(Real, 0.0, None, closed="neither")],
-        "expected_log_precision": [StrOptions({"wishart", "exact"})],
-        "predictive": [StrOptions({"variational", "student-t"})],
+        "expected_log_precision": [Names(("wishart", "exact"))],
+        "predictive": [Names(("variational", "student-t"))],
     }
 
     def __init__(

@@ -21,6 +21,7 @@ from fastgmm.estimator.class_sizes import components_per_class
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import MISSING, found_missing
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.problem import Problem, count_floor, warn_unconverged
 from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows, refuse_source
@@ -143,7 +144,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"}), "array-like"],
-        "covariance_type": [StrOptions(set(COVARIANCES)), list, tuple],
+        "covariance_type": [Names(COVARIANCES), list, tuple],
         "shared_covariance": ["boolean"],
         "priors": [None, "array-like"],
         "unlabelled_weight": [Interval(Real, 0.0, None, closed="left")],

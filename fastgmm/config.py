@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from fastgmm.exceptions import did_you_mean
+
 __all__ = ["config_context", "get_config", "set_config"]
 
 _ENGINES = ("auto", "compiled", "numba", "plain")
@@ -23,7 +25,10 @@ def _validated(settings: dict[str, Any]) -> dict[str, Any]:
     for key, value in settings.items():
         if key == "engine":
             if value not in _ENGINES:
-                raise ValueError(f"engine is {value!r}; expected one of {', '.join(map(repr, _ENGINES))}")
+                raise ValueError(
+                    f"engine is {value!r}{did_you_mean(value, _ENGINES)}; expected one of "
+                    f"{', '.join(map(repr, _ENGINES))}"
+                )
             if value != "auto":
                 # By its name: a setting stands below what it sets, and is refused at once all the same.
                 importlib.import_module("fastgmm.kernels.engines").load(value)

@@ -1,4 +1,6 @@
-"""Exceptions and warnings raised by fastgmm beside the built-in ones."""
+"""Exceptions and warnings raised by fastgmm beside the built-in ones, and what they propose."""
+
+from collections.abc import Iterable
 
 __all__ = [
     "ComponentCollapseError",
@@ -48,3 +50,13 @@ class TableError(ValueError):
 
 class EngineError(RuntimeError):
     """The requested engine or instruction set is not available in this installation."""
+
+
+def did_you_mean(word: object, names: Iterable[str]) -> str:
+    """Return ``" (did you mean 'name'?)"`` with the name nearest to a word, or nothing if none is near."""
+    from difflib import get_close_matches  # takes time to import, and is seldom needed
+
+    names = list(names)
+    alike = [name for name in names if name.lower() == str(word).lower()]
+    near = alike or get_close_matches(str(word), names, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -27,6 +27,7 @@ from fastgmm.estimator.inner_mixture import (
 )
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import found_missing
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes, warn_unconverged
 from fastgmm.estimator.reading import Reading, read_rows
@@ -126,7 +127,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         **INNER_CONSTRAINTS,
         "contamination": [StrOptions({"auto"}), Interval(Real, 0.0, 0.5, closed="right")],
         "significance": [Interval(Real, 0.0, 1.0, closed="neither")],
-        "robust": [StrOptions({"trimming", "noise"}), None],
+        "robust": [Names(("trimming", "noise")), None],
         "robust_share": [None, Interval(Real, 0.0, 0.5, closed="right")],
         "n_simulations": [Interval(Integral, 1, None, closed="left")],
     }

@@ -7,11 +7,12 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.families import Family, Gaussian, Student
 from fastgmm.families.student import SMALLEST_DF
 from fastgmm.model import MixtureParameters
@@ -115,7 +116,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **LikelihoodMixture._parameter_constraints,
-        "df": [StrOptions({"free", "shared"}), Interval(Real, SMALLEST_DF, None, closed="both")],
+        "df": [Names(("free", "shared")), Interval(Real, SMALLEST_DF, None, closed="both")],
     }
 
     def __init__(

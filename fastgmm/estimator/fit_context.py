@@ -8,8 +8,10 @@ from typing import Any, TypeVar, cast
 
 import sklearn
 from sklearn.base import _fit_context
+from sklearn.utils._param_validation import InvalidParameterError
 
 from fastgmm.callbacks import unchanged_on_failure
+from fastgmm.estimator.parameter_validation import add_proposal
 
 __all__ = ["fit_context"]
 
@@ -49,8 +51,10 @@ def _with_checks_as_they_were(fit: Callable[..., Any]) -> Callable[..., Any]:
         found = sklearn.get_config()["skip_parameter_validation"]
         try:
             return fit(*arguments, **options)
-        except BaseException:
+        except BaseException as error:
             sklearn.set_config(skip_parameter_validation=found)
+            if isinstance(error, InvalidParameterError):
+                add_proposal(error)
             raise
 
     return restored

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.callbacks import Task, Watch
 from fastgmm.estimator.missing_values import MISSING
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.families import COVARIANCES, Family
 from fastgmm.starts import INIT_PARAMS
 
@@ -22,13 +23,13 @@ __all__ = ["INNER_CONSTRAINTS", "inner_options", "lowest_bic", "sensible_sizes",
 #: What the constructor of such an estimator takes for its mixture, in scikit-learn's terms.
 INNER_CONSTRAINTS: dict = {
     "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
-    "covariance_type": [StrOptions(set(COVARIANCES))],
+    "covariance_type": [Names(COVARIANCES)],
     "max_components": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0.0, None, closed="left")],
     "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_init": [Interval(Integral, 1, None, closed="left")],
-    "init_params": [StrOptions(set(INIT_PARAMS))],
+    "init_params": [Names(INIT_PARAMS)],
     "random_state": ["random_state"],
     "missing": [StrOptions(set(MISSING))],
 }

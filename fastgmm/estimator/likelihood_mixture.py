@@ -20,7 +20,7 @@ from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
-from fastgmm.estimator.parameter_validation import check_means, check_precisions, check_weights
+from fastgmm.estimator.parameter_validation import Names, check_means, check_precisions, check_weights
 from fastgmm.estimator.problem import count_floor
 from fastgmm.estimator.statistics_methods import AdaptationMethods
 from fastgmm.families import Family, Gaussian, WithBackground, beside_background, get_covariance
@@ -47,8 +47,8 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
-        "acceleration": [StrOptions(set(ACCELERATIONS)), None],
-        "stop_on": [StrOptions(set(STOP_ON))],
+        "acceleration": [Names(ACCELERATIONS), None],
+        "stop_on": [Names(STOP_ON)],
         "prior": [StrOptions({"default"}), dict, None],
         "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
         "order_by": [str, Interval(Integral, 0, None, closed="left"), callable, None],

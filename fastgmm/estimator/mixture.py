@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from fastgmm.callbacks import CallbackSupport, Reporter
 from fastgmm.data import ArrayRows, Rows, RowSource
@@ -25,6 +25,7 @@ from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
 from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.order_methods import OrderMethods, check_order_by, component_order
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.prediction_methods import PredictionMethods
 from fastgmm.estimator.problem import Problem, run_attributes, warn_regularised
 from fastgmm.estimator.rare_labels import with_rare_labels
@@ -92,12 +93,12 @@ class BaseMixture(
 
     _parameter_constraints: dict = {  # noqa: RUF012  (scikit-learn's own convention)
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(COVARIANCES))],
+        "covariance_type": [Names(COVARIANCES)],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(INIT_PARAMS)), "array-like", callable],
+        "init_params": [Names(INIT_PARAMS), "array-like", callable],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array
 
 from fastgmm.estimator.input_validation import DTYPES
+from fastgmm.exceptions import did_you_mean
 from fastgmm.model import Shape
 
 __all__ = [
+    "Names",
+    "add_proposal",
     "check_covariance_prior",
     "check_covariances",
     "check_mean_prior",
@@ -16,6 +23,34 @@ __all__ = [
     "check_precisions",
     "check_weights",
 ]
+
+
+class Names(StrOptions):
+    """Names that a parameter takes, listed in a message in their own order, which a set has not.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The usual ones first.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(set(self.names))
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, self.names))}}}"
+
+
+def add_proposal(error: BaseException) -> None:
+    """Add the nearest name as a note to scikit-learn's message that a parameter is none of some names.
+
+    A note, which a traceback shows: the message itself is scikit-learn's, word for word.
+    """
+    found = re.search(r"must be .*?a str among \{(.*?)\}.* Got '(.*)' instead", str(error), re.DOTALL)
+    proposal = did_you_mean(found[2], re.findall(r"'(.*?)'", found[1])) if found else ""
+    if proposal:
+        error.add_note(f"D{proposal.strip(' ()')[1:]}")
 
 
 def _check_shape(array: np.ndarray, shape: tuple[int, ...], name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.exceptions import did_you_mean
 from fastgmm.families import closed_form, common_axes, volume_families
 from fastgmm.model.shapes import DIAGONAL, FULL, SPHERICAL, TIED, Shape
 
@@ -133,4 +134,6 @@ def get_covariance(name: str) -> CovarianceFamily:
     try:
         return COVARIANCES[name]
     except (KeyError, TypeError):
-        raise ValueError(f"covariance_type is {name!r}; expected one of {', '.join(COVARIANCES)}") from None
+        raise ValueError(
+            f"covariance_type is {name!r}{did_you_mean(name, COVARIANCES)}; expected one of {', '.join(COVARIANCES)}"
+        ) from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.exceptions import did_you_mean
 from fastgmm.plotting.clusters import plot_clusters
 from fastgmm.plotting.criteria import plot_criteria
 from fastgmm.plotting.density import plot_density
@@ -68,7 +69,7 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
     elif kind is None:
         kind = "histogram" if mixture_of(model).means_.shape[1] == 1 else "clusters"
     if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+        raise ValueError(f"kind is {kind!r}{did_you_mean(kind, KINDS)}; expected one of {', '.join(KINDS)}")
     if kind == "outliers" and detects and "fraction" not in options:
         options.setdefault("threshold", model.offset_)
     return KINDS[kind](model, X, ax=ax, **options)

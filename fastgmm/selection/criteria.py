@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fastgmm.estimator.inner_mixture import unconverged_too
+from fastgmm.exceptions import did_you_mean
 from fastgmm.gaussian_mixture import GaussianMixture
 
 __all__ = ["CRITERIA", "Criterion", "get_criterion"]
@@ -79,4 +80,7 @@ def get_criterion(criterion: Any) -> Criterion:
         return Criterion(name, lambda estimator, X, weight, seed: float(criterion(estimator, X)))
     if isinstance(criterion, str) and criterion in CRITERIA:
         return CRITERIA[criterion]
-    raise ValueError(f"criterion is {criterion!r}; expected one of {', '.join(CRITERIA)}, or a callable(estimator, X)")
+    raise ValueError(
+        f"criterion is {criterion!r}{did_you_mean(criterion, CRITERIA)}; expected one of {', '.join(CRITERIA)}, or a "
+        "callable(estimator, X)"
+    )

@@ -23,7 +23,7 @@ from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
-from fastgmm.exceptions import SelectionWarning
+from fastgmm.exceptions import SelectionWarning, did_you_mean
 from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
@@ -31,6 +31,7 @@ from fastgmm.selection.cautions import column_cautions, outcome_cautions
 from fastgmm.selection.criteria import Criterion, get_criterion
 from fastgmm.selection.starts import default_tol, starts_of
 from fastgmm.selection.winner_methods import WinnerMethods
+from fastgmm.starts import INIT_PARAMS
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.units import feature_variances
 from fastgmm.student_mixture import StudentMixture
@@ -212,6 +213,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         interrupt, finished = None, list[Candidate]()
         with unchanged_on_failure(self):
             criterion = get_criterion(self.criterion)
+            self._check_start()
             random_state = check_random_state(self.random_state)
             if source_of(X, sample_weight) is not None:
                 self._check_source(criterion)
@@ -271,6 +273,14 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 "'icl', 'aic' or a callable, or X as an array"
             )
 
+    def _check_start(self) -> None:
+        start = self.init_params
+        if isinstance(start, str) and start not in INIT_PARAMS:
+            raise ValueError(
+                f"init_params is {start!r}{did_you_mean(start, INIT_PARAMS)}; expected one of "
+                f"{', '.join(INIT_PARAMS)}, or memberships of the rows"
+            )
+
     def _checked_sizes(self) -> list[int]:
         given = self.n_components
         sizes: list[Any] = [given] if isinstance(given, Integral) else list(given)
@@ -291,7 +301,10 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     def _checked_distributions(self) -> list[str]:
         given = [self.distribution] if isinstance(self.distribution, str) else list(self.distribution)
         if not given or not set(given) <= set(MIXTURES):
-            raise ValueError(f"distribution is {self.distribution!r}; expected 'normal', 'student', or a list of both")
+            proposal = did_you_mean(given[0], MIXTURES) if given else ""
+            raise ValueError(
+                f"distribution is {self.distribution!r}{proposal}; expected 'normal', 'student', or a list of both"
+            )
         return list(dict.fromkeys(given))
 
     # Cautions.

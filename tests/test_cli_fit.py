@@ -149,7 +149,7 @@ def test_data_written_after_columns_are_missed_aloud(capsys):
     """argparse gives every following word to --columns: without this, the bundled data would be read."""
     _csv("data.csv", load_faithful())
     assert main(["fit", "--columns", "a", "b", "data.csv"]) == 2
-    assert "--columns took data.csv for the name of a column; write DATA first" in capsys.readouterr().err
+    assert "--columns took data.csv for one of its words; write DATA first" in capsys.readouterr().err
 
 
 def test_more_components_than_rows_are_skipped_with_the_reason(capsys):
@@ -213,7 +213,7 @@ def test_principal_components_are_remembered(capsys):
     labels = np.loadtxt("labels.csv", delimiter=",", skiprows=1)[:, 0]
     assert len(set(labels[:60])) == len(set(labels[60:])) == 1
     assert labels[0] != labels[60]
-    assert main(["sample", "fastgmm_model.npz", "-n", "500", "-o", "drawn.csv"]) == 0
+    assert main(["sample", "fastgmm_model.npz", "-n", "500", "-o", "drawn.csv", "--digits", "17"]) == 0
     drawn = np.loadtxt("drawn.csv", delimiter=",", skiprows=1)
     # Back in the data's space, and on its plane.
     assert np.linalg.matrix_rank(drawn - X.mean(axis=0), tol=1e-6) == 2

@@ -70,6 +70,21 @@ def test_a_wide_table_in_a_file_is_one_table(capsys, monkeypatch):
     assert "\x1b" not in "".join(lines)
 
 
+def test_prose_ends_between_words_on_a_terminal_and_is_one_line_in_a_file(terminal, capsys):
+    text = "customer_id is left out: text, different in every row; --exclude takes names of columns"
+    Screen().line(text)
+    assert capsys.readouterr().out == text + "\n"
+    out, error = terminal()
+    Screen().line(text, indent="  ")
+    Screen().warn(text)
+    lines = out.getvalue().splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines + error.getvalue().splitlines())) < 40
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert " ".join(line.strip() for line in lines) == text
+    assert " ".join(error.getvalue().split()) == f"fastgmm: {text}"
+
+
 def test_column_names_are_not_markup(terminal):
     out, _ = terminal()
     Screen().table(["a", "[bold]b[/bold]"], [["[red]1", "2"]])
@@ -111,10 +126,10 @@ def test_no_progress_into_a_file(capsys):
     [
         (0.0, "0"),
         (1234567.8, "1234568"),
-        (0.00012345678, "0.00012346"),
-        (1e-9, "1.0000e-09"),
+        (0.00012345678, "0.000123457"),
+        (1e-9, "1.00000e-09"),
         (-2.5, "-2.5"),
-        (1e12, "1.0000e+12"),
+        (1e12, "1.00000e+12"),
     ],
 )
 def test_numbers_are_readable(value, text):

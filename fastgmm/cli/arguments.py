@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from fastgmm.cli.errors import EXIT_USAGE
+from fastgmm.cli.prose import wrapped
 
 __all__ = ["ALL_STRUCTURES", "BASIC_STRUCTURES", "FILES", "SHELLS", "actions_of", "build_parser"]
 
@@ -65,6 +66,14 @@ def build_parser() -> argparse.ArgumentParser:
     shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="write one JSON object instead of text")
     shared.add_argument("--quiet", action="store_true", help="write no text, only data and faults")
+    shared.add_argument(
+        "--digits",
+        type=DIGITS,
+        default=6,
+        metavar="N",
+        help="significant digits of numbers in text, at most 17, which is all of them (default: 6); JSON, Parquet, "
+        "Arrow and .npy have all",
+    )
     shared.add_argument("--debug", action="store_true", help="show the traceback of a fault")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add_arguments, words, description in (
@@ -244,6 +253,7 @@ def _number(kind: Callable[[str], Any], is_valid: Callable[[Any], bool], expecte
     return read
 
 
+DIGITS = _number(int, lambda value: 1 <= value <= 17, "an integer from 1 to 17")
 COUNT = _number(int, lambda value: value >= 1, "an integer of at least 1")
 SEED = _number(int, lambda value: 0 <= value < 2**32, "an integer from 0 to 4294967295")
 NUMBER = _number(float, lambda value: value == value, "a number")
@@ -296,9 +306,10 @@ class _Parser(argparse.ArgumentParser):
         elif "required: COMMAND" in message:
             given = next((word for word in sys.argv[1:] if word.startswith("-")), "")
             message = f"there is no command{_nearest(given, _options(self))}"
-        elif "required: DATA" in message and {"--columns", "--exclude"} & set(sys.argv):
-            message += "; write it before --columns and --exclude"
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+        elif "required: DATA" in message and {"--columns", "--exclude", "--na"} & set(sys.argv):
+            message += "; write it before --columns, --exclude and --na"
+        text = f"{self.prog}: error: {message}; see {self.prog} --help"
+        self.exit(EXIT_USAGE, f"{wrapped(text, sys.stderr)}\n")
 
 
 def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
@@ -318,4 +329,4 @@ def _nearest(word: str, words: Any) -> str:
     near = difflib.get_close_matches(word, list(words), n=1)
     if not near:
         near = [other for other in words if other.lower() == word.lower()]
-    return f"; did you mean {near[0]}?" if near else ""
+    return f" (did you mean {near[0]}?)" if near else ""

@@ -19,7 +19,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
     request = replace(request_of(arguments), missing=Missing("drop", MissingWords(arguments.na or ())))
     report = describe_table(arguments.data, request)
-    for line in str(report).splitlines():
-        screen.line(line)
+    screen.lines(str(report))
     screen.json({"source": report.source, "n_samples": report.n_rows, "columns": report.as_json()})
     return EXIT_OK

@@ -35,10 +35,11 @@ WITHOUT_AXES = ("constant", "duplicated", "collinear", "dimension")
 def run(arguments: argparse.Namespace, screen: Screen) -> int:
     """Run the command and return the exit status."""
     draw = arguments.plot != "none"
-    swallowed = [name for name in [*(arguments.columns or ()), *(arguments.exclude or ())] if os.path.isfile(name)]
-    if arguments.data is None and swallowed:
-        option = "--columns" if swallowed[0] in (arguments.columns or ()) else "--exclude"
-        raise CommandError(f"{option} took {swallowed[0]} for the name of a column; write DATA first")
+    if arguments.data is None:
+        for option in ("columns", "exclude", "na"):
+            for name in getattr(arguments, option) or ():
+                if os.path.isfile(name):
+                    raise CommandError(f"--{option} took {name} for one of its words; write DATA first")
     check_output(arguments.out, "--out", [arguments.data])
     if draw:
         if os.path.abspath(arguments.plot) == os.path.abspath(arguments.out):

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fastgmm.cli.arguments import build_parser
+from fastgmm.cli.beforehand import check_names
 from fastgmm.cli.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
+from fastgmm.cli.prose import wrapped
 
 __all__ = ["main"]
 
@@ -38,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(import_module("fastgmm.cli.patch").run(parsed))
     # What takes time to import is imported once the arguments are known to be valid.
     try:
+        check_names(parsed)
         from fastgmm.cli.screen import Screen, discard_output
 
-        screen = Screen(quiet=parsed.quiet, as_json=parsed.json)
+        screen = Screen(quiet=parsed.quiet, as_json=parsed.json, digits=parsed.digits)
         if sys.stdout is None:  # so Python says that its descriptor is closed
             _say("error: standard output is closed; expected an open one: send what is not wanted to /dev/null")
             return EXIT_USAGE
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"fastgmm: {text}", file=sys.stderr)
+    print(wrapped(f"fastgmm: {text}", sys.stderr), file=sys.stderr)
 
 
 def _one_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm.cli.errors import EXIT_OK
 from fastgmm.cli.outputs import for_json, write_columns
-from fastgmm.cli.screen import Screen, number
+from fastgmm.cli.screen import Screen
 from fastgmm.cli.stored import Stored, open_with_rows
 from fastgmm.tables.reading import Table
 
@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     names = {} if arguments.id is None else {arguments.id: ids.tolist()}
     columns = {"row": rows, **names, "log_density": lowest}
     if arguments.output is not None:
-        write_columns([columns], arguments.output, len(rows))
-    screen.line(f"{len(rows)} of {n_rows} rows; log density in nats, median {number(float(np.median(density)))}")
+        write_columns([columns], arguments.output, len(rows), arguments.digits)
+    screen.line(f"{len(rows)} of {n_rows} rows; log density in nats, median {screen.number(float(np.median(density)))}")
     if len(rows):
         screen.table(
             ["row", *names, "log density", *stored.names[:FEATURES_SHOWN]],
@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
                 [
                     str(rows[i]),
                     *(values[i] for values in names.values()),
-                    number(lowest[i]),
-                    *(number(value) for value in features[i]),
+                    screen.number(lowest[i]),
+                    *(screen.number(value) for value in features[i]),
                 ]
                 for i in range(min(MOST_ROWS, len(rows)))
             ],

@@ -77,40 +77,49 @@ def for_json(values: Any) -> list[Any]:
     ]
 
 
-def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows: int) -> None:
+def write_columns(pieces: Iterable[Mapping[str, Any]], path: str | None, n_rows: int, digits: int) -> None:
     """Write a table of `n_rows` rows, piece by piece; a file is there once all is written, or not at all.
 
     Parameters
     ----------
     pieces : iterable of mapping of str to sequence
-        Columns of equal length, the same in every piece. Numbers are written with all their digits.
+        Columns of equal length, the same in every piece.
     path : str, optional
         CSV, TSV, Parquet, Arrow IPC or .npy (the numeric columns, as a matrix) by its suffix; CSV on standard output
         unless given.
     n_rows : int
+    digits : int
+        Significant digits of numbers in text, at most 17, which is all; the other formats have all.
     """
     if path is None:
-        _write_text(pieces, sys.stdout, ",")
+        _write_text(pieces, sys.stdout, ",", digits)
         return
     suffix = _suffix(path)
     with written(path, "--output") as partial:
         if suffix in (".csv", ".tsv"):
             with open(partial, "w", newline="", encoding="utf-8") as file:
-                _write_text(pieces, file, "," if suffix == ".csv" else "\t")
+                _write_text(pieces, file, "," if suffix == ".csv" else "\t", digits)
         elif suffix == ".npy":
             _write_npy(pieces, partial, n_rows)
         else:
             _write_arrow(pieces, partial, suffix)
 
 
-def _write_text(pieces: Iterable[Mapping[str, Any]], file: Any, delimiter: str) -> None:
+def _write_text(pieces: Iterable[Mapping[str, Any]], file: Any, delimiter: str, digits: int) -> None:
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
     for i, columns in enumerate(pieces):
         if i == 0:
             writer.writerow(columns)
-        # Python's own numbers: their shortest text that reads back the same.
-        lists = [values.tolist() if isinstance(values, np.ndarray) else values for values in columns.values()]
-        writer.writerows(zip(*lists, strict=True))
+        writer.writerows(zip(*(_as_text(values, digits) for values in columns.values()), strict=True))
+
+
+def _as_text(values: Any, digits: int) -> Any:
+    """Return a column as it is written: numbers with so many digits, all of them as Python's shortest text."""
+    if not isinstance(values, np.ndarray):
+        return values
+    if values.dtype.kind != "f" or digits >= 17:
+        return values.tolist()
+    return [f"{value:.{digits}g}" for value in values.tolist()]
 
 
 def _write_npy(pieces: Iterable[Mapping[str, Any]], path: Path, n_rows: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.cli.screen import Screen, number
+from fastgmm.cli.screen import Screen
 
 __all__ = ["as_json", "describe"]
 
@@ -36,8 +36,8 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
             str(k),
             f"{weight:.4f}",
             *([str(int(sizes[k]))] if sizes is not None else []),
-            *([number(model.df_[k])] if tailed else []),
-            *(number(model.means_[k, j]) for j in shown),
+            *([screen.number(model.df_[k])] if tailed else []),
+            *(screen.number(model.means_[k, j]) for j in shown),
         ]
         for k, weight in enumerate(model.weights_)
     ]
@@ -62,7 +62,7 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
         for k, matrix in enumerate(matrices):
             screen.table(
                 ["", *heads],
-                [[names[i], *(number(matrix[i, j]) for j in shown)] for i in shown],
+                [[names[i], *(screen.number(matrix[i, j]) for j in shown)] for i in shown],
                 title=f"{spread} of every component" if shape.is_shared else f"{spread} of component {k}",
             )
 
@@ -71,7 +71,7 @@ def _variances(screen: Screen, heads: list[str], values: np.ndarray, title: str)
     labels = [str(k) for k in range(len(values))] if len(values) > 1 else ["every"]
     screen.table(
         ["component", *heads],
-        [[label, *(number(v) for v in row[: len(heads)])] for label, row in zip(labels, values, strict=True)],
+        [[label, *(screen.number(v) for v in row[: len(heads)])] for label, row in zip(labels, values, strict=True)],
         title=title,
     )
 

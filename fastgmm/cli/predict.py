@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             sizes[:] += np.bincount(labels[labels >= 0], minlength=n_components)
             yield columns
 
-    write_columns(pieces(), arguments.output, n_rows)
+    write_columns(pieces(), arguments.output, n_rows, arguments.digits)
     if arguments.output is not None:
         told = ", ".join(f"{k}: {size}" for k, size in enumerate(sizes))
         screen.line(f"{arguments.output}: {n_rows} rows; by component {told}")

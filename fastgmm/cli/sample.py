@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     if arguments.output is None and screen.as_json:
         screen.json({name: values.tolist() for name, values in columns.items()})
         return EXIT_OK
-    write_columns([columns], arguments.output, arguments.n)
+    write_columns([columns], arguments.output, arguments.n, arguments.digits)
     if arguments.output is not None:
         screen.line(f"{arguments.output}: {arguments.n} rows")
         screen.json({"output": arguments.output, "n_samples": arguments.n})

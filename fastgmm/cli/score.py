@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     if arguments.output is None:
         deque(pieces(), maxlen=0)
     else:
-        write_columns(pieces(), arguments.output, n_rows)
+        write_columns(pieces(), arguments.output, n_rows, arguments.digits)
     total, log_likelihood = sums["weight"], sums["log_likelihood"]
     if weighted:
         check_weights_count_rows(total, arguments.weights)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         facts.append(("output", "log density of each row", arguments.output))
     for name, words, value in facts:
         if name != "total_weight" or weighted:
-            screen.line(f"{words:30} {value:.6f}" if isinstance(value, float) else f"{words:30} {value}")
+            screen.line(f"{words:30} {screen.number(value) if isinstance(value, float) else value}")
     values = np.array([value for _, _, value in facts], dtype=object)
     screen.json(dict(zip([name for name, _, _ in facts], for_json(values), strict=True)))
     return EXIT_OK

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from fastgmm.callbacks.progress import Progress, Steps
+from fastgmm.cli.prose import wrapped
 
 __all__ = ["Screen", "discard_output", "number"]
 
@@ -18,7 +19,7 @@ __all__ = ["Screen", "discard_output", "number"]
 BOLD, BEST, PLAIN = "\x1b[1m", "\x1b[1;32m", "\x1b[0m"
 
 
-def number(value: float, digits: int = 5) -> str:
+def number(value: float, digits: int = 6) -> str:
     """Return a number with `digits` significant digits, without an exponent where that is readable."""
     if value == 0 or 1e-4 <= abs(value) < 1e7:
         text = f"{value:.{digits}g}"
@@ -35,18 +36,28 @@ class Screen:
         Whether to write nothing but faults and what was asked for as data.
     as_json : bool
         Whether to write one JSON object in place of text.
+    digits : int
+        Significant digits of numbers.
     """
 
-    def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
-        self.as_json = as_json
+    def __init__(self, quiet: bool = False, as_json: bool = False, digits: int = 6) -> None:
+        self.as_json, self.digits = as_json, digits
         self.silent = quiet or as_json
 
     def data(self, text: str) -> None:
         """Write what was asked for, whatever else is silent."""
         print(text)
 
-    def line(self, text: str = "") -> None:
-        """Write one line."""
+    def number(self, value: float) -> str:
+        """Return a number with as many digits as were asked for."""
+        return number(value, self.digits)
+
+    def line(self, text: str = "", indent: str = "") -> None:
+        """Write a paragraph; on a terminal, lines end between words, and later ones begin with `indent`."""
+        self.lines(wrapped(text, sys.stdout, indent))
+
+    def lines(self, text: str) -> None:
+        """Write lines as they are."""
         if self.silent:
             return
         try:
@@ -84,7 +95,7 @@ class Screen:
             cells[i][j] = "> " + cells[i][j]
         for columns in _panels(cells):
             at = (i, columns.index(j)) if marked and j in columns else None
-            self.line(_laid_out([[row[k] for k in columns] for row in cells], at) + "\n")
+            self.lines(_laid_out([[row[k] for k in columns] for row in cells], at) + "\n")
 
     def json(self, content: dict[str, Any]) -> None:
         """Write `content` where JSON was asked for."""
@@ -94,7 +105,7 @@ class Screen:
 
     def warn(self, text: str) -> None:
         """Write one line to standard error."""
-        print(f"fastgmm: {text}", file=sys.stderr)
+        print(wrapped(f"fastgmm: {text}", sys.stderr), file=sys.stderr)
 
     @property
     def shows_progress(self) -> bool:

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     model, _ = load_model(arguments.model)
     if is_classifier(model) or is_regressor(model):
         text = model.summary()
-        screen.line(f"{arguments.model}: {text}")
+        screen.lines(f"{arguments.model}: {text}")
         screen.json({"summary": text.splitlines()})
         return EXIT_OK
     stored = open_model(arguments.model)
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
         if training.get("criterion"):
             screen.line(f"chosen by {str(training['criterion']).upper()} {training['value']:.1f}")
         for note in training.get("notes", []):
-            screen.line(note)
+            screen.line(f"{note}.")
         for caution in training.get("cautions", []):
             screen.line(f"Beware: {caution}.")
     for line in facts:
-        screen.line(line)
+        screen.line(line, indent=" " * 13)
     screen.line()
     describe(screen, stored.model, stored.names)
     told = {name: value for name, value in training.items() if name != "projection"}

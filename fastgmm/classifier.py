@@ -157,7 +157,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
-        "missing": [StrOptions(set(MISSING))],
+        "missing": [Names(MISSING)],
     }
 
     def __init__(

@@ -31,7 +31,7 @@ INNER_CONSTRAINTS: dict = {
     "n_init": [Interval(Integral, 1, None, closed="left")],
     "init_params": [Names(INIT_PARAMS)],
     "random_state": ["random_state"],
-    "missing": [StrOptions(set(MISSING))],
+    "missing": [Names(MISSING)],
 }
 
 

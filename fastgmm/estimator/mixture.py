@@ -104,7 +104,7 @@ class BaseMixture(
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "forgetting": [Interval(Real, 0.0, 0.5, closed="both")],
-        "missing": [StrOptions(set(MISSING))],
+        "missing": [Names(MISSING)],
     }
 
     # What BayesianGaussianMixture has not, and every fit asks for.

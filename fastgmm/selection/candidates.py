@@ -84,7 +84,8 @@ def fit_candidate(
     """
     begin = time.perf_counter()
     try:
-        estimator._completed = whole
+        if whole is not None:
+            estimator._completed = whole
         with unconverged_too():
             estimator.fit(X, sample_weight=sample_weight)
         reason = _degeneracy(estimator, variances)
@@ -96,7 +97,7 @@ def fit_candidate(
         reason = str(error)
     if reason is not None:
         candidate.fail(reason)
-    estimator._completed = None
+    vars(estimator).pop("_completed", None)
     candidate.fit_time += time.perf_counter() - begin
     return candidate
 

@@ -21,6 +21,7 @@ from fastgmm.data.e_steps import Plain
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import MISSING, found_missing
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.exceptions import SelectionWarning, did_you_mean

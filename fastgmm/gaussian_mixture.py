@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
+from fastgmm.estimator.error_methods import ErrorMethods
 from fastgmm.families import Family, Gaussian
 from fastgmm.starts.multistart import multistart
 
 __all__ = ["GaussianMixture"]
 
 
-class GaussianMixture(LikelihoodMixture):
+class GaussianMixture(ErrorMethods):
     """Gaussian mixture fitted by the EM algorithm: scikit-learn's estimator on compiled kernels.
 
     Parameters

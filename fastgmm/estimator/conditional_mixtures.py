@@ -31,7 +31,8 @@ class ConditionalMixtures(MixturePerRow):
     means : ndarray of shape (n_rows, n_components, n_free), float64
         The means of the features that were not given.
     covariances : ndarray of shape (n_components, n_free, n_free), float64
-        The same for every row; where values given are missing in some, (n_rows, n_components, n_free, n_free).
+        The same for every row; where values given are missing in some or have errors of their own, (n_rows,
+        n_components, n_free, n_free).
     feature_names : ndarray of str, or None
         Of the free features.
     random_state : int, RandomState or None

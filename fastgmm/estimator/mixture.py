@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval
 
 from fastgmm.callbacks import CallbackSupport, Reporter
 from fastgmm.data import ArrayRows, Rows, RowSource
-from fastgmm.data.e_steps import LABELS, Labelled, Plain
+from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
 from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inference_methods import InferenceMethods
@@ -140,6 +140,10 @@ class BaseMixture(
         """Return the state that the fitted attributes describe, in float64."""
         return self._fitted_family().state(vars(self))
 
+    def _with_errors(self, rows: Rows, e_step: EStep, errors: Any) -> tuple[Rows, EStep]:
+        """Return the rows with their errors along, and the E-step that counts them."""
+        raise NotImplementedError(f"{type(self).__name__} takes no errors")
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         unheard = [name for name in HOOKS_OF_SKLEARN if name in vars(cls)]
@@ -237,7 +241,9 @@ class BaseMixture(
         X = self._fit(X, sample_weight, y=y)
         return self._per_row(X, self._labels_of, "prediction") if isinstance(X, RowSource) else self._labels_of(X)
 
-    def _fit(self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None) -> np.ndarray | RowSource:
+    def _fit(
+        self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None, errors: Any = None
+    ) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state, labels=labels)
@@ -256,6 +262,8 @@ class BaseMixture(
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
             self._check_continuation()
+        if errors is not None:
+            rows, e_step = self._with_errors(rows, e_step, errors)
 
         def begin(listener: Any) -> Any:
             return plan.family.resume(self._fitted_state()) if continued else plan.begin(sample, random_state, listener)

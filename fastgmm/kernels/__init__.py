@@ -37,6 +37,15 @@ The other actions are functions of the engine:
     written. Returns whether the estimate exists; where it does not, what was written means nothing.
 ``merge(shape, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, n_threads)``
     Gaussian groups merged greedily, in place; see `merge`. Not of the shape tied.
+``accumulate_with_errors(log_weights, means, covariances, X, errors, sample_weight, labels, counts, ..., n_threads)``
+    One pass over rows measured with normal errors: `errors` are the variances of each row (N, D) or their covariances
+    (N, D, D), in the dtype of X; where a variance is infinite, nothing was measured, whatever X has there. With
+    ``T = covariances[k] + errors[n]`` and ``g = T^-1 (X[n] - means[k])``, both over what was measured and zero
+    elsewhere, it adds r to counts, ``r g`` to sums and ``r (g g^T - T^-1)`` to scatter, in place, and returns the total
+    weighted log-likelihood of what was measured. ``labels[n]`` (int64), if given, confines a row to its component
+    unless it is negative. Covariances are (K, D, D), or (K, D) with errors (N, D); scatter has the same shape.
+``answer_with_errors(question, log_weights, means, covariances, X, errors, out, n_threads)``
+    'log_density', 'responsibilities' or 'assign' of such rows, written to `out`.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.
@@ -49,7 +58,8 @@ Engines
 -------
 ``supports(action, shape, tail)``
     Whether the engine runs the action. What it declines, the plain engine runs; `engine_for` tells. `ACTIONS` lists
-    actions and shapes; the compiled engine declines none of them for Gaussian components.
+    actions and shapes; the compiled engine declines none of them for Gaussian components. Those of `FURTHER_ACTIONS`
+    have no Numba twin.
 ``describe()``
     What runs, as a dict: engine, isa, available_isas, openmp.
 
@@ -70,19 +80,22 @@ from __future__ import annotations
 import numpy as np
 
 from fastgmm import config
-from fastgmm.kernels.actions import ACTIONS, RESPONSIBILITY_FLOOR, STRUCTURES
+from fastgmm.kernels.actions import ACTIONS, FURTHER_ACTIONS, RESPONSIBILITY_FLOOR, STRUCTURES
 from fastgmm.kernels.bound_mixture import BoundMixture, checked
 from fastgmm.kernels.engines import engine_for, in_force
 from fastgmm.kernels.tails import StudentTail
 
 __all__ = [
     "ACTIONS",
+    "FURTHER_ACTIONS",
     "RESPONSIBILITY_FLOOR",
     "STRUCTURES",
     "BoundMixture",
     "StudentTail",
     "accumulate",
     "accumulate_labels",
+    "accumulate_with_errors",
+    "answer_with_errors",
     "assign",
     "assign_nearest",
     "bind",
@@ -156,6 +169,43 @@ def accumulate_labels(X, sample_weight, labels, statistics) -> None:
         statistics.scatter,
         config.n_threads(),
     )
+
+
+def accumulate_with_errors(X, errors, sample_weight, labels, components, statistics) -> None:
+    """Add one pass over rows measured with errors (see the module's text) to `statistics`, in place.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
+    errors : ndarray of shape (n_samples, n_features) or (n_samples, n_features, n_features)
+        Variances or covariances in the dtype of X, C-contiguous.
+    sample_weight : ndarray of shape (n_samples,), float64, or None
+    labels : ndarray of shape (n_samples,), int64, or None
+    components : tuple of ndarray
+        Log weights, means and covariances, float64.
+    statistics : SufficientStatistics
+        Mutated; of whole matrices or of diagonals, as the covariances are.
+    """
+    statistics.log_likelihood += engine_for("accumulate_with_errors", statistics.structure).accumulate_with_errors(
+        *components,
+        X,
+        errors,
+        sample_weight,
+        labels,
+        statistics.counts,
+        statistics.sums,
+        statistics.scatter,
+        config.n_threads(),
+    )
+
+
+def answer_with_errors(question, X, errors, components, out):
+    """Write 'log_density', 'responsibilities' or 'assign' of rows measured with errors to `out` and return it."""
+    shape = "full" if components[2].ndim == 3 else "diag"
+    engine_for("answer_with_errors", shape).answer_with_errors(
+        question, *components, X, errors, out, config.n_threads()
+    )
+    return out
 
 
 def log_density(X, parameters, out):

@@ -18,7 +18,7 @@ from fastgmm.kernels._native cimport (
 )
 
 from fastgmm.exceptions import EngineError
-from fastgmm.kernels.actions import ACTIONS
+from fastgmm.kernels.actions import shapes_of
 
 cnp.import_array()
 
@@ -56,7 +56,7 @@ def set_isa(name):
 def supports(action, shape=None, tail=None):
     """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
     is_pass = hasattr(Mixture, action)
-    has_action = (is_pass or action in globals()) and shape in ACTIONS.get(action, ()) and shape in (None, *SHAPES)
+    has_action = (is_pass or action in globals()) and shape in shapes_of(action) and shape in (None, *SHAPES)
     return has_action and (tail is None or (tail == "student" and is_pass))
 
 

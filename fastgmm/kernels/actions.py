@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ACTIONS", "RESPONSIBILITY_FLOOR", "STRUCTURES"]
+__all__ = ["ACTIONS", "FURTHER_ACTIONS", "RESPONSIBILITY_FLOOR", "STRUCTURES", "shapes_of"]
 
 STRUCTURES = ("full", "tied", "diag", "spherical")
 
@@ -21,6 +21,18 @@ ACTIONS: dict[str, tuple[str | None, ...]] = {
     "merge": ("full", "diag", "spherical"),
     "factorise_precisions": (None,),
 }
+
+#: The same of actions that an engine need not have, beside the compiled and the plain one.
+FURTHER_ACTIONS: dict[str, tuple[str | None, ...]] = {
+    "accumulate_with_errors": ("full", "diag"),
+    "answer_with_errors": ("full", "diag"),
+}
+
+
+def shapes_of(action: str) -> tuple[str | None, ...]:
+    """Return the shapes that an action takes; none where there is no such action."""
+    return ACTIONS.get(action) or FURTHER_ACTIONS.get(action, ())
+
 
 #: A responsibility below this is taken as zero: the sum over fewer than 1e9 rows of what is left out is below 1e-12.
 RESPONSIBILITY_FLOOR = 2.0**-80

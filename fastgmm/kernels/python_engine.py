@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.kernels import seeding
-from fastgmm.kernels.actions import ACTIONS
+from fastgmm.kernels.actions import shapes_of
 
 __all__ = ["PythonEngine"]
 
@@ -158,7 +158,7 @@ class PythonEngine:
     def supports(self, action, shape=None, tail=None) -> bool:
         """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
         has_action = action in self._passes or action == "choose_centres"
-        return has_action and shape in ACTIONS[action] and shape in self._shapes and tail in self._tails
+        return has_action and shape in shapes_of(action) and shape in self._shapes and tail in self._tails
 
     def Mixture(self, shape, log_offset, means, precisions_cholesky, tail=None) -> _Mixture:
         """Return the parameters of a mixture, checked."""
@@ -172,6 +172,40 @@ class PythonEngine:
         sample_weight = _weight(sample_weight, n)
         if n and k:
             self._passes["accumulate_labels"](shape, X, sample_weight, labels, centres, *statistics, n_threads)
+
+    def _measured(self, log_weights, means, covariances, X, errors) -> tuple[np.ndarray, ...]:
+        """Return what passes over rows with errors read, checked."""
+        (n, d), k = _rows(X), len(means)
+        shape = "diag" if covariances.ndim == 2 else "full"
+        return (
+            _values(log_weights, "log_weights", (k,)),
+            _values(means, "means", (k, d)),
+            _values(covariances, "covariances", _matrices_shape(shape, k, d)),
+            X,
+            _values(errors, "errors", (n, d, d) if shape == "full" and errors.ndim == 3 else (n, d), X.dtype),
+        )
+
+    def accumulate_with_errors(
+        self, log_weights, means, covariances, X, errors, sample_weight, labels, counts, sums, scatter, n_threads
+    ) -> float:
+        """Add one pass over rows with errors to the statistics, in place; return the log-likelihood."""
+        n_threads = operator.index(n_threads)
+        measured = self._measured(log_weights, means, covariances, X, errors)
+        statistics = _statistics("diag" if covariances.ndim == 2 else "full", means.shape, counts, sums, scatter)
+        labels = None if labels is None else _values(labels, "labels", (len(X),), np.int64)
+        sample_weight = _weight(sample_weight, len(X))
+        if len(X) == 0 or len(means) == 0:
+            return 0.0
+        return self._passes["accumulate_with_errors"](*measured, sample_weight, labels, *statistics, n_threads)
+
+    def answer_with_errors(self, question, log_weights, means, covariances, X, errors, out, n_threads) -> None:
+        """Write what a question about each row with errors is answered."""
+        n_threads = operator.index(n_threads)
+        measured = self._measured(log_weights, means, covariances, X, errors)
+        n_columns = len(means) if question == "responsibilities" else 1
+        out = _values(out, "out", (len(X), n_columns), np.int64 if question == "assign" else X.dtype, written=True)
+        if len(X) and len(means):
+            self._passes["answer_with_errors"](question, *measured, out, n_threads)
 
     def assign_nearest(self, X, sample_weight, centres, labels, counts, sums, n_threads) -> float:
         """Run one Lloyd pass; return the inertia."""

@@ -20,7 +20,7 @@ from fastgmm.data.rows import ArrayRows, Block, Rows
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import add_part, components_of, expected_log_joint
 
-__all__ = ["LABELS", "Labelled", "statistics_of_labels"]
+__all__ = ["LABELS", "Labelled", "labels_of", "statistics_of_labels"]
 
 #: The column of rows that says which class each belongs to: int64, negative where it is not known.
 LABELS = "labels"
@@ -154,7 +154,7 @@ def _folded(rows: Rows, e_step: Labelled, density: Any) -> SufficientStatistics:
     return rows.fold(partial(empty_about, density), partial(_add_labelled, e_step, density))
 
 
-def _labels_of(e_step: Labelled, block: Block) -> np.ndarray:
+def labels_of(e_step: Labelled, block: Block) -> np.ndarray:
     """Return a block's labels as the kernels read them; what is missing is not known."""
     given = np.asarray(block.columns[LABELS])
     if given.dtype.kind == "f":
@@ -170,13 +170,13 @@ def _labels_of(e_step: Labelled, block: Block) -> np.ndarray:
 
 
 def _add_weights(e_step: Labelled, block: Block, weights: np.ndarray) -> None:
-    known = _labels_of(e_step, block) >= 0
+    known = labels_of(e_step, block) >= 0
     weight = np.ones(len(known)) if block.weight is None else block.weight
     weights += float(weight[known].sum()), float(weight[~known].sum())
 
 
 def _add_labelled(e_step: Labelled, density: Any, block: Block, statistics: SufficientStatistics) -> None:
-    labels, everything = _labels_of(e_step, block), slice(0, e_step.n_components)
+    labels, everything = labels_of(e_step, block), slice(0, e_step.n_components)
     single = e_step.single_components[np.maximum(labels, -1)]
     if not _is_passed(density) and (single >= 0).any():
         own = components_of(density, everything)

@@ -3,6 +3,7 @@
 It is here to be read, to run where nothing was compiled, and to hold a new kernel until it is.
 """
 
+from fastgmm.kernels.plain.errors import accumulate_with_errors, answer_with_errors
 from fastgmm.kernels.plain.estimate import estimate, factorise_precisions
 from fastgmm.kernels.plain.merging import merge
 from fastgmm.kernels.plain.mixture import accumulate, accumulate_labels, assign, log_density, responsibilities
@@ -17,6 +18,8 @@ _PASSES = (
     responsibilities,
     assign,
     accumulate_labels,
+    accumulate_with_errors,
+    answer_with_errors,
     assign_nearest,
     candidate_potentials,
     update_distances,

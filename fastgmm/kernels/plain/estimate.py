@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgmm.kernels.plain.tiles import quietly
 
-__all__ = ["cholesky", "estimate", "factorise_precisions"]
+__all__ = ["cholesky", "estimate", "factorise_precisions", "invert"]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 EPS = 2.0**-52
@@ -27,7 +27,7 @@ def cholesky(matrices) -> tuple[np.ndarray, np.ndarray]:
     return np.triu(rest), exists
 
 
-def _inverse(triangles) -> np.ndarray:
+def invert(triangles) -> np.ndarray:
     """Return the inverses of upper triangular matrices (n, d, d)."""
     d = triangles.shape[1]
     inverse = np.zeros_like(triangles)
@@ -42,7 +42,7 @@ def _inverse(triangles) -> np.ndarray:
 def factorise_precisions(covariances, factors) -> int:
     """Write the factors; return the first index that has none, or -1."""
     triangles, exists = cholesky(covariances)
-    factors[:] = _inverse(triangles)
+    factors[:] = invert(triangles)
     return -1 if exists.all() else int(np.argmin(exists))
 
 

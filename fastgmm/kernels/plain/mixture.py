@@ -7,7 +7,7 @@ import numpy as np
 from fastgmm.kernels.actions import RESPONSIBILITY_FLOOR
 from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
 
-__all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "responsibilities"]
+__all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterior", "responsibilities"]
 
 
 def _squared_distances(mixture, rows) -> np.ndarray:
@@ -32,7 +32,7 @@ def _log_joint(mixture, squares) -> np.ndarray:
     return values
 
 
-def _posterior(values) -> tuple[np.ndarray, np.ndarray]:
+def posterior(values) -> tuple[np.ndarray, np.ndarray]:
     """Return the log density of each row, and the shares of the components: zero where no one gives density."""
     best = values.max(axis=1, keepdims=True)
     reached = best > -np.inf
@@ -51,14 +51,14 @@ def _n_values(means) -> int:
 def log_density(mixture, X, out, n_threads) -> None:
     """Write the log densities of all rows."""
     for part, rows in tiles(X, _n_values(mixture.means)):
-        out[part, 0] = _posterior(_log_joint(mixture, _squared_distances(mixture, rows)))[0]
+        out[part, 0] = posterior(_log_joint(mixture, _squared_distances(mixture, rows)))[0]
 
 
 @quietly
 def responsibilities(mixture, X, out, n_threads) -> None:
     """Write the posterior probabilities of all rows."""
     for part, rows in tiles(X, _n_values(mixture.means)):
-        density, shares = _posterior(_log_joint(mixture, _squared_distances(mixture, rows)))
+        density, shares = posterior(_log_joint(mixture, _squared_distances(mixture, rows)))
         shares[density == -np.inf] = 1.0 / len(mixture.means)
         out[part] = shares
 
@@ -76,7 +76,7 @@ def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail
     log_likelihood = 0.0
     for rows, weight in weighted_tiles(X, sample_weight, _n_values(mixture.means)):
         squares = _squared_distances(mixture, rows)
-        density, shares = _posterior(_log_joint(mixture, squares))
+        density, shares = posterior(_log_joint(mixture, squares))
         log_likelihood += float((weight * density).sum())
         shares *= weight[:, None]
         for k, centre in enumerate(mixture.means):

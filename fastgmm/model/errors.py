@@ -1,0 +1,121 @@
+"""What errors of measurement do to a mixture, and how statistics of measurements become those of the true values.
+
+A row ``x`` of a component with mean m and covariance V, measured with the covariance S, is normal about m with
+``T = V + S``. Given the measurement w, its true value is normal about ``m + V g``, ``g = T^-1 (w - m)``, with the
+covariance ``V - V T^-1 V``. So the sums of g and of ``g g^T - T^-1`` say all that an M-step asks.
+
+References
+----------
+Bovy, Hogg and Roweis, "Extreme deconvolution: inferring complete distribution functions from noisy, heterogeneous and
+incomplete observations", Annals of Applied Statistics 5 (2011), equations 9 to 16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastgmm.model.parameters import MixtureParameters
+from fastgmm.model.shapes import DIAGONAL, FULL, Shape
+from fastgmm.model.statistics import SufficientStatistics
+
+__all__ = ["Errors", "blurred", "in_units_of_precision", "of_true_values"]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of measurement of some rows, checked.
+
+    Attributes
+    ----------
+    values : ndarray
+        Variances (n_rows, n_features), infinite where nothing was measured; covariances (n_rows, n_features,
+        n_features); or one covariance (n_features, n_features) of all rows.
+    is_common : bool
+        Whether it is one of all rows.
+    """
+
+    values: np.ndarray
+    is_common: bool = False
+
+    @property
+    def are_variances(self) -> bool:
+        """Whether there is a variance for each value."""
+        return not self.is_common and self.values.ndim == 2
+
+    def of(self, rows: Any) -> Errors:
+        """Return the errors of the rows chosen by a slice or an index array."""
+        return self if self.is_common else Errors(self.values[rows])
+
+    def matrices(self, n_rows: int) -> np.ndarray:
+        """Return a covariance for each row; may be a view."""
+        if self.is_common:
+            return np.broadcast_to(self.values, (n_rows, *self.values.shape))
+        if not self.are_variances:
+            return self.values
+        matrices = np.zeros((*self.values.shape, self.values.shape[1]))
+        np.einsum("ndd->nd", matrices)[:] = self.values
+        return matrices
+
+
+def blurred(parameters: MixtureParameters, errors: np.ndarray) -> MixtureParameters:
+    """Return the mixture of the measurements, where all rows have the same errors (n_features, n_features)."""
+    shape, sizes = parameters.shape, parameters.means.shape
+    if shape.is_matrix:
+        covariances = parameters.covariances + errors
+    elif np.array_equal(errors, np.diag(np.diagonal(errors))):
+        covariances = shape.diagonals(parameters.covariances, *sizes) + np.diagonal(errors)
+        shape = DIAGONAL
+    else:
+        covariances = shape.full(parameters.covariances, *sizes) + errors
+        shape = FULL
+    return MixtureParameters(
+        shape.name, parameters.weights, parameters.means, covariances, shape.factorise(covariances)
+    )
+
+
+def in_units_of_precision(statistics: SufficientStatistics, density: MixtureParameters) -> SufficientStatistics:
+    """Return the sums of g and of ``g g^T - T^-1``, given the statistics of a pass under the blurred `density`."""
+    shape = density.shape
+    precisions, totals = shape.precisions(density.precisions_cholesky), shape.each(shape.totals(statistics.counts))
+    if shape.is_matrix:
+        scatter = precisions @ statistics.scatter @ precisions - totals * precisions
+    else:
+        scatter = precisions * statistics.scatter * precisions - totals * precisions
+    sums = _times(shape, precisions, statistics.sums)
+    return SufficientStatistics(
+        shape.name, statistics.centres, statistics.counts, sums, scatter, statistics.log_likelihood
+    )
+
+
+def of_true_values(statistics: SufficientStatistics, parameters: MixtureParameters) -> SufficientStatistics:
+    """Return the expected statistics of the true values about the means, given the sums of g and ``g g^T - T^-1``."""
+    shape, kept, sizes = statistics.shape, parameters.shape, parameters.means.shape
+    covariances: Any = parameters.covariances
+    if shape is not kept:
+        covariances = (kept.full if shape.is_matrix else kept.diagonals)(covariances, *sizes)
+    totals = shape.each(shape.totals(statistics.counts))
+    if shape.is_matrix:
+        scatter = covariances @ statistics.scatter @ covariances + totals * covariances
+    else:
+        scatter = covariances * statistics.scatter * covariances + totals * covariances
+    sums = _times(shape, covariances, statistics.sums)
+    if shape is not kept:
+        if kept.is_matrix:
+            scatter = kept.tie(scatter)
+        else:
+            diagonals = shape.diagonals(scatter, *sizes)
+            merged = kept.features_per_variance(sizes[1])
+            scatter = diagonals.reshape(sizes[0], -1, merged).sum(axis=2).reshape(kept.dims(*sizes))
+    return SufficientStatistics(
+        kept.name, statistics.centres, statistics.counts, sums, scatter, statistics.log_likelihood
+    )
+
+
+def _times(shape: Shape, matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return each component's matrix times its vector; matrices are symmetric."""
+    if not shape.is_matrix:
+        return matrices * vectors
+    return np.einsum("kij,kj->ki", shape.full(matrices, *vectors.shape), vectors)

@@ -168,6 +168,20 @@ def test_engines_agree(structure, dtype):
                 assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("engine", ["auto", "plain"])
+def test_without_errors_what_is_nan_is_missing(engine, structure):
+    p, X, variances, _ = problem(structure)
+    missing = variances < 0.3
+    X[missing] = np.nan
+    for diagonal in (False, *[True] * (not p.shape.is_matrix)):
+        components, found = components_of_true_values(p, diagonal), []
+        for errors in (None, np.where(missing, np.inf, 0.0)):
+            found.append(SufficientStatistics.zeros("diag" if diagonal else "full", p.means))
+            with config_context(engine=engine):
+                kernels.accumulate_with_errors(X, errors, None, None, components, found[-1])
+        assert_same(*found, rtol=1e-15)
+
+
 def test_rows_beyond_every_component_count_for_nothing():
     p, X, variances, _ = problem(n=50, d=3)
     X[7] = 1e300

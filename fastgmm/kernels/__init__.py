@@ -39,7 +39,8 @@ The other actions are functions of the engine:
     Gaussian groups merged greedily, in place; see `merge`. Not of the shape tied.
 ``accumulate_with_errors(log_weights, means, covariances, X, errors, sample_weight, labels, counts, ..., n_threads)``
     One pass over rows measured with normal errors: `errors` are the variances of each row (N, D) or their covariances
-    (N, D, D), in the dtype of X; where a variance is infinite, nothing was measured, whatever X has there. With
+    (N, D, D), in the dtype of X; where a variance is infinite, nothing was measured, whatever X has there. Without any,
+    None, rows have no errors, and what is NaN was not measured. With
     ``T = covariances[k] + errors[n]`` and ``g = T^-1 (X[n] - means[k])``, both over what was measured and zero
     elsewhere, it adds r to counts, ``r g`` to sums and ``r (g g^T - T^-1)`` to scatter, in place, and returns the total
     weighted log-likelihood of what was measured. ``labels[n]`` (int64), if given, confines a row to its component
@@ -177,8 +178,9 @@ def accumulate_with_errors(X, errors, sample_weight, labels, components, statist
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
-    errors : ndarray of shape (n_samples, n_features) or (n_samples, n_features, n_features)
-        Variances or covariances in the dtype of X, C-contiguous.
+    errors : ndarray of shape (n_samples, n_features) or (n_samples, n_features, n_features), or None
+        Variances or covariances in the dtype of X, C-contiguous; None where X has NaN for what is missing, and no other
+        errors.
     sample_weight : ndarray of shape (n_samples,), float64, or None
     labels : ndarray of shape (n_samples,), int64, or None
     components : tuple of ndarray

@@ -13,7 +13,7 @@ cimport numpy as cnp
 
 from fastgmm.kernels._native cimport (
     ACCUMULATE, ACCUMULATE_LABELS, ASSIGN, DIAG, FULL, INTERRUPTED, LOG_DENSITY, OUT_OF_MEMORY, RESPONSIBILITIES,
-    SPHERICAL, TIED, Action, CentreChoice, KernelTable, Merging, MixtureEstimate, MixturePass, NearestPass,
+    SPHERICAL, TIED, Action, CentreChoice, ErrorPass, KernelTable, Merging, MixtureEstimate, MixturePass, NearestPass,
     SeedingPass, Structure, best_isa, built_with_openmp, table_for,
 )
 
@@ -275,6 +275,69 @@ def accumulate_labels(str shape, cnp.ndarray X, sample_weight, cnp.ndarray label
     p.means = _double(centres, "centres", p.k * p.d)
     p.labels = _integers(labels, "labels", p.n, False)
     _run(&p, kind)
+
+
+cdef int _begin_with_errors(ErrorPass* p, cnp.ndarray log_weights, cnp.ndarray means, cnp.ndarray covariances,
+                            cnp.ndarray X, cnp.ndarray errors, int n_threads) except -1:
+    """Write a pass that has rows, errors and parameters; return the kind of the rows."""
+    cdef int kind = _kind(X)
+    memset(p, 0, sizeof(ErrorPass))
+    p.rows, p.n, p.d, p.k = cnp.PyArray_DATA(X), X.shape[0], X.shape[1], _length(means, "means")
+    if covariances is None or covariances.ndim not in (2, 3):
+        raise ValueError(f"covariances has shape {tuple(np.shape(covariances))}; expected (K, D, D), or (K, D)")
+    p.diagonal = covariances.ndim == 2
+    p.whole = errors is not None and errors.ndim == 3
+    if p.diagonal and p.whole:
+        raise ValueError("errors are covariances and covariances are variances; expected matrices of both")
+    p.log_weight = _double(log_weights, "log_weights", p.k)
+    p.means = _double(means, "means", p.k * p.d)
+    p.covariances = _double(covariances, "covariances", p.k * p.d * (1 if p.diagonal else p.d))
+    if errors is not None:
+        p.errors = _values(errors, "errors", cnp.NPY_FLOAT64 if kind else cnp.NPY_FLOAT32,
+                           p.n * p.d * (p.d if p.whole else 1), False)
+    p.n_threads, p.poll = n_threads, poll_signals
+    return kind
+
+
+cdef int _run_with_errors(ErrorPass* p, int kind) except -1:
+    cdef int status
+    cdef const KernelTable* now = table
+    if p.n == 0 or p.k == 0:
+        return 0
+    with nogil:
+        status = now.errors[kind](p)
+    return _raise(status)
+
+
+def accumulate_with_errors(log_weights, means, covariances, X, errors, sample_weight, labels, cnp.ndarray counts,
+                           cnp.ndarray sums, cnp.ndarray scatter, int n_threads):
+    """Add one pass over rows with errors to the statistics, in place; return the log-likelihood."""
+    cdef ErrorPass p
+    cdef int kind = _begin_with_errors(&p, log_weights, means, covariances, X, errors, n_threads)
+    if sample_weight is not None:
+        p.sample_weight = _double(sample_weight, "sample_weight", p.n)
+    if labels is not None:
+        p.labels = _integers(labels, "labels", p.n, False)
+    p.counts = _written(counts, "counts", p.k)
+    p.sums = _written(sums, "sums", p.k * p.d)
+    p.scatter = _written(scatter, "scatter", p.k * p.d * (1 if p.diagonal else p.d))
+    p.action = ACCUMULATE
+    _run_with_errors(&p, kind)
+    return p.log_likelihood
+
+
+def answer_with_errors(str question, log_weights, means, covariances, X, errors, cnp.ndarray out, int n_threads):
+    """Write what a question about each row with errors is answered."""
+    cdef ErrorPass p
+    cdef int kind = _begin_with_errors(&p, log_weights, means, covariances, X, errors, n_threads)
+    actions = {"log_density": LOG_DENSITY, "responsibilities": RESPONSIBILITIES, "assign": ASSIGN}
+    if question not in actions:
+        raise ValueError(f"question is {question!r}; expected one of {', '.join(actions)}")
+    cdef int action = actions[question]
+    cdef int64_t wanted = p.n * p.k if action == RESPONSIBILITIES else p.n
+    p.action = <Action> action
+    p.out = _integers(out, "out", wanted, True) if action == ASSIGN else _of_rows(out, "out", kind, wanted)
+    _run_with_errors(&p, kind)
 
 
 def assign_nearest(cnp.ndarray X, sample_weight, cnp.ndarray centres, cnp.ndarray labels, cnp.ndarray counts,

@@ -29,6 +29,24 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         double log_likelihood
         int n_threads
         int (*poll)() noexcept nogil
+    cdef struct ErrorPass:
+        Action action
+        int diagonal, whole
+        const void* rows
+        const void* errors
+        const double* sample_weight
+        const int64_t* labels
+        int64_t n, d, k
+        const double* log_weight
+        const double* means
+        const double* covariances
+        double* counts
+        double* sums
+        double* scatter
+        void* out
+        double log_likelihood
+        int n_threads
+        int (*poll)() noexcept nogil
     cdef struct NearestPass:
         const void* rows
         const double* sample_weight
@@ -87,6 +105,7 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
     cdef struct KernelTable:
         const char* name
         int (*mixture[2])(MixturePass*) noexcept nogil
+        int (*errors[2])(ErrorPass*) noexcept nogil
         int (*nearest[2])(NearestPass*) noexcept nogil
         int (*seeding[2])(SeedingPass*) noexcept nogil
         int (*choose[2])(CentreChoice*) noexcept nogil

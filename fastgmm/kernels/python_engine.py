@@ -177,12 +177,15 @@ class PythonEngine:
         """Return what passes over rows with errors read, checked."""
         (n, d), k = _rows(X), len(means)
         shape = "diag" if covariances.ndim == 2 else "full"
+        if errors is not None:
+            own = (n, d, d) if shape == "full" and errors.ndim == 3 else (n, d)
+            errors = _values(errors, "errors", own, X.dtype)
         return (
             _values(log_weights, "log_weights", (k,)),
             _values(means, "means", (k, d)),
             _values(covariances, "covariances", _matrices_shape(shape, k, d)),
             X,
-            _values(errors, "errors", (n, d, d) if shape == "full" and errors.ndim == 3 else (n, d), X.dtype),
+            errors,
         )
 
     def accumulate_with_errors(

@@ -357,6 +357,99 @@ void check_merging(const char* isa, const KernelTable& table, const Case<Real>& 
     }
 }
 
+// Rows with errors: ranges, the same bits on several threads, and of ordinary values the likelihood of V + S, which for
+// rows of one feature is a plain sum.
+template <typename Real>
+void check_errors(const char* isa, const KernelTable& table, const Case<Real>& c) {
+    const int64_t n = c.n, d = c.d, k = c.k;
+    const bool diagonal = c.structure == DIAG || c.structure == SPHERICAL, whole = !diagonal && c.labelled;
+    const int64_t own = whole ? d * d : d, one = diagonal ? d : d * d;
+    Random random{uint64_t(n * 31 + d)};
+    std::vector<double> covariances(size_t(k * one), 0.0);
+    for (int64_t m = 0; m < k; ++m)
+        for (int64_t i = 0; i < one; ++i) {
+            double& value = covariances[size_t(m * one + i)];
+            if (c.structure == DIAG || c.structure == SPHERICAL) {
+                const double scale = c.factor[size_t(c.structure == DIAG ? m * d + i : m)];
+                value = scale * scale;
+                continue;
+            }
+            const double* u = c.factor.data() + (c.structure == FULL ? m * d * d : 0);
+            for (int64_t l = 0; l < d; ++l) value += u[l * d + i / d] * u[l * d + i % d];
+        }
+    std::vector<Real> errors(size_t(n * own), Real(0));
+    bool complete = true;
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < d; ++j) {
+            const bool missing = random.uniform() < 0.05 && d > 1;
+            complete = complete && !missing;
+            errors[size_t(i * own + (whole ? j * d + j : j))] =
+                missing ? std::numeric_limits<Real>::infinity() : Real(random.uniform());
+        }
+    std::vector<int64_t> labels(c.labels);
+    struct {
+        Statistics statistics;
+        std::vector<Real> log_density, responsibilities;
+        std::vector<int64_t> assigned;
+    } first, second;
+    for (int n_threads : {1, c.n_threads}) {
+        auto& o = n_threads == 1 ? first : second;
+        o.statistics.counts.assign(size_t(k), 0.0);
+        o.statistics.sums.assign(size_t(k * d), 0.0);
+        o.statistics.scatter.assign(size_t(k * one), 0.0);
+        o.log_density.assign(size_t(n), Real(0));
+        o.responsibilities.assign(size_t(n * k), Real(0));
+        o.assigned.assign(size_t(n), 0);
+        void* const outputs[] = {nullptr, o.log_density.data(), o.responsibilities.data(), o.assigned.data()};
+        for (Action action : {ACCUMULATE, LOG_DENSITY, RESPONSIBILITIES, ASSIGN}) {
+            ErrorPass p{};
+            p.action = action, p.diagonal = diagonal, p.whole = whole;
+            p.rows = c.rows.data();
+            p.errors = c.ordered && n % 5 == 0 ? nullptr : errors.data();
+            if (!p.errors) p.whole = 0;
+            p.sample_weight = c.weighted ? c.weight.data() : nullptr;
+            p.labels = action == ACCUMULATE && c.labelled ? labels.data() : nullptr;
+            p.n = n, p.d = d, p.k = k;
+            p.log_weight = c.log_offset.data(), p.means = c.means.data(), p.covariances = covariances.data();
+            p.counts = o.statistics.counts.data(), p.sums = o.statistics.sums.data();
+            p.scatter = o.statistics.scatter.data();
+            p.out = outputs[action];
+            p.n_threads = n_threads;
+            const int status = table.errors[sizeof(Real) == 8](&p);
+            REQUIRE(status == DONE, "a pass over rows with errors has status %d", status);
+            if (action == ACCUMULATE) o.statistics.log_likelihood = p.log_likelihood;
+        }
+        if (c.n_threads == 1) break;
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        REQUIRE(first.assigned[size_t(i)] >= 0 && first.assigned[size_t(i)] < k, "row %ld is assigned to %ld", long(i),
+                long(first.assigned[size_t(i)]));
+        double total = 0.0;
+        for (int64_t m = 0; m < k; ++m) total += double(first.responsibilities[size_t(i * k + m)]);
+        if (c.tame)
+            REQUIRE(std::fabs(total - 1.0) < 1e-5, "row %ld has responsibilities that sum to %g", long(i), total);
+    }
+    if (c.n_threads > 1)
+        REQUIRE(same_bits(first.statistics.counts, second.statistics.counts) &&
+                    same_bits(first.statistics.sums, second.statistics.sums) &&
+                    same_bits(first.statistics.scatter, second.statistics.scatter) &&
+                    same_bits(first.log_density, second.log_density) &&
+                    same_bits(first.responsibilities, second.responsibilities) && first.assigned == second.assigned,
+                "rows with errors depend on the number of threads");
+    if (!c.tame || d > 1 || n % 5 == 0) return;
+    for (int64_t i = 0; i < n; ++i) {
+        long double sum = 0.0L;
+        for (int64_t m = 0; m < k; ++m) {
+            const long double variance = covariances[size_t(m)] + static_cast<long double>(errors[size_t(i)]);
+            const long double away = static_cast<long double>(c.rows[size_t(i)]) - c.means[size_t(m)];
+            sum += std::exp(c.log_offset[size_t(m)] - away * away / (2 * variance)) /
+                   std::sqrt(2 * 3.14159265358979323846L * variance);
+        }
+        require_close(isa, "a log density", double(first.log_density[size_t(i)]), double(std::log(sum)), 1.0,
+                      sizeof(Real) == 8 ? 1e-11 : 1e-5);
+    }
+}
+
 template <typename Real>
 void test(Bytes bytes, uint32_t which) {
     const Case<Real> c = decode<Real>(bytes);
@@ -371,6 +464,7 @@ void test(Bytes bytes, uint32_t which) {
         check_estimate(isa, *table, c, one.soft);
         check_centres(isa, *table, c);
         check_merging(isa, *table, c);
+        check_errors(isa, *table, c);
     }
 }
 

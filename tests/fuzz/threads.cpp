@@ -37,6 +37,21 @@ void run(const KernelTable& table, Structure structure, int64_t d, int n_threads
         p.n_threads = n_threads;
         if (table.mixture[kind](&p) != DONE) std::abort();
     }
+    const bool diagonal = structure == DIAG || structure == SPHERICAL;
+    std::vector<double> spread(size_t(k * d * (diagonal ? 1 : d)), 0.0), second(spread.size(), 0.0);
+    for (int64_t i = 0; i < int64_t(spread.size()); ++i)
+        if (diagonal || i / d % d == i % d) spread[size_t(i)] = 1.0;
+    for (Action action : {ACCUMULATE, LOG_DENSITY, RESPONSIBILITIES, ASSIGN}) {
+        ErrorPass p{};
+        p.action = action, p.diagonal = diagonal;
+        p.rows = p.errors = rows.data();  // any numbers will do
+        p.n = n, p.d = d, p.k = k;
+        p.log_weight = offset.data(), p.means = means.data(), p.covariances = spread.data();
+        p.counts = counts.data(), p.sums = sums.data(), p.scatter = second.data();
+        p.out = action == ASSIGN ? static_cast<void*>(labels.data()) : out.data();
+        p.n_threads = n_threads;
+        if (table.errors[kind](&p) != DONE) std::abort();
+    }
     NearestPass nearest{rows.data(),   nullptr,       n,           d,   k,         means.data(),
                         labels.data(), counts.data(), sums.data(), 0.0, n_threads, nullptr};
     if (table.nearest[kind](&nearest) != DONE) std::abort();

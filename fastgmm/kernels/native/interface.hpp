@@ -33,6 +33,28 @@ struct MixturePass {
     int (*poll)();  // called now and then by the calling thread; non-zero stops the pass. May be null.
 };
 
+// One pass over rows that were measured with errors of their own; see errors.inl.
+struct ErrorPass {
+    Action action;  // not ACCUMULATE_LABELS
+    int diagonal;   // non-zero: covariances and errors are variances, and so is scatter
+    int whole;      // non-zero: errors are matrices
+    const void* rows;
+    const void* errors;           // (n, d) or (n, d, d), the rows' type; null: none, and NaN among the rows is missing
+    const double* sample_weight;  // (n) or null
+    const int64_t* labels;        // (n), negative where not known; or null
+    int64_t n, d, k;
+    const double* log_weight;   // (k)
+    const double* means;        // (k, d)
+    const double* covariances;  // (k, d, d) or (k, d)
+    double* counts;             // (k), added to
+    double* sums;               // (k, d), added to: r g
+    double* scatter;            // added to: r (g g^T - T^-1)
+    void* out;                  // as in a MixturePass
+    double log_likelihood;      // written
+    int n_threads;
+    int (*poll)();
+};
+
 // One pass of k-means: nearest centre and the sums of a Lloyd step.
 struct NearestPass {
     const void* rows;
@@ -112,6 +134,7 @@ struct Merging {
 struct KernelTable {
     const char* name;
     int (*mixture[2])(MixturePass*);
+    int (*errors[2])(ErrorPass*);
     int (*nearest[2])(NearestPass*);
     int (*seeding[2])(SeedingPass*);
     int (*choose[2])(CentreChoice*);

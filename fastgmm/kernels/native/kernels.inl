@@ -67,6 +67,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "cholesky.inl"
 #include "estimate.inl"
 #include "merging.inl"
+#include "errors.inl"
 
 template <typename Real>
 void exponentials(const void* from, void* to, int64_t count) {
@@ -86,6 +87,7 @@ extern const KernelTable FASTGMM_TABLE;
 const KernelTable FASTGMM_TABLE = {
     FASTGMM_ISA_NAME,
     {mixture_pass<float>, mixture_pass<double>},
+    {error_pass<float>, error_pass<double>},
     {nearest_pass<float>, nearest_pass<double>},
     {seeding_pass<float>, seeding_pass<double>},
     {choose_centres<float>, choose_centres<double>},

@@ -70,10 +70,10 @@ constexpr Real FLOOR_EXPONENT = Real(55.451774444795625);
 // is then below the floor even when multiplied by 1 + its squared Mahalanobis distance, which is bounded through
 // `best`. So second moments of rows far from every component are kept as exactly as those of near ones.
 template <typename Real>
-INLINE Vector<Real> contribution_threshold(Vector<Real> best, Real largest_offset) {
+INLINE Vector<Real> contribution_threshold(Vector<Real> best, Vector<Real> largest_offset) {
     // exponential() takes no less; responsibilities of such rows have no digits left to lose.
     const Vector<Real> span = broadcast(ExpConstants<Real>::lowest + Real(1));
-    const Vector<Real> distance = Real(2) * (broadcast(largest_offset) - best) + Real(2 * 56 + 1);
+    const Vector<Real> distance = Real(2) * (largest_offset - best) + Real(2 * 56 + 1);
     const Vector<Real> margin = -(FLOOR_EXPONENT<Real> + logarithm_above<Real>(distance));
     const Vector<Real> t = best + maximum<Real>(margin, span);
     // Far from every component the margin is lost to rounding. Then only what equals the best contributes: the number

@@ -19,7 +19,7 @@ INLINE void exponentials_of_block(const PackedMixture<Real>& p, const TileMemory
             largest[r] = maximum<Real>(load(t.log_weighted + c * t.stride + n + r * L), largest[r]);
     Vector<Real> threshold[R];
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) threshold[r] = contribution_threshold<Real>(largest[r], p.largest_offset);
+    for (int r = 0; r < R; ++r) threshold[r] = contribution_threshold<Real>(largest[r], broadcast(p.largest_offset));
     for (int64_t c = 0; c < p.k; ++c) {
         Real* row = t.log_weighted + c * t.stride + n;
         Vector<Real> value[R];

@@ -39,7 +39,7 @@ void evaluate_pruned(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t 
         for (int64_t i = from; i < start[c]; ++i) t.best[t.index[i]] = value[t.index[i]];
     }
     for (int64_t n = 0; n < padded; n += L)
-        store<Real>(t.threshold + n, contribution_threshold<Real>(load(t.best + n), p.largest_offset));
+        store<Real>(t.threshold + n, contribution_threshold<Real>(load(t.best + n), broadcast(p.largest_offset)));
 
     int64_t finished = 0;
     for (int64_t c = 0; c < p.k; ++c) {

@@ -205,6 +205,12 @@ struct LogSum {
         exponents += above;
         product = (Vector<Real>)((Unsigned<Real>)bits - ((Unsigned<Real>)above << C::mantissa_bits));
     }
+    // Of the numbers in each lane.
+    INLINE_MEMBER Vector<Real> logarithms() const {
+        using C = LogConstants<Real>;
+        const Vector<Real> whole = __builtin_convertvector(exponents, Vector<Real>);
+        return whole * broadcast<Real>(C::ln2_high) + (logarithm<Real>(product) + whole * broadcast<Real>(C::ln2_low));
+    }
     INLINE_MEMBER double value() const {
         using C = LogConstants<Real>;
         const Vector<Real> log_product = logarithm<Real>(product);

@@ -47,8 +47,8 @@ class _Measured:
 
 def _measured_tiles(X, errors, log_weights, means, covariances):
     """Yield (slice, log joint densities (n_rows, n_components), tile beside component k as a function of k)."""
-    for part, rows in tiles(X, 4 * max(errors.size // len(X), covariances[0].size) + len(means)):
-        spread = errors[part].astype(np.float64)
+    for part, rows in tiles(X, 4 * max(0 if errors is None else errors[0].size, covariances[0].size) + len(means)):
+        spread = np.where(np.isnan(rows), np.inf, 0.0) if errors is None else errors[part].astype(np.float64)
 
         def beside(k, rows=rows, spread=spread):
             return _Measured(rows, spread, log_weights[k], means[k], covariances[k])

@@ -9,6 +9,7 @@ ORDER = (
     "semi_supervised",
     "density_and_sampling",
     "regression",
+    "tully_fisher",
     "market_regimes",
     "speakers",
     "image_encoders",

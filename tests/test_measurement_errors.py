@@ -338,6 +338,29 @@ def test_what_was_not_measured_has_no_part_in_the_answer():
         assert (left[:, 1, 1] > 0).all()
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_missing_values_may_be_nan_beside_errors(covariance_type):
+    _, X, variances, covariances = problem(covariance_type)
+    missing = np.random.default_rng(0).uniform(size=X.shape) < 0.2
+    holed, options = np.where(missing, np.nan, X), {"random_state": 0, "tol": 0.0, "max_iter": 4}
+    for errors in (variances, covariances, np.diag(variances[0])):
+        model = GaussianMixture(2, covariance_type=covariance_type, missing="marginalise", **options)
+        model.fit(holed, errors=errors)
+        whole = np.broadcast_to(errors, (len(X), 4, 4)) if errors.shape == (4, 4) else errors
+        given = without(whole, missing)
+        expected = GaussianMixture(2, covariance_type=covariance_type, **options).fit(X, errors=given)
+        assert_allclose(model.means_, expected.means_, rtol=1e-7)
+        found = model.score_samples(holed, errors=errors)
+        assert_allclose(found, expected.score_samples(X, errors=given), rtol=1e-7)
+
+
+def without(errors, missing):
+    """Return errors that are infinite for missing values."""
+    errors = np.array(errors)
+    (errors if errors.ndim == 2 else np.einsum("ndd->nd", errors))[missing] = np.inf
+    return errors
+
+
 def test_denoising_is_conditioning_the_true_values_on_the_measured_ones():
     model, X, _, covariances = fitted()
     V, S = model.covariances_, covariances[0]

@@ -17,6 +17,7 @@ from fastgmm.estimator.inference_methods import check_columns
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, check_weight_counts_rows, is_finite
 from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
 from fastgmm.estimator.measurement_errors import check_errors, filled
+from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.inference.errors import add_errors, answer, conditional, denoise
 from fastgmm.model import MixtureParameters
 from fastgmm.model.errors import Errors
@@ -81,11 +82,16 @@ class ErrorMethods(LikelihoodMixture):
         self._refuse_source_with_errors(X, "fit")
         rows = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2, ensure_all_finite=False)
         names = getattr(self, "feature_names_in_", None)
-        checked = check_errors(errors, *rows.shape)
+        checked = self._checked_errors(rows, errors)
         self._fit(filled(rows, checked), sample_weight, labels, y, checked)
         if names is not None:
             self.feature_names_in_ = names
         return self
+
+    def _checked_errors(self, rows: np.ndarray, errors: Any) -> Errors:
+        """Return errors, checked, infinite where `missing` lets values be missing and they are."""
+        checked = check_errors(errors, *rows.shape)
+        return checked.without(np.isnan(rows)) if takes_missing(self) else checked
 
     def _with_errors(self, rows: Rows, e_step: EStep, errors: Errors) -> tuple[Rows, EStep]:
         if errors.is_common:
@@ -104,14 +110,14 @@ class ErrorMethods(LikelihoodMixture):
         """Return rows and errors, checked, and the mixture of the true values."""
         check_is_fitted(self)
         self._refuse_source_with_errors(X, method)
-        density = self._density()
+        density = self._fitted_state()
         if not isinstance(density, MixtureParameters):
             raise ValueError(
                 f"errors are given to {method} of a model with a background; expected one without, as a background has "
                 "no density of measured values. Fit it with noise=None"
             )
         rows = validate_data(self, X, reset=False, dtype=DTYPES, ensure_all_finite=False)
-        checked = check_errors(errors, *rows.shape)
+        checked = self._checked_errors(rows, errors)
         rows = filled(rows, checked)
         if not is_finite(rows):
             raise ValueError(

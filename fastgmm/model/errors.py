@@ -49,6 +49,16 @@ class Errors:
         """Return the errors of the rows chosen by a slice or an index array."""
         return self if self.is_common else Errors(self.values[rows])
 
+    def without(self, missing: np.ndarray) -> Errors:
+        """Return the same errors, infinite for the values that are missing, a mask of shape (n_rows, n_features)."""
+        if not missing.any():
+            return self
+        if self.are_variances:
+            return Errors(np.where(missing, np.inf, self.values).astype(self.values.dtype))
+        matrices = np.array(self.matrices(len(missing)))
+        np.einsum("ndd->nd", matrices)[missing] = np.inf
+        return Errors(matrices)
+
     def matrices(self, n_rows: int) -> np.ndarray:
         """Return a covariance for each row; may be a view."""
         if self.is_common:

@@ -13,6 +13,7 @@ from fastgmm.start_up import patch_as_asked as _patch_as_asked
 if TYPE_CHECKING:
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
     from fastgmm.classifier import GaussianMixtureClassifier
+    from fastgmm.clusterer import GaussianMixtureClusterer
     from fastgmm.encoders import FisherVectorEncoder, VLADEncoder
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.installation import show_config
@@ -34,6 +35,7 @@ __all__ = [
     "FisherVectorEncoder",
     "GaussianMixture",
     "GaussianMixtureClassifier",
+    "GaussianMixtureClusterer",
     "GaussianMixtureOutlierDetector",
     "GaussianMixtureRegressor",
     "GaussianMixtureSearch",
@@ -63,6 +65,7 @@ _HOMES = {
     "FisherVectorEncoder": "encoders",
     "GaussianMixture": "gaussian_mixture",
     "GaussianMixtureClassifier": "classifier",
+    "GaussianMixtureClusterer": "clusterer",
     "GaussianMixtureOutlierDetector": "outlier_detector",
     "GaussianMixtureRegressor": "regressor",
     "GaussianMixtureSearch": "selection",

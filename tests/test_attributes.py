@@ -11,6 +11,7 @@ from fastgmm import (
     BayesianGaussianMixture,
     GaussianMixture,
     GaussianMixtureClassifier,
+    GaussianMixtureClusterer,
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
@@ -55,6 +56,7 @@ FITTED = {
     "variational": lambda X: BayesianGaussianMixture(n_components=2, random_state=0).fit(X),
     "search": lambda X: GaussianMixtureSearch([1, 2], ["EII", "VVV"], random_state=0).fit(X),
     "classifier": lambda X: GaussianMixtureClassifier(random_state=0).fit(X, np.repeat([0, 1], 60)),
+    "clusterer": lambda X: GaussianMixtureClusterer(2, random_state=0).fit(X),
     "detector": lambda X: GaussianMixtureOutlierDetector(2, random_state=0).fit(X),
     "regressor": lambda X: GaussianMixtureRegressor(2, random_state=0).fit(X, np.repeat([0.0, 1.0], 60)),
 }

@@ -13,6 +13,7 @@ from fastgmm import (
     BayesianGaussianMixture,
     GaussianMixture,
     GaussianMixtureClassifier,
+    GaussianMixtureClusterer,
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
@@ -211,12 +212,13 @@ def fits(X):
     return {
         "search": (GaussianMixtureSearch([1, 2], ["EII", "VVV"]), (X,)),
         "classifier": (GaussianMixtureClassifier(1, covariance_type=["diag", "full"]), (X, labels)),
+        "clusterer": (GaussianMixtureClusterer(max_components=2, random_state=0), (X,)),
         "detector": (GaussianMixtureOutlierDetector(max_components=2, random_state=0), (X,)),
         "regressor": (GaussianMixtureRegressor(max_components=2, random_state=0), (X[:, :1], X[:, 1])),
     }
 
 
-@pytest.mark.parametrize("which", ["search", "classifier", "detector", "regressor"])
+@pytest.mark.parametrize("which", ["search", "classifier", "clusterer", "detector", "regressor"])
 def test_every_estimator_tells_of_its_candidates_and_can_be_ended(which, X, kind):
     estimator, arguments = fits(X)[which]
     task = "run" if which == "classifier" else "candidate"
@@ -230,7 +232,7 @@ def test_every_estimator_tells_of_its_candidates_and_can_be_ended(which, X, kind
     assert len(stopped.predict(arguments[0])) == len(X)
 
 
-@pytest.mark.parametrize("which", ["search", "classifier", "detector", "regressor"])
+@pytest.mark.parametrize("which", ["search", "classifier", "clusterer", "detector", "regressor"])
 def test_a_fault_leaves_every_estimator_as_it_was(which, X, kind):
     estimator, arguments = fits(X)[which]
     estimator.fit(*arguments)

@@ -16,6 +16,7 @@ from fastgmm import (
     BayesianGaussianMixture,
     GaussianMixture,
     GaussianMixtureClassifier,
+    GaussianMixtureClusterer,
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
@@ -107,6 +108,7 @@ def test_an_exception_at_any_call_leaves_the_model_as_it_was(kind, action):
 OTHER_ESTIMATORS = {
     "search": (GaussianMixtureSearch([1, 2], ["EII", "VVV"], random_state=0), ()),
     "classifier": (GaussianMixtureClassifier(n_components=2, random_state=0), (np.arange(160) // 80,)),
+    "clusterer": (GaussianMixtureClusterer(n_components=3, random_state=0), ()),
     "outlier detector": (GaussianMixtureOutlierDetector(n_components=2, random_state=0), ()),
     "regressor": (GaussianMixtureRegressor(n_components=2, random_state=0), (rows()[:, 0] ** 2,)),
 }

@@ -17,6 +17,7 @@ from fastgmm import (
     BayesianGaussianMixture,
     GaussianMixture,
     GaussianMixtureClassifier,
+    GaussianMixtureClusterer,
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
@@ -57,6 +58,7 @@ def fitted(case, X):
         "bayesian": lambda: BayesianGaussianMixture(n_components=4, random_state=0, max_iter=500).fit(X),
         "classifier": lambda: GaussianMixtureClassifier(2, random_state=0).fit(X, np.where(labels, "long", "short")),
         "detector": lambda: GaussianMixtureOutlierDetector(n_simulations=500, random_state=0).fit(X),
+        "clusterer": lambda: GaussianMixtureClusterer(2, noise=0.05, random_state=0).fit(X),
         "regressor": lambda: GaussianMixtureRegressor(2, random_state=0).fit(X[:, :1], X[:, 1]),
         "stream": lambda: GaussianMixture(2, random_state=0).partial_fit(X[:136]).partial_fit(X[136:]),
         "bayesian stream": lambda: (
@@ -71,7 +73,17 @@ def fitted(case, X):
 
 CASES = [
     *("full", "tied", "diag", "spherical", "family", "float32", "labels", "frame", "noise", "given", "bayesian"),
-    *("classifier", "detector", "regressor", "search", "stream", "bayesian stream", "student", "one component"),
+    *(
+        "clusterer",
+        "classifier",
+        "detector",
+        "regressor",
+        "search",
+        "stream",
+        "bayesian stream",
+        "student",
+        "one component",
+    ),
 ]
 
 

@@ -95,3 +95,75 @@ def test_the_background_of_a_search_is_no_cluster_either():
         merge_components(search, X)
     search = GaussianMixtureSearch([2], ["EII"]).fit(X)
     assert_array_equal(merge_components(search, X).entropies, merge_components(search.best_estimator_, X).entropies)
+
+
+def bands(seed=0):
+    """Return two bands of three components each, far apart, and a model of them."""
+    rng = np.random.default_rng(seed)
+    X = np.concatenate([rng.uniform(-4, 4, (300, 1)) * [1, 0] + [0, side] for side in (-3, 3)])
+    X += rng.normal(scale=0.3, size=X.shape)
+    return X, GaussianMixture(6, random_state=seed, max_iter=500).fit(X)
+
+
+@pytest.mark.parametrize("method", ["entropy", "overlap", "modes"])
+def test_bands_are_two_clusters_by_every_method(method):
+    X, model = bands()
+    merge = merge_components(model, X, method=method, per_row=True)
+    labels = merge.labels(2)
+    assert_array_equal(labels == labels[0], X[:, 1] < 0)
+    assert merge.method == method
+    assert len(merge.strengths) == 5
+    if method == "overlap":
+        assert merge.suggested_n_clusters == 2
+
+
+def test_overlap_is_what_the_responsibilities_share():
+    X, model = bands()
+    merge, weight = merge_components(model, X, method="overlap"), len(X)
+    for n_clusters in (6, 5, 4, 3):
+        now = merge.responsibilities(n_clusters)
+        shared, counts = now.T @ now, now.sum(axis=0)
+        lift = weight * shared / np.outer(counts, counts)
+        np.fill_diagonal(lift, 0.0)
+        assert np.exp(merge.strengths[6 - n_clusters]) == pytest.approx(lift.max(), rel=1e-9)
+
+
+def test_the_fall_per_row_is_the_largest_of_all_pairs():
+    X, model = bands()
+    merge = merge_components(model, X, per_row=True)
+
+    def entropy(clusters):
+        return -np.sum(clusters * np.log(np.maximum(clusters, 1e-300)))
+
+    now = merge.responsibilities(4)
+    falls = [
+        (entropy(now[:, [i, j]]) - entropy(now[:, i] + now[:, j])) / (now[:, i] + now[:, j]).sum()
+        for i in range(4)
+        for j in range(i)
+    ]
+    assert merge.strengths[2] == pytest.approx(max(falls), rel=1e-9)
+
+
+def test_modes_of_two_components_are_one_until_they_are_two_deviations_apart():
+    # Two equal normal components have one mode up to a distance of two standard deviations.
+    for distance, n_modes in ((1.8, 1), (2.6, 2)):
+        model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [distance]], [[[1.0]]] * 2)
+        X = model.sample(50, random_state=0)[0]
+        assert merge_components(model, X, method="modes").suggested_n_clusters == n_modes
+
+
+def test_the_lightest_join_first_where_a_weight_is_asked_for():
+    X, model = bands()
+    far = np.concatenate([X, [[50.0, 50.0], [50.1, 50.0], [50.0, 50.1]]])
+    model = GaussianMixture(7, random_state=0, max_iter=500).fit(far)
+    assert np.bincount(merge_components(model, far, method="overlap").labels(2)).min() == 3
+    labels = merge_components(model, far, method="overlap", min_weight=0.05).labels(2)
+    assert_array_equal(labels[:600] == labels[0], X[:, 1] < 0)
+
+
+def test_bad_methods_are_refused():
+    X, model = fitted("faithful", 3)
+    with pytest.raises(ValueError, match="method is 'density'; expected 'entropy', 'overlap' or 'modes'"):
+        merge_components(model, X, method="density")
+    with pytest.raises(ValueError, match=r"min_weight is 1\.5; expected a share"):
+        merge_components(model, X, min_weight=1.5)

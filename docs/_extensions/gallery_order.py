@@ -4,6 +4,7 @@ ORDER = (
     "customer_segments",
     "choosing_k",
     "image_segmentation",
+    "cluster_shapes",
     "digits_views",
     "anomalies",
     "semi_supervised",

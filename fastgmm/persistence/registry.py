@@ -13,6 +13,7 @@ ESTIMATORS: dict[str, str] = {
     "FisherVectorEncoder": "fastgmm.encoders",
     "GaussianMixture": "fastgmm.gaussian_mixture",
     "GaussianMixtureClassifier": "fastgmm.classifier",
+    "GaussianMixtureClusterer": "fastgmm.clusterer",
     "GaussianMixtureOutlierDetector": "fastgmm.outlier_detector",
     "GaussianMixtureRegressor": "fastgmm.regressor",
     "GaussianMixtureSearch": "fastgmm.selection",

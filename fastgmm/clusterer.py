@@ -1,0 +1,341 @@
+"""Clusters of any shape: a mixture with as many components as it takes, merged to clusters."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+
+from fastgmm.callbacks import CallbackSupport, Task, Watch
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, unconverged_too
+from fastgmm.estimator.input_validation import check_weight_counts_rows
+from fastgmm.estimator.parameter_validation import Names
+from fastgmm.estimator.per_row import PerRow
+from fastgmm.estimator.problem import warn_unconverged
+from fastgmm.estimator.reading import Reading, read_rows, refuse_source
+from fastgmm.families import Gaussian, get_covariance
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.selection.merging import METHODS, ComponentMerge, merge_shares
+from fastgmm.starts.units import StartInUnits
+from fastgmm.student_mixture import StudentMixture
+
+__all__ = ["GaussianMixtureClusterer"]
+
+MIXTURES: dict[str, type] = {"normal": GaussianMixture, "student": StudentMixture}
+#: Numbers of components are tried in steps of a fifth, until this many in a row have not lowered the BIC.
+STEP, N_WORSE = 1.2, 5
+
+
+class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstimator):
+    """Find clusters that need not be Gaussian: fit more components than there are clusters, and merge them.
+
+    The number of components is the one with the lowest Bayesian information criterion, so that they follow the density
+    of the data, rings and bands included. Then the two clusters whose rows are shared most become one, again and again.
+    What comes out is still a mixture: new rows are assigned, with probabilities.
+
+    Parameters
+    ----------
+    n_clusters : int or 'auto', default='auto'
+        'auto' stops where what is left to merge overlaps much less than what was merged.
+    n_components : int or 'bic', default='bic'
+        Components to fit, as many as clusters at least. 'bic' takes the number with the lowest BIC, from `n_clusters`
+        to `max_components`.
+    covariance_type : str, default='full'
+        As in `GaussianMixture`.
+    distribution : {'normal', 'student'}, default='normal'
+        'student' fits components with heavy tails (`StudentMixture`), which far rows do not stretch.
+    method : {'overlap', 'modes', 'entropy'}, default='overlap'
+        Which clusters join first; see `fastgmm.selection.merge_components`.
+    min_cluster_size : float, default=0.1
+        What a cluster should have at least, as a part of ``n_samples / n_clusters`` rows, where `n_clusters` is a
+        number: while the smallest has fewer, it joins the one that it shares most rows with. A handful of outliers is
+        then no cluster. 0 merges by `method` alone.
+    noise : float, optional
+        An even background beside the components, as in `GaussianMixture`: the share of the rows that start in it.
+        Rows that end there have the label -1.
+    max_components : int, default=80
+        For ``n_components='bic'``; larger if `n_clusters` is.
+    prior : 'default', dict or None, default='default'
+        As in `GaussianMixture`: keeps components from shrinking onto a few rows.
+    tol, max_iter, n_init, init_params
+        As in `GaussianMixture`; starts measure distances in standard deviations of the columns.
+    reg_covar : float or 'auto', default='auto'
+        As in `GaussianMixture`.
+    random_state : int, RandomState or None
+        Seed of everything that is drawn at random. Pass an int to get the same result in every run.
+    missing : {'error', 'marginalise'}, default='error'
+        'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row belongs to clusters by
+        what it has.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each row of `fit`, from 0, the largest, on; -1 for noise.
+    n_clusters_ : int
+        Number of clusters, the background not counted.
+    cluster_of_component_ : ndarray of shape (n_components_,), int64
+        The cluster that each component of `mixture_` belongs to.
+    mixture_ : GaussianMixture or StudentMixture
+        All components.
+    n_components_, n_iter_ : int
+        Components and iterations of `mixture_`.
+    bic_ : float
+        Of `mixture_`, in nats; lower is better.
+    merges_ : ndarray of shape (n_components_ - 1, 2), int64
+        Components merged, in order, down to one cluster: the cluster of the second joins that of the first.
+    strengths_ : ndarray of shape (n_components_ - 1,)
+        How strongly they belonged together, as `fastgmm.selection.ComponentMerge` has it.
+    stopped_ : bool
+        Whether a callback (`fastgmm.callbacks`) ended the choice of the number of components.
+    n_features_in_ : int
+        Number of features (columns) seen in `fit`.
+    feature_names_in_ : ndarray of str
+        When X had column names.
+
+    See Also
+    --------
+    fastgmm.selection.merge_components : The merging of a mixture that is fitted already.
+    GaussianMixtureSearch : Where every cluster is one Gaussian component.
+
+    References
+    ----------
+    Hennig (2010), Methods for merging Gaussian mixture components, Advances in Data Analysis and Classification 4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from fastgmm import GaussianMixtureClusterer
+    >>> X, _ = make_moons(400, noise=0.05, random_state=0)
+    >>> model = GaussianMixtureClusterer(random_state=0).fit(X)
+    >>> model.n_clusters_
+    2
+    >>> bool(model.predict([[0.0, 1.0]])[0] != model.predict([[1.0, -0.5]])[0])
+    True
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **INNER_CONSTRAINTS,
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), Names(["auto"])],
+        "distribution": [Names(MIXTURES)],
+        "method": [Names(METHODS)],
+        "min_cluster_size": [Interval(Real, 0.0, 1.0, closed="both")],
+        "noise": [Interval(Real, 0.0, 1.0, closed="neither"), None],
+        "prior": [Names(["default"]), dict, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: Any = "auto",
+        *,
+        n_components: Any = "bic",
+        covariance_type: Any = "full",
+        distribution: str = "normal",
+        method: str = "overlap",
+        min_cluster_size: float = 0.1,
+        noise: Any = None,
+        max_components: Any = 80,
+        prior: Any = "default",
+        tol: float = 1e-3,
+        reg_covar: Any = "auto",
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        random_state: Any = None,
+        missing: str = "error",
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.distribution = distribution
+        self.method = method
+        self.min_cluster_size = min_cluster_size
+        self.noise = noise
+        self.max_components = max_components
+        self.prior = prior
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.missing = missing
+
+    # A prior, and the BIC, set weights against rows.
+    _weights_count_rows = True
+
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the mixture and merge its components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to cluster.
+        y : Ignored
+            Present for consistency with other scikit-learn estimators.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative. An integer weight is a repeated row.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid, or no number of components could be fitted
+            (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        refuse_source(X, "fit of GaussianMixtureClusterer")
+        read = read_rows(self, X, sample_weight, check_random_state(self.random_state))
+        get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
+        check_weight_counts_rows(read.rows)
+        sizes = self._sizes(read)
+        weight = read.sample.sample_weight
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=weight)
+        self.mixture_, self.bic_ = self._lowest_bic(watch, sizes, partial(self._fit_size, read, seed))
+        self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
+        self._merge(read)
+        self.stopped_ = watch.finish()
+        if not (self.mixture_.converged_ or self.mixture_.stopped_):
+            warn_unconverged(self.max_iter, stacklevel=5)
+        return self
+
+    def _sizes(self, read: Reading) -> list[int]:
+        n_samples, n_features = read.sample.n_samples, read.sample.n_features
+        least = 1 if isinstance(self.n_clusters, str) else int(self.n_clusters)
+        if least > n_samples:
+            raise ValueError(f"n_clusters is {least}; expected at most the number of rows of X, {n_samples}")
+        if not isinstance(self.n_components, str):
+            return [max(int(self.n_components), least)]
+        family = Gaussian(get_covariance(self.covariance_type))
+        sizes = [least]
+        # The BIC is for large samples: of a mixture with more parameters than half the numbers in X it says nothing.
+        while (size := max(sizes[-1] + 1, round(sizes[-1] * STEP))) <= max(self.max_components, 2 * least):
+            if family.n_parameters(size, n_features) > read.rows.total_weight * n_features / 2:
+                break
+            sizes.append(size)
+        return [size for size in sizes if size <= n_samples]
+
+    def _fit_size(self, read: Reading, seed: int, size: int, task: Task) -> tuple[Any, float]:
+        options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
+        model = MIXTURES[self.distribution](size, random_state=seed, noise=self.noise, prior=self.prior, **options)
+        with unconverged_too(), task.follow(model):
+            model.fit(read.given, sample_weight=read.sample.sample_weight)
+        # Its parameters are those a user would give.
+        model.init_params = self.init_params
+        return model, model.bic(read.given, sample_weight=read.sample.sample_weight)
+
+    @staticmethod
+    def _lowest_bic(watch: Watch, sizes: list[int], fit: Any) -> tuple[Any, float]:
+        best, failure, n_worse = None, None, 0
+        for size, task in watch.candidates(sizes):
+            try:
+                found = fit(size, task)
+            except ValueError as error:
+                failure = failure or error
+                continue
+            task.outcome = found[0]
+            if best is None or found[1] < best[1]:
+                best, n_worse = found, 0
+            else:
+                n_worse += 1
+            if n_worse == N_WORSE:
+                break
+        if best is None:
+            assert failure is not None, "at least one size was tried"
+            raise failure
+        return best
+
+    def _merge(self, read: Reading) -> None:
+        shares = np.asarray(self.mixture_.predict_proba(read.given), dtype=np.float64)
+        of_components = shares[:, : self.n_components_]
+        is_auto = isinstance(self.n_clusters, str)
+        least = 0.0 if is_auto else self.min_cluster_size / int(self.n_clusters)
+        merge: ComponentMerge = merge_shares(
+            self.mixture_, of_components, read.sample.sample_weight, method=self.method, min_weight=least
+        )
+        self.n_clusters_ = merge.suggested_n_clusters if is_auto else int(self.n_clusters)
+        self.merges_, self.strengths_ = merge.merges, merge.strengths
+        cluster = merge.cluster_of_component(self.n_clusters_)
+        largest_first = np.argsort(-np.bincount(cluster, weights=self.mixture_.weights_), kind="stable")
+        self.cluster_of_component_ = np.argsort(largest_first)[cluster]
+        self.labels_ = self._most_probable(shares)
+
+    # Predicting.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "labels_")
+
+    def _clusters(self, shares: np.ndarray) -> np.ndarray:
+        joined = shares[:, : self.n_components_] @ np.eye(self.n_clusters_)[self.cluster_of_component_]
+        return np.column_stack([joined, shares[:, self.n_components_ :]])
+
+    def _most_probable(self, shares: np.ndarray) -> np.ndarray:
+        labels = self._clusters(shares).argmax(axis=1)
+        return np.where(labels == self.n_clusters_, -1, labels)
+
+    def _shares(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.mixture_._responsibilities(rows), dtype=np.float64)
+
+    def _cluster_shares(self, rows: np.ndarray) -> np.ndarray:
+        return self._clusters(self._shares(rows))
+
+    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
+        return self._most_probable(self._shares(rows))
+
+    def _log_density(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.mixture_._log_density(rows), dtype=np.float64)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the cluster of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            From 0, the largest in `fit`, on; -1 for rows of the background, where `noise` fitted one.
+        """
+        return self._per_row(X, self._labels_of, "prediction")
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each cluster for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_clusters_), float64
+            Rows sum to one. With `noise`, a last column is the background's.
+        """
+        return self._per_row(X, self._cluster_shares, "probability")
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return the log density of each row under the mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,), float64
+            In nats.
+        """
+        return self._per_row(X, self._log_density, "log_density")

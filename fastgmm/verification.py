@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.data.incomplete import Marginalised
+from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.mixture import BaseMixture
 from fastgmm.estimator.reading import refuse_source
 from fastgmm.estimator.statistics_methods import statistics_under
@@ -72,6 +74,8 @@ def log_likelihood_ratio(adapted: Any, background: Any, X: Any, top: int | None 
     own = _density(background, "background")
     many = isinstance(adapted, Sequence)
     densities = [_like(model, own) for model in (adapted if many else [adapted])]
+    if takes_missing(background):
+        own, densities = Marginalised(own), [Marginalised(density) for density in densities]
     rows = np.require(background._check_rows(X), np.float64, ["C", "A"]).view(np.ndarray)
     totals = np.zeros(len(densities))
     if top is None or top >= own.n_components:

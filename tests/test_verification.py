@@ -314,3 +314,17 @@ def test_bad_input_to_scores_is_named():
         linear_scores(background, background, model_of("diag").statistics(X))
     with pytest.raises(ValueError, match="X is a source"):
         log_likelihood_ratio(background, background, sliced(X))
+
+
+def test_frames_that_miss_values_are_scored_and_adapted_to_by_what_they_have():
+    X = rows_of(model_of("full", 3, 4), 400)
+    background = GaussianMixture(3, missing="marginalise", random_state=0).fit(X)
+    holes = np.where(np.random.default_rng(0).uniform(size=X.shape) < 0.2, np.nan, X)
+    speaker = background.adapt(holes[:100])
+    exact = speaker.score(holes) - background.score(holes)
+    assert_allclose(log_likelihood_ratio(speaker, background, holes, top=None), exact, rtol=1e-9)
+    assert_allclose(log_likelihood_ratio(speaker, background, holes, top=2), exact, atol=0.02)
+    found = background.statistics(holes)
+    assert_allclose(found.counts, background.predict_proba(holes).sum(axis=0), rtol=1e-9)
+    plain = GaussianMixture.from_parameters(background.weights_, background.means_, background.covariances_)
+    assert_allclose(background.statistics(X).scatter, plain.statistics(X).scatter, rtol=1e-10)

@@ -9,6 +9,7 @@ ORDER = (
     "anomalies",
     "semi_supervised",
     "density_and_sampling",
+    "modes",
     "regression",
     "tully_fisher",
     "market_regimes",

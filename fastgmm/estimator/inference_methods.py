@@ -17,7 +17,7 @@ from fastgmm.families.gaussian import fitted_parts
 from fastgmm.inference.conditioning import Conditioner, marginal
 from fastgmm.inference.distances import mahalanobis
 from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
-from fastgmm.inference.regions import density_level, intervals_above
+from fastgmm.inference.regions import density_level, line_region
 from fastgmm.model import MixtureParameters
 from fastgmm.model.student import StudentParameters
 
@@ -303,13 +303,4 @@ class InferenceMethods(PerRow):
             )
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"coverage is {coverage!r}; expected a probability between 0 and 1, such as 0.95")
-        # The probability above a level falls as the level rises, so bisection finds it.
-        high = float(np.logaddexp.reduce(gaussian.log_offset))
-        low = high - 100.0
-        for _ in range(60):
-            level = 0.5 * (low + high)
-            intervals, probability = intervals_above(gaussian, level)
-            low, high = (level, high) if probability > coverage else (low, level)
-            if abs(probability - coverage) < 1e-9:
-                break
-        return intervals
+        return line_region(gaussian, float(coverage))[0]

@@ -21,8 +21,8 @@ from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
 from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
-from fastgmm.estimator.inference_methods import InferenceMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
+from fastgmm.estimator.landscape_methods import LandscapeMethods
 from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.order_methods import OrderMethods, check_order_by, component_order
 from fastgmm.estimator.parameter_validation import Names
@@ -85,7 +85,7 @@ class BaseMixture(
     StatisticsMethods,
     StreamMethods,
     OrderMethods,
-    InferenceMethods,
+    LandscapeMethods,
     DensityMixin,
     BaseEstimator,
 ):

@@ -7,6 +7,9 @@ Hyndman (1996), Computing and graphing highest density regions, The American Sta
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from scipy.special import fdtri, gammaincinv, ndtr, stdtr
 
@@ -15,7 +18,7 @@ from fastgmm.inference.sampling import draw
 from fastgmm.model import MixtureParameters
 from fastgmm.model.student import StudentParameters
 
-__all__ = ["density_level", "intervals_above"]
+__all__ = ["HighestDensityRegion", "density_level", "intervals_above", "line_region"]
 
 
 def density_level(
@@ -34,6 +37,66 @@ def density_level(
         return float(parameters.log_offset[0] - 0.5 * (dof + d) * np.log1p(d * fdtri(d, dof, coverage) / dof))
     drawn, _ = draw(n_simulations, parameters, random_state)
     return float(np.quantile(log_density(drawn, parameters, np.dtype(np.float64)), 1.0 - coverage))
+
+
+@dataclass(frozen=True)
+class HighestDensityRegion:
+    """The smallest set of values that a mixture gives a probability.
+
+    Attributes
+    ----------
+    coverage : float
+        The probability.
+    level : float
+        The region is where the log density, in nats, is at least this.
+    intervals : ndarray of shape (n_intervals, 2), float64, or None
+        Of a mixture in one feature: the region, ascending, in units of the data.
+    density : MixtureParameters
+        The mixture, without a background.
+    """
+
+    coverage: float
+    level: float
+    intervals: np.ndarray | None
+    density: MixtureParameters
+
+    def contains(self, X: Any) -> np.ndarray:
+        """Return whether each row lies in the region.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, finite.
+
+        Returns
+        -------
+        inside : ndarray of shape (n_samples,), bool
+            True within the region.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features, or is not finite.
+        """
+        rows = np.ascontiguousarray(X, dtype=np.float64)
+        n_features = self.density.n_features
+        if rows.ndim != 2 or rows.shape[1] != n_features or not np.isfinite(rows).all():
+            raise ValueError(f"X has shape {rows.shape}; expected finite rows, (n_samples, n_features = {n_features})")
+        return log_density(rows, self.density, np.dtype(np.float64)) >= self.level
+
+
+def line_region(parameters: MixtureParameters, coverage: float) -> tuple[np.ndarray, float]:
+    """Return the intervals of a mixture in one feature that hold a probability, and the log density at their ends."""
+    # The probability above a level falls as the level rises, so bisection finds it.
+    high = float(np.logaddexp.reduce(parameters.log_offset))
+    low = high - 100.0
+    for _ in range(60):
+        level = 0.5 * (low + high)
+        intervals, probability = intervals_above(parameters, level)
+        low, high = (level, high) if probability > coverage else (low, level)
+        if abs(probability - coverage) < 1e-9:
+            break
+    return intervals, level
 
 
 def intervals_above(parameters: MixtureParameters, level: float) -> tuple[np.ndarray, float]:

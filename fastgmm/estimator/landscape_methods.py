@@ -1,0 +1,275 @@
+"""The density of a fitted mixture as a landscape: slopes, modes, quantiles, the highest ground."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.estimator.inference_methods import InferenceMethods
+from fastgmm.estimator.reading import refuse_source
+from fastgmm.inference import derivatives, line
+from fastgmm.inference.regions import HighestDensityRegion, density_level, line_region
+
+__all__ = ["LandscapeMethods"]
+
+
+class LandscapeMethods(InferenceMethods):
+    """The part of a mixture estimator that says how its density rises and falls, from fitted attributes."""
+
+    _density: Any
+    _fitted_state: Any
+
+    def gradient(self, X: Any) -> np.ndarray:
+        """Return the gradient of the log density at each row: what statisticians call its score function.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            Rows without missing values.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features), float64
+            Of `score_samples`, in nats per unit of each feature. It points uphill.
+
+        Raises
+        ------
+        ValueError
+            If predictions are made with the Student t predictive of a variational mixture, or a value is missing.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([1.0], [[0.0]], [[[4.0]]])
+        >>> model.gradient([[2.0]])
+        array([[-0.5]])
+        """
+        self._smooth_density("gradient")
+        return self._per_row(X, self._gradients, "gradient")
+
+    def _gradients(self, rows: np.ndarray) -> np.ndarray:
+        return derivatives.gradient(_complete(rows, "gradient"), self._smooth_density("gradient"))
+
+    def hessian(self, X: Any) -> np.ndarray:
+        """Return the matrix of second derivatives of the log density at each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows without missing values, in memory.
+
+        Returns
+        -------
+        hessian : ndarray of shape (n_samples, n_features, n_features), float64
+            Of `score_samples`; symmetric. Negative definite at a mode, where minus its inverse is the covariance of the
+            Gaussian that fits the top.
+
+        Raises
+        ------
+        ValueError
+            If predictions are made with the Student t predictive of a variational mixture, or a value is missing.
+        """
+        density = self._smooth_density("hessian")
+        refuse_source(X, "hessian")
+        return derivatives.hessian(_complete(self._check_rows(X), "hessian"), density)
+
+    def modes(self, return_labels: bool = False) -> Any:
+        """Return the peaks of the density: where a climb from the mean of each component ends.
+
+        There may be fewer than components, where some make one peak together, and none of them need lie on a mean. In
+        two or more features, there may be further modes between components that no mean leads to.
+
+        Parameters
+        ----------
+        return_labels : bool, default=False
+            Whether to return as well which mode each component leads to: components of one mode are one cluster to the
+            eye.
+
+        Returns
+        -------
+        modes : ndarray of shape (n_modes, n_features), float64
+            The highest first. Distinct to a thousandth of a standard deviation.
+        labels : ndarray of shape (n_components,), int64
+            Only with `return_labels`.
+
+        Raises
+        ------
+        ValueError
+            If predictions are made with the Student t predictive of a variational mixture.
+
+        References
+        ----------
+        Carreira-Perpinan, "Mode-finding for mixtures of Gaussian distributions", IEEE PAMI 22 (2000).
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> means = [[0.0], [1.0], [9.0]]  # the first two are too near to have a peak each
+        >>> model = GaussianMixture.from_parameters([0.25, 0.25, 0.5], means, [[[1.0]], [[1.0]], [[1.0]]])
+        >>> modes, labels = model.modes(return_labels=True)
+        >>> modes.ravel().round(6), labels
+        (array([9. , 0.5]), array([1, 1, 0]))
+        """
+        density = self._smooth_density("modes")
+        density = getattr(density, "mixture", density)  # a background raises the density everywhere alike
+        present = np.flatnonzero(np.asarray(self.weights_) > 0)
+        modes, found = derivatives.find_modes(density, density.means[present])
+        if not return_labels:
+            return modes
+        labels = np.full(len(self.weights_), -1, dtype=np.int64)
+        labels[present] = found
+        return modes, labels
+
+    def _smooth_density(self, method: str) -> Any:
+        """Return the density that predictions of whole rows are made with, if its derivatives are known."""
+        check_is_fitted(self)
+        density = self._density()
+        density = getattr(density, "density", density)  # of rows that miss nothing
+        if not hasattr(density, "log_offset"):
+            raise ValueError(
+                f"{method} is known of Gaussian components and of Student t components of one scale matrix each, and "
+                f"this {type(self).__name__} predicts with predictive='student-t', its posterior predictive; expected "
+                "predictive='variational', which is smooth in the same places"
+            )
+        return density
+
+    # One feature.
+
+    def cdf(self, x: Any) -> np.ndarray:
+        """Return the probability of values up to each x, for a model of one feature.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_samples,) or (n_samples, 1)
+            Values; infinite ones are allowed.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples,), float64
+            From 0 to 1; small ones to full relative precision. A background counts, within its box.
+
+        Raises
+        ------
+        ValueError
+            If the model has more than one feature, or x holds NaN.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> model.cdf([0.0])
+        array([0.5])
+        """
+        state = self._one_feature("cdf")
+        return line.cdf(_values(x, "x", "values"), state)
+
+    def quantile(self, q: Any) -> np.ndarray:
+        """Return the value below which each probability lies, for a model of one feature: the inverse of `cdf`.
+
+        Parameters
+        ----------
+        q : array-like of shape (n,)
+            Probabilities from 0 to 1.
+
+        Returns
+        -------
+        values : ndarray of shape (n,), float64
+            In units of the data, exact to rounding; infinite at 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If the model has more than one feature, or a probability is not between 0 and 1.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.9, 0.1], [[0.0], [0.0]], [[[1.0]], [[16.0]]])
+        >>> model.quantile([0.01]).round(3)  # what one day in a hundred falls below
+        array([-5.126])
+        """
+        state = self._one_feature("quantile")
+        given = _values(q, "q", "probabilities")
+        if given.size and not (given.min() >= 0.0 and given.max() <= 1.0):
+            raise ValueError(f"q has values from {given.min():g} to {given.max():g}; expected probabilities, 0 to 1")
+        return line.quantile(given, state)
+
+    def _one_feature(self, method: str) -> Any:
+        components = self._components()
+        if components.n_features != 1:
+            raise ValueError(
+                f"the model has {components.n_features} features, and {method} is of one; take marginal(column)"
+            )
+        state = self._fitted_state()
+        # With a background, as it is; of a posterior, the plug-in mixture.
+        return state if hasattr(state, "mixture") else components
+
+    def hdr(
+        self, coverage: float = 0.95, *, n_simulations: int = 100_000, random_state: Any = None
+    ) -> HighestDensityRegion:
+        """Return the highest-density region: the smallest set of values that has probability `coverage`.
+
+        Parameters
+        ----------
+        coverage : float in (0, 1), default=0.95
+            The probability that the region holds.
+        n_simulations : int, default=100000
+            Draws from the mixture, where it has more than one component and more than one feature.
+        random_state : int, RandomState or None
+            The estimator's own `random_state` when None.
+
+        Returns
+        -------
+        region : HighestDensityRegion
+            ``contains(X)``, the log density ``level`` at its edge, and, for one feature, its ``intervals``. It is that
+            of the components, without a background.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not between 0 and 1, or `n_simulations` is not positive.
+
+        References
+        ----------
+        Hyndman, "Computing and graphing highest density regions", The American Statistician 50 (1996).
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
+        >>> region = model.hdr(0.9)
+        >>> region.intervals.round(2)
+        array([[-1.64,  1.64],
+               [ 7.36, 10.64]])
+        >>> region.contains([[0.0], [4.5]])
+        array([ True, False])
+        """
+        components = self._components()
+        if not 0.0 < coverage < 1.0:
+            raise ValueError(f"coverage is {coverage!r}; expected a probability between 0 and 1, such as 0.95")
+        if int(n_simulations) < 1:
+            raise ValueError(f"n_simulations is {n_simulations!r}; expected a positive number")
+        if components.n_features == 1:
+            intervals, level = line_region(components, float(coverage))
+            return HighestDensityRegion(float(coverage), level, intervals, components)
+        random_state = check_random_state(self.random_state if random_state is None else random_state)
+        level = density_level(components, float(coverage), int(n_simulations), random_state)
+        return HighestDensityRegion(float(coverage), level, None, components)
+
+
+def _complete(rows: np.ndarray, method: str) -> np.ndarray:
+    if np.isnan(rows).any():
+        raise ValueError(f"X has missing values (NaN), and {method} asks for the slope in every feature; impute first")
+    return rows
+
+
+def _values(given: Any, name: str, what: str) -> np.ndarray:
+    array = np.asarray(given, dtype=np.float64)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim > 1 or np.isnan(array).any():
+        raise ValueError(f"{name} has shape {array.shape} or holds NaN; expected {what} of shape (n,)")
+    return np.atleast_1d(array)

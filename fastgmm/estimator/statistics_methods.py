@@ -45,7 +45,8 @@ class StatisticsMethods(PerRow):
         -------
         statistics : SufficientStatistics
             ``counts`` (K,), ``sums`` (K, D), ``scatter`` in the shape of `covariances_`, ``centres`` the means, and
-            the total ``log_likelihood`` in nats. A background comes last, and shared scatter then by component.
+            the total ``log_likelihood`` in nats. A background comes last, and shared scatter then by component. With
+            ``missing='marginalise'``, missing values are completed by what is expected of them.
 
         Examples
         --------

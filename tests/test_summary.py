@@ -1,6 +1,10 @@
 """Summaries: what they say is true of the model."""
 
+import pickle
+from xml.etree import ElementTree
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
@@ -26,10 +30,36 @@ def test_a_summary_says_what_the_model_is():
     model = GaussianMixture(2, covariance_type="VEV", random_state=0).fit(X)
     text = model.summary(X)
     assert text.startswith("GaussianMixture: 2 components, full covariance (VEV), 2 features\n")
-    assert f"{model._n_parameters()} free" in text
+    assert f"{model._n_parameters()} are free" in text
     assert f"converged after {model.n_iter_} iterations" in text
     for k, row in enumerate(text.splitlines()[-2:]):
         assert row.split()[:3] == [str(k), f"{model.weights_[k]:.4f}", str(np.sum(model.predict(X) == k))]
+
+
+def test_a_summary_shows_itself_as_lines_at_a_prompt_and_as_tables_in_a_notebook():
+    frame = pd.DataFrame(load_faithful(), columns=["eruptions <min>", "waiting"])
+    for model in (GaussianMixture(2, random_state=0), GaussianMixtureSearch([1, 2, 3], ["EEE"])):
+        summary = model.fit(frame).summary(frame)
+        assert repr(summary) == str(summary)
+        page = ElementTree.fromstring(f"<div>{summary._repr_html_()}</div>")
+        assert " ".join(page.itertext()).split() == summary.split()
+        *_, table = page.iter("table")
+        assert [cell.text for cell in table.find("thead/tr")][-2:] == ["mean eruptions <min>", "mean waiting"]
+        assert [row[0].text for row in table.find("tbody")] == [str(k) for k in range(len(table.find("tbody")))]
+        again = pickle.loads(pickle.dumps(summary))
+        assert (again, again._repr_html_()) == (summary, summary._repr_html_())
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        (2.0, "components 0 and 1 overlap: up to 30% of their rows may be assigned to the wrong one"),
+        (10.0, "fewer than 0.01% of the rows may be assigned to the wrong component"),
+    ],
+)
+def test_the_overlap_is_a_share_of_rows(gap, words):
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [gap]], [1.0, 1.0], covariance_type="spherical")
+    assert f"\noverlap      {words}\n" in model.summary()
 
 
 @pytest.mark.parametrize("gap", [0.0, 1.0, 2.0, 4.0])
@@ -44,7 +74,7 @@ def test_the_overlap_bounds_the_error_of_the_best_choice(gap):
 
 def test_components_too_far_apart_for_any_error_have_no_overlap():
     model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1000.0]], [[[1.0]], [[1.0]]])
-    assert "overlap      none" in model.summary()
+    assert "overlap      no two components overlap" in model.summary()
 
 
 def test_the_overlap_does_not_depend_on_units():
@@ -62,7 +92,7 @@ def test_the_overlap_does_not_depend_on_units():
 def test_effective_components_count_equal_ones():
     means = np.arange(4.0)[:, None]
     model = GaussianMixture.from_parameters(np.full(4, 0.25), means, np.ones(4), covariance_type="spherical")
-    assert "4.00 effective components" in model.summary()
+    assert "worth 4.00 equal components" in model.summary()
 
 
 def test_what_to_beware_of_is_said():
@@ -70,13 +100,13 @@ def test_what_to_beware_of_is_said():
     model = GaussianMixture(2, random_state=0, max_iter=1, tol=0.0)
     with pytest.warns(UserWarning, match="did not converge"):
         model.fit(X)
-    assert "EM did not converge: increase max_iter" in model.summary()
+    assert "EM did not converge; increase max_iter" in model.summary()
     collapsed = GaussianMixture(2, init_params="k-means++", random_state=0).fit(
         np.concatenate([np.zeros((5, 2)), np.ones((5, 2))])
     )
-    assert "is what reg_covar = 1e-06 makes it" in collapsed.summary()
+    assert "that reg_covar = 1e-06 alone makes up" in collapsed.summary()
     few = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 3)), [np.eye(3)] * 2)
-    assert "component 1: no more rows than features" in few.summary(np.zeros((4, 3)))
+    assert "component 1 has no more rows than there are features" in few.summary(np.zeros((4, 3)))
     narrow = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.diag([1.0, 1e-14])])
     assert "condition number" in narrow.summary()
 
@@ -102,7 +132,7 @@ def test_a_search_says_what_it_chose_and_what_failed():
     line = np.random.default_rng(0).normal(size=(60, 1))
     flat = GaussianMixtureSearch([1], ["EII", "VVV"]).fit(np.hstack([line, line]))
     assert [reason is None for reason in flat.results_["failure"]] == [True, False]
-    assert "\nfailed       1: " in flat.summary()
+    assert "\nfailed       1 candidate: " in flat.summary()
 
 
 def test_a_classifier_names_the_class_of_each_component():
@@ -118,7 +148,9 @@ def test_an_outlier_detector_says_its_threshold_and_counts():
     X = load_faithful()
     model = GaussianMixtureOutlierDetector(2, contamination=0.05, random_state=0).fit(X)
     text = model.summary(X)
-    assert f"log density {model.offset_:.6g}, which 0.05 of the rows fell below" in text
+    assert (
+        f"rows of log density below {model.offset_:.6g} are anomalies; 0.05 of the rows it was fitted to were" in text
+    )
     assert f"anomalies    {np.count_nonzero(model.predict(X) < 0)} of 272 rows" in text
     assert f"converged after {model.n_iter_} iterations" in text
 
@@ -133,7 +165,7 @@ def test_a_regressor_gives_means_in_the_units_of_the_data():
 
 def test_a_fit_that_a_callback_ended_says_so_and_is_no_failure():
     model = GaussianMixture(3, tol=0.0, random_state=0).set_callbacks(TimeLimit(0)).fit(load_faithful())
-    assert "ended by a callback after 1 iteration" in model.summary()
+    assert "a callback ended EM after 1 iteration" in model.summary()
     assert "did not converge" not in model.summary()
 
 

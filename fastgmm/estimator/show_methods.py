@@ -25,7 +25,8 @@ class SummaryMethod:
         Returns
         -------
         summary : str
-            Parameters, convergence, overlap, warnings, and a table of components.
+            Parameters, convergence, overlap, warnings, and a table of components. The text shows itself: as lines at
+            a prompt, and as tables in a notebook.
         """
         from fastgmm.summary import summary
 

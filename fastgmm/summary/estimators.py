@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm.summary.mixture import count_of, facts_of, labelled_line, row_weights, table
+from fastgmm.summary.mixture import count_of, facts_of, row_weights, table
+from fastgmm.summary.text import Section, Summary, labelled_line
 
 __all__ = ["summary"]
 
@@ -16,7 +17,7 @@ __all__ = ["summary"]
 MOST_LISTED = 5
 
 
-def summary(model: Any, X: Any = None, sample_weight: Any = None) -> str:
+def summary(model: Any, X: Any = None, sample_weight: Any = None) -> Summary:
     """Describe a fitted estimator in a few lines of text.
 
     Parameters
@@ -29,7 +30,7 @@ def summary(model: Any, X: Any = None, sample_weight: Any = None) -> str:
 
     Returns
     -------
-    str
+    Summary
         Title, parameters, convergence, overlap, warnings, and a table of components, numbered as by `predict`.
     """
     check_is_fitted(model)
@@ -42,11 +43,7 @@ def summary(model: Any, X: Any = None, sample_weight: Any = None) -> str:
         return _regressor(model)
     if hasattr(model, "offset_"):
         return _detector(model, X, sample_weight)
-    return _text(*facts_of(model, X, sample_weight), table(model, X, sample_weight))
-
-
-def _text(title: str, lines: list[str], rows: list[str]) -> str:
-    return "\n".join([title, *lines, "", *rows])
+    return Summary.of(Section(*facts_of(model, X, sample_weight), *table(model, X, sample_weight)))
 
 
 def _name(n_components: int, covariance_type: str, distribution: str = "normal", **others: Any) -> str:
@@ -54,31 +51,35 @@ def _name(n_components: int, covariance_type: str, distribution: str = "normal",
     return f"{student}{covariance_type}, {count_of(n_components, 'component')}"
 
 
-def _search(search: Any, X: Any, sample_weight: Any) -> str:
+def _search(search: Any, X: Any, sample_weight: Any) -> Summary:
     criterion = search.criterion if isinstance(search.criterion, str) else "the criterion given"
     failures = [reason for reason in search.results_["failure"] if reason]
     best = search.best_params_
-    lines = [
-        f"{type(search).__name__}: {count_of(len(search.results_['failure']), 'candidate')}, chosen by {criterion}",
-        labelled_line("best", f"{_name(**best)}; {criterion} {search.best_score_:.6g}"),
-    ]
+    title = f"{type(search).__name__}: {count_of(len(search.results_['failure']), 'candidate')}, chosen by {criterion}"
+    lines = [labelled_line("best", f"{_name(**best)}; {criterion} {search.best_score_:.6g}")]
     ties = search.near_ties_
     if ties:
-        listed = "; ".join(f"{_name(**tie)} (+{tie['difference']:.3g})" for tie in ties[:MOST_LISTED])
-        lines.append(labelled_line("as good", listed + ("" if len(ties) <= MOST_LISTED else "; ...")))
+        listed = "; ".join(f"{_name(**tie)} ({criterion} +{tie['difference']:.3g})" for tie in ties[:MOST_LISTED])
+        lines.append(labelled_line("close", listed + ("" if len(ties) <= MOST_LISTED else "; ...")))
     if failures:
         # The component in which it happened is of the candidate; the reason after it is shared.
         reasons = Counter(reason.split(": ", 1)[-1] for reason in failures)
-        listed = "; ".join(f"{n} {reason}" for reason, n in reasons.most_common(MOST_LISTED))
-        lines.append(labelled_line("failed", f"{len(failures)}: {listed}"))
+        listed = "; ".join(
+            reason + (f" ({n} times)" if n > 1 else "") for reason, n in reasons.most_common(MOST_LISTED)
+        )
+        lines.append(labelled_line("failed", f"{count_of(len(failures), 'candidate')}: {listed}"))
     # A search that an earlier version fitted has none.
     lines += [labelled_line("warning", text) for text in getattr(search, "cautions_", ())]
     if search.stopped_:
         lines.append(labelled_line("warning", "a callback ended the search before all candidates were tried"))
-    return "\n".join([*lines, "", summary(search.best_estimator_, X, sample_weight)])
+    # The best model knows no names of columns: the search has checked them.
+    X, names = X if X is None else np.asarray(X), getattr(search, "feature_names_in_", None)
+    best_model = search.best_estimator_
+    shown = table(best_model, X, sample_weight, names=None if names is None else [str(name) for name in names])
+    return Summary.of(Section(title, lines), Section(*facts_of(best_model, X, sample_weight), *shown))
 
 
-def _classifier(model: Any, X: Any, sample_weight: Any) -> str:
+def _classifier(model: Any, X: Any, sample_weight: Any) -> Summary:
     mixture = model._mixture()
     title, of_mixture = facts_of(mixture, X, sample_weight)
     title = title.replace(type(mixture).__name__ + ": ", f"{type(model).__name__}: {len(model.classes_)} classes, ")
@@ -89,26 +90,26 @@ def _classifier(model: Any, X: Any, sample_weight: Any) -> str:
         *of_mixture,
     ]
     names = [str(model.classes_[c]) for c in model.component_classes_]
-    return _text(title, lines, table(mixture, X, sample_weight, {"class": names}))
+    return Summary.of(Section(title, lines, *table(mixture, X, sample_weight, {"class": names})))
 
 
-def _detector(model: Any, X: Any, sample_weight: Any) -> str:
+def _detector(model: Any, X: Any, sample_weight: Any) -> Summary:
     mixture = model.mixture_
     title, of_mixture = facts_of(mixture, X, sample_weight)
     title = title.replace(type(mixture).__name__, type(model).__name__)
     if isinstance(model.contamination, str):
-        how = f"which the model's own rows fall below with probability {model.significance:g}"
+        how = f"rows drawn from the model are, with probability {model.significance:g}"
     else:
-        how = f"which {model.contamination:.3g} of the rows fell below"
-    lines = [labelled_line("threshold", f"log density {model.offset_:.6g}, {how}")]
+        how = f"{model.contamination:.3g} of the rows it was fitted to were"
+    lines = [labelled_line("threshold", f"rows of log density below {model.offset_:.6g} are anomalies; {how}")]
     if X is not None:
         weight = row_weights(X, sample_weight)
         found = float(weight[np.asarray(model.predict(X)) < 0].sum())
         lines.append(labelled_line("anomalies", f"{found:.6g} of {weight.sum():.6g} rows"))
-    return _text(title, [*lines, *of_mixture], table(mixture, X, sample_weight))
+    return Summary.of(Section(title, [*lines, *of_mixture], *table(mixture, X, sample_weight)))
 
 
-def _regressor(model: Any) -> str:
+def _regressor(model: Any) -> Summary:
     mixture, n_inputs = model.mixture_, model.n_features_in_
     title, lines = facts_of(mixture)
     n_targets = len(model.scale_) - n_inputs
@@ -118,4 +119,4 @@ def _regressor(model: Any) -> str:
     # Targets first: they are shown however many inputs there are.
     names = [*(["y"] if n_targets == 1 else [f"y{j}" for j in range(n_targets)]), *map(str, known)]
     means = np.roll(mixture.means_ * model.scale_ + model.centre_, n_targets, axis=1)
-    return _text(title, lines, table(mixture, None, None, means=means, names=names))
+    return Summary.of(Section(title, lines, *table(mixture, None, None, means=means, names=names)))

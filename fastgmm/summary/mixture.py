@@ -9,12 +9,12 @@ from scipy import linalg
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.model import get_shape
+from fastgmm.summary.text import labelled_line
 
 __all__ = [
     "count_of",
     "facts_of",
     "full_covariances",
-    "labelled_line",
     "overlap_bound",
     "row_weights",
     "table",
@@ -24,6 +24,8 @@ __all__ = [
 MOST_COMPONENTS = 64
 # Means of those beyond are left out of the table.
 MOST_FEATURES = 6
+# What is below is told as such.
+LEAST_OVERLAP = 1e-4
 # Beyond this, a component's density and its inverse have lost most of their digits.
 LARGEST_CONDITION = 1e12
 
@@ -54,11 +56,6 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> tuple[str,
     return title, lines + [labelled_line("warning", text) for text in _warnings(model, X, sample_weight)]
 
 
-def labelled_line(name: str, text: str) -> str:
-    """Return a line of a summary."""
-    return f"{name:12} {text}"
-
-
 def count_of(n: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
@@ -68,19 +65,23 @@ def _parameters(model: Any) -> str:
     weights = np.asarray(model.weights_, dtype=np.float64)
     weights = weights[weights > 0] / weights.sum()
     effective = float(np.exp(-(weights * np.log(weights)).sum()))
-    words = f"{effective:.2f} effective components (exponential of the entropy of the weights)"
+    words = f"the weights are worth {effective:.2f} equal components (exponential of their entropy)"
     if hasattr(model, "_n_parameters"):
-        return f"{model._n_parameters()} free; {words}"
+        return f"{model._n_parameters()} are free; {words}"
     return words
 
 
 def _convergence(model: Any) -> str:
     if not getattr(model, "n_iter_", 0):
-        return "no iteration was made"
+        return "EM made no iteration"
     if getattr(model, "stopped_", False) and not model.converged_:
-        return f"ended by a callback after {count_of(model.n_iter_, 'iteration')}; lower bound {model.lower_bound_:.6g}"
-    end = "converged after" if model.converged_ else "did not converge in"
-    return f"{end} {count_of(model.n_iter_, 'iteration')}; lower bound {float(model.lower_bound_):.6g}"
+        end = "a callback ended EM after"
+    else:
+        end = "EM converged after" if model.converged_ else "EM did not converge in"
+    # Of a posterior mode and of a variational fit, the bound is more than the likelihood.
+    plain = getattr(model, "prior", None) is None and not hasattr(model, "weight_concentration_")
+    name = "mean log-likelihood" if plain else "lower bound"
+    return f"{end} {count_of(model.n_iter_, 'iteration')}; {name} {float(model.lower_bound_):.6g}"
 
 
 def full_covariances(model: Any) -> np.ndarray:
@@ -133,8 +134,11 @@ def _overlap(model: Any) -> str:
     bound = overlap_bound(model)
     i, j = sorted(np.unravel_index(bound.argmax(), bound.shape))
     if not bound[i, j] > 0:
-        return "none: no row can be taken for another component's"
-    return f"most between components {i} and {j}: at most {bound[i, j]:.2g} of their rows are taken for each other"
+        return "no two components overlap"
+    if bound[i, j] < LEAST_OVERLAP:
+        return f"fewer than {LEAST_OVERLAP:.2%} of the rows may be assigned to the wrong component"
+    pair = f"components {i} and {j} overlap" + (" most" if len(bound) > 2 else "")
+    return f"{pair}: up to {100.0 * bound[i, j]:.2g}% of their rows may be assigned to the wrong one"
 
 
 def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
@@ -146,31 +150,35 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
         and np.isfinite(model.lower_bound_)
         and not getattr(model, "stopped_", False)
     ):
-        found.append("EM did not converge: increase max_iter, or tol")
+        found.append("EM did not converge; increase max_iter or tol")
     eigenvalues = np.linalg.eigvalsh(full_covariances(model))
     smallest, condition = eigenvalues[:, 0], eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], 1e-300)
     reg_covar = getattr(model, "reg_covar", 0.0)
     at_floor = np.flatnonzero(smallest <= 2.0 * reg_covar)
     if len(at_floor):
         found.append(
-            f"{_listed(at_floor)}: a variance is what reg_covar = {reg_covar:g} makes it; reduce "
-            f"n_components, or scale the data"
+            f"{_listed(at_floor, 'has a variance', 'have variances')} that reg_covar = {reg_covar:g} alone makes up; "
+            "reduce n_components, or scale the data"
         )
     ill = np.flatnonzero(condition > LARGEST_CONDITION)
     if len(ill):
-        found.append(f"{_listed(ill)}: condition number {condition[ill].max():.0e}; scale or drop features")
+        which = _listed(ill, "has a covariance", "have covariances")
+        found.append(
+            f"{which} close to singular (condition number {condition[ill].max():.0e}), so its inverse has few correct "
+            "digits; scale or drop features"
+        )
     if X is not None:
         counts = _sizes(model, X, sample_weight)
         few = np.flatnonzero(counts <= n_features)
         if len(few):
-            found.append(f"{_listed(few)}: no more rows than features; reduce n_components")
+            found.append(f"{_listed(few, 'has', 'have')} no more rows than there are features; reduce n_components")
     return found
 
 
-def _listed(components: np.ndarray, most: int = 5) -> str:
+def _listed(components: np.ndarray, verb: str, verbs: str, most: int = 5) -> str:
     words = ", ".join(map(str, components[:most]))
-    more = "" if len(components) <= most else f", ... ({len(components)})"
-    return f"component{'' if len(components) == 1 else 's'} {words}{more}"
+    more = "" if len(components) <= most else f" and {len(components) - most} more"
+    return f"component {words} {verb}" if len(components) == 1 else f"components {words}{more} {verbs}"
 
 
 def row_weights(X: Any, sample_weight: Any) -> np.ndarray:
@@ -191,8 +199,8 @@ def table(
     *,
     means: np.ndarray | None = None,
     names: list[str] | None = None,
-) -> list[str]:
-    """Return the lines of a table of components.
+) -> tuple[dict[str, list[str]], str]:
+    """Return a table of components, by columns of cells, and a note beneath it.
 
     Parameters
     ----------
@@ -218,9 +226,4 @@ def table(
         columns["rows"] = [f"{size:.6g}" for size in _sizes(model, X, sample_weight)]
     for j, name in enumerate(names[:MOST_FEATURES]):
         columns[f"mean {name}"] = [f"{float(value):.5g}" for value in means[:, j]]
-    widths = [max(map(len, [head, *cells])) for head, cells in columns.items()]
-    rows = [list(columns), *zip(*columns.values(), strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    if n_features > MOST_FEATURES:
-        lines.append(f"(the first {MOST_FEATURES} of {n_features} features)")
-    return lines
+    return columns, f"(the first {MOST_FEATURES} of {n_features} features)" if n_features > MOST_FEATURES else ""

@@ -289,6 +289,9 @@ def test_outlier_scores_mark_the_fraction(model, X, axes):
     assert abs(len(outliers) - 0.05 * len(X)) <= 1
     lowest = f"row {model.score_samples(X).argmin()}"
     assert axes.texts[0].get_text() == lowest
+    # Without names, as the command line numbers rows.
+    numbered = plot_outlier_scores(model, X, ax=Figure().subplots())
+    assert numbered.texts[0].get_text() == str(model.score_samples(X).argmin() + 1)
 
 
 def test_the_posterior_shows_every_row_in_blocks(model, X, axes):
@@ -324,6 +327,80 @@ def test_pairs_are_a_matrix_of_pictures(wide):
     assert_array_equal(np.sort(seen, axis=0), np.sort(X[:, [0, 4]], axis=0))
     with pytest.raises(ValueError, match=r"ax has shape \(2, 2\); expected a matrix of axes, \(3, 3\)"):
         plot_pairs(model, X, features=[0, 2, 4], ax=Figure().subplots(2, 2))
+
+
+def words_of(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_pairs_have_one_legend(wide):
+    model, X = wide
+    expected = [f"{k}  ({weight:.0%})" for k, weight in enumerate(model.weights_)]
+    grid = plot_pairs(model, X, features=[0, 1])
+    assert [panel.get_legend() for panel in grid.ravel()] == [None] * 4
+    (beside,) = grid[0, 0].figure.legends
+    assert words_of(beside) == expected
+    grid = plot_pairs(model, X, features=[0, 1], ax=Figure().subplots(2, 2))
+    assert words_of(grid[0, 1].get_legend()) == expected
+    assert not plot_pairs(model, X, features=[0, 1], legend=False)[0, 0].figure.legends
+
+
+def test_the_shades_of_a_density_say_what_share_of_the_rows_they_hold(model, X, axes):
+    plot_density(model, X, shares=[0.5, 0.9], ax=axes)
+    assert words_of(axes.get_legend()) == ["90%", "50%"]
+    shades = [handle.get_facecolor() for handle in axes.get_legend().legend_handles]
+    (drawn,) = [c for c in axes.collections if hasattr(c, "levels") and len(c.get_facecolor()) == 2]
+    assert_allclose(shades, drawn.get_facecolor())
+    at = plane_density(moments_of(model), X)
+    assert_allclose([np.mean(at >= level) for level in drawn.levels[:2]], [0.9, 0.5], atol=1 / len(X))
+
+
+def test_bins_are_narrow_enough_for_the_narrowest_component(axes):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, 500), rng.normal(30, 0.5, 300), rng.normal(60, 5, 200)])[:, None]
+    model = GaussianMixture(3, random_state=0).fit(X)
+    plot_histogram(model, X, ax=axes)
+    width = axes.patches[0].get_width()
+    assert width < np.sqrt(model.covariances_.min())
+    assert len(plot_histogram(model, X * 1e3 + 1e9 * (X > 20), ax=Figure().subplots()).patches) <= 200
+
+
+def test_a_direction_names_the_features_that_load_on_it(axes):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4)) * [1.0, 100.0, 1.0, 1e-3]
+    X[:150, 1] += 2000.0
+    X[:150, 3] -= 0.02
+    means, covariances = [X[:150].mean(axis=0), X[150:].mean(axis=0)], [np.diag([1.0, 1e4, 1.0, 1e-6])] * 2
+    model = GaussianMixture.from_parameters([0.5, 0.5], means, covariances)
+    plot_clusters(model, X, names=["age", "income", "height", "rate"], ax=axes)
+    first, second = axes.get_xlabel(), axes.get_ylabel()
+    assert first in (
+        "direction 1 between components\nmostly income, \N{MINUS SIGN}rate",
+        "direction 1 between components\nmostly rate, \N{MINUS SIGN}income",
+    )
+    assert second.startswith("direction 2 between components\nmostly ")
+    long = [f"the {j}th of several features with long names" for j in range(4)]
+    label = plot_clusters(model, X, names=long, view="pca", ax=Figure().subplots()).get_xlabel()
+    assert label.splitlines()[1] == f"mostly {long[1]}"
+
+
+def test_criteria_may_have_a_legend_of_columns_or_none(axes):
+    curves = {f"s{j}": {1: float(j), 2: 2.0 * j} for j in range(14)}
+    assert plot_criteria(curves, ax=axes).get_legend()._ncols == 2
+    assert plot_criteria(curves, ncols=4, ax=Figure().subplots()).get_legend()._ncols == 4
+    assert plot_criteria(curves, legend=False, ax=Figure().subplots()).get_legend() is None
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl"])
+def test_the_report_of_a_search_is_made_of_the_search(criterion, X):
+    frame = pd.DataFrame(X, columns=["eruptions", "waiting"])
+    search = GaussianMixtureSearch([1, 2, 3], ["EEE", "VVV"], criterion=criterion, random_state=0).fit(frame)
+    left, right = report_figure(search, X).axes
+    assert left.get_ylabel() == f"{criterion.upper()} (lower is better)"
+    best = search.best_params_
+    assert left.get_legend().get_title().get_text() == f"ringed: {best['covariance_type']}, {best['n_components']}"
+    assert (right.get_xlabel(), right.get_ylabel()) == ("eruptions", "waiting")
+    assert len(ellipses(right)) == 2 * best["n_components"]
 
 
 def test_the_report_has_a_panel_for_the_search_and_one_for_the_winner(model, X):

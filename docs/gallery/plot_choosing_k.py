@@ -34,9 +34,7 @@ for tie in search.near_ties_:
     print(f"within two of the best: {tie['n_components']} x {tie['covariance_type']}")
 
 fig, ax = plt.subplots(figsize=(8, 4.8))
-plot_criteria(search, ax=ax)
-title = ax.get_legend().get_title().get_text()
-ax.legend(ncols=4, fontsize=8, title=title, title_fontsize=8, loc="upper center")
+plot_criteria(search, ncols=4, ax=ax)
 
 # %%
 # **How many clusters can be told apart?** ICL adds the entropy of the memberships: two

@@ -57,8 +57,6 @@ print(f"lowest ICL: {icl['n_components']} x {icl['covariance_type']}")
 
 fig, ax = plt.subplots(figsize=(7, 4.5))
 plot_criteria(search, ax=ax)
-title = ax.get_legend().get_title().get_text()
-ax.legend(ncols=2, fontsize=8, title=title, title_fontsize=8)
 
 # %%
 # What the segments are, in the customers' own units (medians), sorted by what they spent:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.patches import Ellipse
 
-__all__ = ["LEAST_COUNT", "add_component", "add_legend", "add_points", "plot_clusters", "radius_of"]
+__all__ = ["add_component", "add_legend", "add_points", "component_entries", "plot_clusters", "radius_of"]
 
 # Areas in points squared: of a certain point, and added to one of which nothing is known.
 SMALLEST, GROWTH = 9.0, 110.0
 # A component of fewer rows than this is empty.
 LEAST_COUNT = 0.5
+# Components that a legend names.
+MOST_NAMED = 12
 
 
 def plot_clusters(
@@ -90,17 +92,30 @@ def plot_clusters(
     drawn = X[some_rows(X.shape[0], max_points)]
     add_points(ax, plane.rows(drawn), *labels_of(model, drawn))
     # What a variational fit has left empty lies where its prior put it, and is no cluster.
-    present = np.flatnonzero(seen.weights * X.shape[0] >= LEAST_COUNT).tolist()
-    for k in present:
+    for k in _present(model, X.shape[0]):
         add_component(ax, seen, k, probabilities, colour(k))
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.autoscale_view()
-    if legend and 1 < len(present) <= 12:
-        entries = [(marker(k), colour(k), f"{k}  ({model.weights_[k]:.0%})") for k in present]
-        if hasattr(model, "noise_weight_"):
-            entries.append(("x", NOISE, f"noise  ({model.noise_weight_:.0%})"))
-        add_legend(ax, entries, "component (weight)\nlarger: less certain")
+    entries = component_entries(model, X.shape[0])
+    if legend and entries:
+        add_legend(ax, entries)
     return ax
+
+
+def _present(model: Any, n_samples: int) -> list[int]:
+    weights = np.asarray(model.weights_, dtype=np.float64)
+    return np.flatnonzero(weights / weights.sum() * n_samples >= LEAST_COUNT).tolist()
+
+
+def component_entries(model: Any, n_samples: int) -> list[tuple[str, str, str]]:
+    """Return what a legend says of the components that are not empty: nothing of one, or of too many to be told."""
+    present = _present(model, n_samples)
+    if not 1 < len(present) <= MOST_NAMED:
+        return []
+    entries = [(marker(k), colour(k), f"{k}  ({model.weights_[k]:.0%})") for k in present]
+    if hasattr(model, "noise_weight_"):
+        entries.append(("x", NOISE, f"noise  ({model.noise_weight_:.0%})"))
+    return entries
 
 
 def add_points(
@@ -192,9 +207,14 @@ def add_component(ax: Axes, seen: Moments, k: int, probabilities: Sequence[float
     ax.plot(*mean, marker="+", color="white", ms=7, mew=0.8, zorder=5)
 
 
-def add_legend(ax: Axes, entries: Sequence[tuple[str, str, str]], title: str) -> None:
-    """Write a legend of markers, colours and what they stand for."""
+def add_legend(
+    ax: Any,
+    entries: Sequence[tuple[str, str, str]],
+    title: str = "component (weight)\nlarger: less certain",
+    **options: Any,
+) -> None:
+    """Write a legend of markers, colours and what they stand for, of axes or a figure."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], ls="none", marker=mark, color=shade, label=label) for mark, shade, label in entries]
-    ax.legend(handles=handles, title=title, fontsize=8, title_fontsize=8)
+    ax.legend(handles=handles, title=title, fontsize=8, title_fontsize=8, **options)

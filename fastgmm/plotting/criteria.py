@@ -14,7 +14,9 @@ from fastgmm.plotting.palette import colour, marker
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_criteria"]
+__all__ = ["curves_of", "plot_criteria"]
+
+CURVES_IN_COLUMN = 7
 
 
 def plot_criteria(
@@ -22,6 +24,8 @@ def plot_criteria(
     *,
     criterion: str = "BIC",
     best: tuple[str, int] | None = None,
+    legend: bool = True,
+    ncols: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a criterion for every candidate and ring the winner.
@@ -34,6 +38,10 @@ def plot_criteria(
         Its name; of a search, which of 'BIC', 'ICL' and 'AIC'.
     best : (structure, n_components), optional
         The winner; the lowest value unless given.
+    legend : bool, default=True
+        Whether the curves are named in a legend.
+    ncols : int, optional
+        Columns of the legend; by default as many as leave seven curves in each.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 
@@ -58,7 +66,7 @@ def plot_criteria(
     from matplotlib.ticker import MaxNLocator
 
     if not isinstance(curves, Mapping):
-        curves = _curves_of(curves, criterion)
+        curves = curves_of(curves, criterion)
     known = {(name, k): value for name, curve in curves.items() for k, value in curve.items() if np.isfinite(value)}
     if not known:
         raise ValueError("curves holds no finite value; expected at least one candidate that was fitted")
@@ -83,11 +91,14 @@ def plot_criteria(
     _limit_to_contenders(ax, np.array(list(known.values())))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="number of components", ylabel=f"{criterion} (lower is better)")
-    ax.legend(title=f"ringed: {best[0]}, {best[1]}", fontsize=8, title_fontsize=8)
+    if legend:
+        title = f"ringed: {best[0]}, {best[1]}"
+        ax.legend(title=title, fontsize=8, title_fontsize=8, ncols=ncols or -(-len(curves) // CURVES_IN_COLUMN))
     return ax
 
 
-def _curves_of(search: Any, criterion: str) -> dict[str, dict[int, float]]:
+def curves_of(search: Any, criterion: str) -> dict[str, dict[int, float]]:
+    """Return a criterion of the candidates of a fitted search, by structure and size."""
     if criterion.lower() not in ("bic", "icl", "aic"):
         raise ValueError(f"criterion is {criterion!r}; expected 'BIC', 'ICL' or 'AIC'")
     check_is_fitted(search, "results_")

@@ -33,6 +33,7 @@ def plot_density(
     shares: Sequence[float] = (0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1),
     resolution: int = 200,
     names: Sequence[str] | None = None,
+    legend: bool = True,
     max_points: int = 5000,
     ax: Axes | None = None,
 ) -> Axes:
@@ -54,6 +55,8 @@ def plot_density(
         Points per axis.
     names : sequence of str, optional
         Of the features.
+    legend : bool, default=True
+        Whether a legend tells the share of each shade.
     max_points : int, default=5000
         The most rows that are drawn; of more, an even selection.
     ax : Axes, optional
@@ -82,6 +85,7 @@ def plot_density(
     """
     ax = new_axes(ax)
     from matplotlib import colormaps
+    from matplotlib.patches import Patch
 
     model = mixture_of(model)
     X, plane, seen = seen_in(model, X, view, names)
@@ -95,13 +99,20 @@ def plot_density(
     grid = np.stack(np.meshgrid(*axes), axis=-1)
     density = plane_density(seen, grid.reshape(-1, 2)).reshape(grid.shape[:2])
     # The level above which a share of the rows lies is a quantile of their own densities.
-    levels = np.unique(np.quantile(plane_density(seen, rows), [1.0 - share for share in sorted(shares, reverse=True)]))
-    levels = levels[levels < density.max()]
+    held = sorted(shares, reverse=True)
+    levels, first = np.unique(
+        np.quantile(plane_density(seen, rows), [1.0 - share for share in held]), return_index=True
+    )
+    inside = levels < density.max()
+    levels, held = levels[inside], [held[i] for i in first[inside]]
     if len(levels):
         # A shade per share, evenly: by density, all but the innermost regions would look alike.
         shades = colormaps[CONTOUR_MAP](np.linspace(0.15, 0.75, len(levels)))
         ax.contourf(*axes, density, [*levels, density.max()], colors=shades)
         ax.contour(*axes, density, levels, colors="white", linewidths=0.6)
+        if legend:
+            handles = [Patch(color=shade, label=f"{100 * share:g}%") for shade, share in zip(shades, held, strict=True)]
+            ax.legend(handles=handles, title="share of rows within", fontsize=8, title_fontsize=8)
     kept = rows[some_rows(len(rows), max_points)]
     ax.scatter(kept[:, 0], kept[:, 1], s=4.0, c="black", alpha=0.45, linewidths=0)
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])

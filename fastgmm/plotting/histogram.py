@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_histogram"]
 
+#: Bins of a histogram, and rows of a component that it should show the shape of.
+MOST_BINS, FEW_BINS, LEAST_ROWS = 200, 60, 10.0
 LINE_STYLES = ("--", "-.", ":")
 
 
@@ -40,7 +42,7 @@ def plot_histogram(
     feature : int or str, default=0
         By number or name.
     bins : int or str, default='auto'
-        As in `numpy.histogram_bin_edges`; 'auto' gives at most 200.
+        As in `numpy.histogram_bin_edges`; 'auto' chooses for the narrowest component, at most 200.
     names : sequence of str, optional
         Of the features.
     ax : Axes, optional
@@ -73,12 +75,11 @@ def plot_histogram(
     X = rows_of(model, X)
     feature = feature_number("feature", feature, names)
     column = np.asarray(X[:, feature], dtype=np.float64)
-    edges = np.histogram_bin_edges(column, bins)
-    if bins == "auto" and len(edges) > 201:
-        edges = np.histogram_bin_edges(column, 200)
-    ax.hist(column, edges.tolist(), density=True, color="0.85", edgecolor="white", linewidth=0.5)
     moments = moments_of(model)
     means, variances = moments.means[:, feature], moments.covariances[:, feature, feature]
+    edges = np.histogram_bin_edges(column, _n_bins(column, moments.weights, variances) if bins == "auto" else bins)
+    gap = 0.5 if len(edges) <= FEW_BINS else 0.0  # of many bars, white edges would leave nothing
+    ax.hist(column, edges.tolist(), density=True, color="0.85", edgecolor="white", linewidth=gap)
     at = _grid(column, means, np.sqrt(variances))
     weights = np.asarray(model.weights_, dtype=np.float64)  # what noise leaves
     seen = Moments(weights, means[:, None], variances[:, None, None], moments.degrees_of_freedom)
@@ -98,6 +99,22 @@ def plot_histogram(
     if moments.weights.shape[0] <= 12:
         ax.legend(fontsize=8)
     return ax
+
+
+def _n_bins(column: np.ndarray, weights: np.ndarray, variances: np.ndarray) -> int:
+    """Return the bins that Scott's rule gives the component it gives the narrowest ones, or NumPy if those are more.
+
+    References
+    ----------
+    Scott, "On optimal and data-based histograms", Biometrika 66 (1979): ``3.49 s n^(-1/3)``.
+    """
+    counts = weights * len(column)
+    shown = counts >= LEAST_ROWS
+    n_bins = len(np.histogram_bin_edges(column, "auto")) - 1
+    if shown.any():
+        width = (3.49 * np.sqrt(variances[shown]) * counts[shown] ** (-1.0 / 3.0)).min()
+        n_bins = max(n_bins, int(np.ceil(min(MOST_BINS, np.ptp(column) / width)))) if width > 0 else MOST_BINS
+    return min(n_bins, MOST_BINS)
 
 
 def _grid(column: np.ndarray, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def plot_outlier_scores(
     threshold : float, optional
         Log density, in nats, below which a row is marked.
     names : sequence of str, optional
-        Of the rows; their numbers from 0 unless given.
+        Of the rows; their numbers, from 1 as the command line counts them, unless given.
     n_named : int, default=5
         How many of the lowest are named.
     ax : Axes, optional
@@ -80,13 +80,15 @@ def plot_outlier_scores(
     ranked = density[order]
     cut = float(np.quantile(density, fraction)) if threshold is None else float(threshold)
     below = ranked < cut
+    outliers = f"{np.count_nonzero(below)} outliers{', by number of the row' if names is None else ''}"
     at = np.arange(len(ranked)) + 1
     ax.scatter(at[~below], ranked[~below], s=8, c="0.6", linewidths=0, label=f"{np.count_nonzero(~below)} rows")
-    ax.scatter(at[below], ranked[below], s=18, c=COLOURS[1], marker="D", label=f"{np.count_nonzero(below)} outliers")
+    ax.scatter(at[below], ranked[below], s=18, c=COLOURS[1], marker="D", label=outliers)
     ax.axhline(cut, color="black", lw=1.0, ls="--", label=f"threshold {cut:.4g}")
     for rank in range(min(n_named, int(np.count_nonzero(below)))):
-        text = str(order[rank]) if names is None else str(names[order[rank]])
-        ax.annotate(text, (at[rank], ranked[rank]), (6, -2), textcoords="offset points", fontsize=7)
+        text = str(order[rank] + 1) if names is None else str(names[order[rank]])
+        # The next points stand to the right, and higher.
+        ax.annotate(text, (at[rank], ranked[rank]), (-5, 3), textcoords="offset points", ha="right", fontsize=7)
     ax.set_xscale("log")
     ax.set(xlabel="rank, lowest first", ylabel="log density (nats)")
     ax.legend(fontsize=8, loc="lower right")

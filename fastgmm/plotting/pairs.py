@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.plotting.backend import require_matplotlib
-from fastgmm.plotting.clusters import plot_clusters
+from fastgmm.plotting.clusters import add_legend, component_entries, plot_clusters
 from fastgmm.plotting.histogram import plot_histogram
 from fastgmm.plotting.moments import mixture_of
 from fastgmm.plotting.rows import feature_names, feature_number, rows_of
@@ -22,6 +22,7 @@ def plot_pairs(
     *,
     features: Sequence[int | str] | None = None,
     names: Sequence[str] | None = None,
+    legend: bool = True,
     max_points: int = 2000,
     ax: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -37,6 +38,8 @@ def plot_pairs(
         Which; all, or the first six, unless given.
     names : sequence of str, optional
         Of all features.
+    legend : bool, default=True
+        Whether the components are named in a legend beside the panels.
     max_points : int, default=2000
         Per panel.
     ax : ndarray of Axes of shape (n, n), optional
@@ -63,6 +66,8 @@ def plot_pairs(
     (2, 2)
     """
     require_matplotlib()
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     model = mixture_of(model)
     names = feature_names(model, X, names)
     X = rows_of(model, X)
@@ -80,12 +85,18 @@ def plot_pairs(
             panel = ax[i, j]
             if i == j:
                 plot_histogram(model, X, feature=row, names=names, ax=panel)
-                legend = panel.get_legend()
-                if legend:
-                    legend.remove()
+                of_panel = panel.get_legend()
+                if of_panel:
+                    of_panel.remove()
                 panel.set_yticks([])
             else:
                 plot_clusters(model, X, view=(column, row), names=names, legend=False, max_points=max_points, ax=panel)
             panel.set_xlabel(names[column] if i == n - 1 else "")
             panel.set_ylabel(names[row] if j == 0 else "")
+    entries = component_entries(model, len(X))
+    if legend and entries:
+        figure = ax[0, 0].figure
+        # Only this layout makes room beside the panels.
+        beside = isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine)
+        add_legend(figure if beside else ax[0, -1], entries, **({"loc": "outside right upper"} if beside else {}))
     return ax

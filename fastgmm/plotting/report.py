@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sklearn.utils.validation import check_is_fitted
+
 from fastgmm.plotting.backend import require_matplotlib
 from fastgmm.plotting.clusters import plot_clusters
-from fastgmm.plotting.criteria import plot_criteria
+from fastgmm.plotting.criteria import curves_of, plot_criteria
 from fastgmm.plotting.histogram import plot_histogram
 from fastgmm.plotting.moments import mixture_of
 
@@ -20,9 +22,9 @@ __all__ = ["report_figure"]
 def report_figure(
     model: Any,
     X: Any,
-    curves: Mapping[str, Mapping[int, float]],
+    curves: Mapping[str, Mapping[int, float]] | None = None,
     *,
-    criterion: str = "BIC",
+    criterion: str | None = None,
     best: tuple[str, int] | None = None,
     names: Sequence[str] | None = None,
     title: str = "",
@@ -31,12 +33,16 @@ def report_figure(
 
     Parameters
     ----------
-    model : fitted mixture
-        The winner.
+    model : fitted GaussianMixtureSearch, or fitted mixture
+        The search, or the winner of one with its `curves`.
     X : array-like of shape (n_samples, n_features)
         The rows the model was fitted to.
-    curves, criterion, best
-        As in `plot_criteria`.
+    curves : mapping of str to mapping of int to float, optional
+        As in `plot_criteria`; of a search, its own.
+    criterion : str, optional
+        As in `plot_criteria`; by default the one that the search went by, or 'BIC'.
+    best : (structure, n_components), optional
+        The winner; of a search its own, otherwise the lowest value unless given.
     names : sequence of str, optional
         Of the features.
     title : str, optional
@@ -54,18 +60,28 @@ def report_figure(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm import GaussianMixtureSearch
     >>> from fastgmm.datasets import load_faithful
     >>> from fastgmm.plotting import report_figure
     >>> X = load_faithful()
-    >>> model = GaussianMixture(2, random_state=0).fit(X)
-    >>> curves = {"full": {2: model.bic(X)}}
-    >>> [ax.get_ylabel() for ax in report_figure(model, X, curves).axes]
+    >>> search = GaussianMixtureSearch(range(1, 5), ["EEE", "VVV"], random_state=0).fit(X)
+    >>> [ax.get_ylabel() for ax in report_figure(search, X).axes]
     ['BIC (lower is better)', 'x1']
     """
     require_matplotlib()
     from matplotlib.figure import Figure
 
+    if curves is None:
+        check_is_fitted(model, "results_")
+        own = str(model.criterion)
+        criterion = criterion or (own.upper() if own in ("bic", "icl", "aic") else "BIC")
+        curves = curves_of(model, criterion)
+        if own.upper() == criterion.upper() and best is None:
+            name = model.best_params_["covariance_type"]
+            student = model.best_params_.get("distribution") == "student"
+            best = f"{name} t" if student else name, model.best_params_["n_components"]
+        names = getattr(model, "feature_names_in_", None) if names is None else names
+    criterion = criterion or "BIC"
     figure = Figure(figsize=(12.0, 5.0), layout="constrained", dpi=120)
     left, right = figure.subplots(1, 2)
     plot_criteria(curves, criterion=criterion, best=best, ax=left)

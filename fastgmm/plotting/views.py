@@ -15,6 +15,12 @@ from fastgmm.plotting.rows import feature_names, feature_number, rows_of
 __all__ = ["View", "between_view", "feature_view", "pca_view", "seen_in", "view_of"]
 
 
+#: Features that a direction is named by, and the least of their loadings, as a share of the largest.
+MOST_LOADINGS, LEAST_LOADING = 3, 0.7
+#: Characters of their names, which an axis holds.
+MOST_CHARACTERS = 45
+
+
 @dataclass(frozen=True)
 class View:
     """``(x - origin) @ axes``.
@@ -49,15 +55,16 @@ def feature_view(features: Sequence[int | str], names: Sequence[str]) -> View:
     return View(np.zeros(len(names)), np.eye(len(names))[:, columns], [names[j] for j in columns])
 
 
-def pca_view(moments: Moments) -> View:
+def pca_view(moments: Moments, names: Sequence[str] = ()) -> View:
     """Return the view along the directions of largest variance of the whole mixture."""
     values, vectors = linalg.eigh(moments.within + moments.between)
     share = values[::-1] / values.sum()
-    labels = [f"principal component {j + 1} ({share[j]:.0%} of variance)" for j in (0, 1)]
-    return View(moments.mean, _signed(vectors[:, ::-1][:, :2]), labels)
+    axes = _signed(vectors[:, ::-1][:, :2], moments)
+    titles = [f"principal component {j + 1} ({share[j]:.0%} of variance)" for j in (0, 1)]
+    return View(moments.mean, axes, _with_loadings(titles, axes, moments, names))
 
 
-def between_view(moments: Moments) -> View:
+def between_view(moments: Moments, names: Sequence[str] = ()) -> View:
     """Return the view along the directions in which the components differ most, in means and in covariances.
 
     Eigenvectors of ``B S^-1 B + sum_k w_k (C_k - W) S^-1 (C_k - W)`` with respect to the covariance S of the mixture,
@@ -75,8 +82,9 @@ def between_view(moments: Moments) -> View:
     for weight, covariance in zip(moments.weights, moments.covariances, strict=True):
         kernel += weight * (covariance - within) @ linalg.cho_solve(factor, covariance - within)
     vectors = linalg.eigh((kernel + kernel.T) / 2.0, total)[1]
-    labels = [f"direction {j + 1} between components" for j in (0, 1)]
-    return View(moments.mean, _signed(vectors[:, ::-1][:, :2]), labels)
+    axes = _signed(vectors[:, ::-1][:, :2], moments)
+    titles = [f"direction {j + 1} between components" for j in (0, 1)]
+    return View(moments.mean, axes, _with_loadings(titles, axes, moments, names))
 
 
 def view_of(moments: Moments, view: str | View | Sequence[int | str], names: Sequence[str]) -> View:
@@ -102,7 +110,7 @@ def view_of(moments: Moments, view: str | View | Sequence[int | str], names: Seq
         views = {"pca": pca_view, "between": between_view}
         if view not in views:
             raise ValueError(f"view is {view!r}; expected 'auto', 'pca', 'between', or a pair of features")
-        return views[view](moments)
+        return views[view](moments, names)
     if len(view) != 2:
         raise ValueError(f"view is {tuple(view)}; expected a pair of features")
     return feature_view(view, names)
@@ -116,7 +124,37 @@ def seen_in(model: Any, X: Any, view: Any, names: Any = None) -> tuple[np.ndarra
     return X, plane, plane.mixture(moments)
 
 
-def _signed(axes: np.ndarray) -> np.ndarray:
-    # An eigenvector's sign is arbitrary: its largest entry is made positive, so that pictures can be compared.
-    largest = np.abs(axes).argmax(axis=0)
-    return axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
+def _with_loadings(titles: list[str], axes: np.ndarray, moments: Moments, names: Sequence[str]) -> list[str]:
+    """Return labels of directions with the features that load on each, the largest first, with their signs.
+
+    A loading is the correlation of the feature with the direction: coefficients of features that depend on each other
+    say little.
+    """
+    if not len(names):
+        return titles
+    loadings = _loadings(axes, moments)
+    labels = []
+    for title, loading in zip(titles, loadings.T, strict=True):
+        order = np.argsort(-np.abs(loading), kind="stable")
+        words = ""
+        for j in order[:MOST_LOADINGS]:
+            word = ("" if loading[j] > 0 else "\N{MINUS SIGN}") + names[j]
+            if abs(loading[j]) < LEAST_LOADING * abs(loading[order[0]]) or len(words) + len(word) > MOST_CHARACTERS:
+                break
+            words += f", {word}" if words else word
+        labels.append(f"{title}\nmostly {words}" if words else title)
+    return labels
+
+
+def _loadings(axes: np.ndarray, moments: Moments) -> np.ndarray:
+    """Return the correlation of each feature with each direction, shape (n_features, n_axes)."""
+    total = moments.within + moments.between
+    deviations = np.sqrt(np.diagonal(total))[:, None] * np.sqrt(np.einsum("ij,ik,kj->j", axes, total, axes))
+    return total @ axes / np.where(deviations > 0, deviations, 1.0)
+
+
+def _signed(axes: np.ndarray, moments: Moments) -> np.ndarray:
+    # An eigenvector's sign is arbitrary: its largest loading is made positive, so that pictures can be compared.
+    loadings = _loadings(axes, moments)
+    largest = np.abs(loadings).argmax(axis=0)
+    return axes * np.where(loadings[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)

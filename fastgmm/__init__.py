@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastgmm.clusterer import GaussianMixtureClusterer
     from fastgmm.encoders import FisherVectorEncoder, VLADEncoder
     from fastgmm.gaussian_mixture import GaussianMixture
+    from fastgmm.imputer import GaussianMixtureImputer
     from fastgmm.installation import show_config
     from fastgmm.matching import match_components
     from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
@@ -36,6 +37,7 @@ __all__ = [
     "GaussianMixture",
     "GaussianMixtureClassifier",
     "GaussianMixtureClusterer",
+    "GaussianMixtureImputer",
     "GaussianMixtureOutlierDetector",
     "GaussianMixtureRegressor",
     "GaussianMixtureSearch",
@@ -66,6 +68,7 @@ _HOMES = {
     "GaussianMixture": "gaussian_mixture",
     "GaussianMixtureClassifier": "classifier",
     "GaussianMixtureClusterer": "clusterer",
+    "GaussianMixtureImputer": "imputer",
     "GaussianMixtureOutlierDetector": "outlier_detector",
     "GaussianMixtureRegressor": "regressor",
     "GaussianMixtureSearch": "selection",

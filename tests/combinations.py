@@ -77,9 +77,9 @@ class Asking:
 
 
 ESTIMATORS = {
-    "GaussianMixture": Asking({"n_components": 3, **FEW}, (*MIXTURE, "aic", "bic", "icl")),
-    "BayesianGaussianMixture": Asking({"n_components": 3, **FEW}, MIXTURE),
-    "StudentMixture": Asking({"n_components": 3, **FEW}, (*MIXTURE, "aic", "bic", "icl", "tail_weights")),
+    "GaussianMixture": Asking({"n_components": 3, **FEW}, (*MIXTURE, "aic", "bic", "icl"), ("impute",)),
+    "BayesianGaussianMixture": Asking({"n_components": 3, **FEW}, MIXTURE, ("impute",)),
+    "StudentMixture": Asking({"n_components": 3, **FEW}, (*MIXTURE, "aic", "bic", "icl", "tail_weights"), ("impute",)),
     "GaussianMixtureSearch": Asking(
         {"n_components": [2, 3], "random_state": 0, "max_iter": 3},
         ("predict", "predict_proba", "score_samples", "score", "bic"),

@@ -59,7 +59,9 @@ def subclasses(cls):
 
 
 def test_the_table_has_all_combinations_of_what_the_package_has():
-    found = {name for name in fastgmm.__all__ if hasattr(getattr(fastgmm, name), "fit")}
+    # An imputer hands rows in memory on to the mixture inside.
+    public = {name: getattr(fastgmm, name) for name in fastgmm.__all__}
+    found = {name for name, cls in public.items() if hasattr(cls, "fit") and not hasattr(cls, "transform")}
     assert found == set(ESTIMATORS)
     assert set(E_STEPS.values()) == {cls for cls in subclasses(EStep) if cls.__module__.startswith("fastgmm.")}
     assert set(FAMILIES.values()) == {cls for cls in subclasses(Family) if cls.__module__.startswith("fastgmm.")}

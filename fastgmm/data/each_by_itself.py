@@ -64,30 +64,45 @@ class SomeRows:
 
 
 def blocks(marginals: Marginals, patterns: Patterns, chosen: np.ndarray) -> Iterator[SomeRows]:
-    """Yield the rows of the patterns `chosen`, each of which has some feature, some patterns at a time."""
+    """Yield the rows of the patterns `chosen`, none of which has all features, some patterns and rows at a time."""
     n_own, n_features = marginals.means.shape
     per_mask = max(1, n_own) * n_features * (n_features if marginals.shape.is_matrix else 1)
     size = max(1, BLOCK_VALUES // per_mask)
     for start in range(0, len(chosen), size):
         masks = patterns.masks[chosen[start : start + size]]
-        index, which = patterns.rows(chosen[start : start + size])
         precisions, half_log_det = marginals.shape.observed_precisions(marginals.covariances, masks)
-        rows = patterns.values(index).astype(np.float64)
-        centred = np.where(masks[which][:, None, :], rows[:, None, :] - marginals.means, 0.0)
-        whitened = marginals.shape.times(precisions[which], centred)
-        squares = np.einsum("nkd,nkd->nk", whitened, centred)
-        n_observed = masks.sum(axis=1)
-        offset = marginals.log_offsets(n_observed, half_log_det)[which]
-        if marginals.tail is None:
-            joint = offset - 0.5 * squares
-        else:
-            dof = marginals.tail.degrees_of_freedom[marginals.own_index]
-            joint = offset - 0.5 * (dof + n_observed[which, None]) * np.log1p(squares / dof)
+        offset = marginals.log_offsets(masks.sum(axis=1), half_log_det)
         if marginals.background is not None:
             background = np.array([marginals.background_offset(mask) for mask in masks])
-            joint = np.insert(joint, marginals.background, background[which], axis=1)
-        joint[np.isnan(joint)] = -np.inf
-        yield SomeRows(index, which, masks[which], n_observed[which], precisions, whitened, squares, joint)
+            offset = np.insert(offset, marginals.background, background, axis=1)
+        every, which = patterns.rows(chosen[start : start + size])
+        for first in range(0, len(every), size):
+            part = slice(first, first + size)
+            yield _some_rows(marginals, patterns, every[part], which[part], masks, precisions, offset)
+
+
+def _some_rows(
+    marginals: Marginals,
+    patterns: Patterns,
+    index: np.ndarray,
+    which: np.ndarray,
+    masks: np.ndarray,
+    precisions: np.ndarray,
+    offset: np.ndarray,
+) -> SomeRows:
+    own, rows = marginals.own_index, patterns.values(index).astype(np.float64)
+    masks = masks[which]
+    centred = np.where(masks[:, None, :], rows[:, None, :] - marginals.means, 0.0)
+    whitened = marginals.shape.times(precisions[which], centred)
+    squares, n_observed = np.einsum("nkd,nkd->nk", whitened, centred), masks.sum(axis=1)
+    joint = offset[which]
+    if marginals.tail is None:
+        joint[:, own] -= 0.5 * squares
+    else:
+        dof = marginals.tail.degrees_of_freedom[own]
+        joint[:, own] -= 0.5 * (dof + n_observed[:, None]) * np.log1p(squares / dof)
+    joint[np.isnan(joint)] = -np.inf
+    return SomeRows(index, which, masks, n_observed, precisions, whitened, squares, joint)
 
 
 def accumulate(

@@ -21,6 +21,7 @@ from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
 from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.imputation_methods import ImputationMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
 from fastgmm.estimator.landscape_methods import LandscapeMethods
 from fastgmm.estimator.missing_values import MISSING, found_missing
@@ -86,6 +87,7 @@ class BaseMixture(
     StreamMethods,
     OrderMethods,
     LandscapeMethods,
+    ImputationMethods,
     DensityMixin,
     BaseEstimator,
 ):

@@ -1,7 +1,15 @@
 """What a mixture expects of values that are missing in rows, and draws of them.
 
 Given the features observed, a row is of component k with its posterior probability, and what is missing is then
-distributed as that component has it given what is observed: a normal, or t, distribution about the regression.
+distributed as that component has it given what is observed: a normal, or t, distribution about the regression on it.
+
+A draw needs no factor of each row's own conditional covariance. With z drawn from the component as a whole,
+``z_m - S_mo S_oo^-1 z_o`` has that covariance, S being the component's (Matheron's rule).
+
+References
+----------
+Rubin, Multiple Imputation for Nonresponse in Surveys (1987), chapter 3 (draws, and how to combine what is made of
+them). Journel and Huijbregts, Mining Geostatistics (1978), section VII.A.1 (the rule).
 """
 
 from __future__ import annotations
@@ -12,14 +20,12 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import each_by_itself
-from fastgmm.data.incomplete import Marginalised
-from fastgmm.data.patterns import patterns_of
+from fastgmm.data.each_by_itself import SomeRows
+from fastgmm.data.patterns import Patterns
+from fastgmm.inference.sampling import student_stretch
 from fastgmm.model.marginals import Marginals
 
-__all__ = ["expected_values"]
-
-#: Numbers in hand at a time.
-BLOCK_VALUES = 1 << 20
+__all__ = ["drawn_values", "expected_values"]
 
 
 def expected_values(X: np.ndarray, density: Any) -> np.ndarray:
@@ -36,42 +42,80 @@ def expected_values(X: np.ndarray, density: Any) -> np.ndarray:
     ndarray of shape (n_samples, n_features), of the dtype of X
         What was observed is as it was, to the bit.
     """
-    out = np.array(X)
-    for index, which, shares, values in _conditional_means(X, Marginalised(density)):
-        filled = np.einsum("nk,nkd->nd", shares, values)
-        out[index] = np.where(which, X[index], filled)
+    out, marginals = np.array(X), _marginals_of(density)
+    for some in _incomplete_rows(out, marginals):
+        values = _conditional_means(some, marginals)
+        if marginals.background is not None:
+            values = np.insert(values, marginals.background, marginals.box.middle, axis=1)
+        out[some.index] = np.where(some.masks, X[some.index], np.einsum("nk,nkd->nd", some.shares, values))
     return out
 
 
-def _conditional_means(
-    X: np.ndarray, marginalised: Marginalised
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield rows that miss something: numbers, masks, posterior probabilities, and means given each component."""
-    patterns, marginals = patterns_of(X), marginalised.marginals
-    middle = _middle(marginals)
-    if patterns.is_complete:
+def drawn_values(X: np.ndarray, density: Any, n_draws: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Return draws of the rows, in which what is missing (NaN) is drawn given what is not.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    density : object with what the kernels read
+    n_draws : int
+    random_state : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_samples, n_features), of the dtype of X
+    """
+    out, marginals = np.repeat(np.asarray(X)[None], n_draws, axis=0), _marginals_of(density)
+    shape, n_own = marginals.shape, len(marginals.means)
+    lower = np.linalg.cholesky(shape.full(marginals.covariances, n_own, marginals.n_features))
+    for some in _incomplete_rows(np.asarray(X), marginals):
+        means, n_rows = _conditional_means(some, marginals), len(some.index)
+        every, cumulative = np.arange(n_rows), np.cumsum(some.shares, axis=1)
+        for draw in out:
+            place = random_state.uniform(size=(n_rows, 1)) * cumulative[:, -1:]
+            chosen = (cumulative <= place).sum(axis=1).clip(max=some.shares.shape[1] - 1)
+            noise = random_state.standard_normal(means.shape[::2])
+            own = chosen if marginals.background is None else np.minimum(chosen, n_own - 1)
+            whole = np.einsum("nfg,ng->nf", lower[own], noise)
+            rest = whole - _explained(some, marginals, own, whole)
+            if marginals.tail is not None:
+                dof = marginals.tail.degrees_of_freedom[own]
+                inflation = (dof + some.squares[every, own]) / (dof + some.n_observed)
+                stretch = student_stretch(dof + some.n_observed, n_rows, random_state)
+                rest *= (stretch * np.sqrt(inflation))[:, None]
+            values = means[every, own] + rest
+            if marginals.background is not None:
+                anywhere = marginals.box.sample(n_rows, random_state)
+                values = np.where((chosen == marginals.background)[:, None], anywhere, values)
+            draw[some.index] = np.where(some.masks, X[some.index], values)
+    return out
+
+
+def _marginals_of(density: Any) -> Marginals:
+    box = getattr(density, "box", None)
+    return Marginals(density, box, None if box is None else density.background)
+
+
+def _incomplete_rows(X: np.ndarray, marginals: Marginals) -> Iterator[SomeRows]:
+    if not np.isnan(X).any():
         return
-    chosen = np.flatnonzero(~patterns.masks.all(axis=1) & patterns.masks.any(axis=1))
-    for some in each_by_itself.blocks(marginals, patterns, chosen):
-        own = marginals.means
-        if marginals.shape.is_matrix:
-            own = own + marginals.shape.times(marginals.covariances, some.whitened)
-        own = np.broadcast_to(own, some.whitened.shape)
-        values = own if marginals.background is None else np.insert(own, marginals.background, middle, axis=1)
-        yield some.index, some.masks, some.shares, values
-    empty = patterns.rows(np.flatnonzero(~patterns.masks.any(axis=1)))[0]
-    if len(empty):
-        own = marginals.means
-        own = own if marginals.background is None else np.insert(own, marginals.background, middle, axis=0)
-        prior = np.broadcast_to(marginalised.prior, (len(empty), len(own)))
-        yield (
-            empty,
-            np.zeros((len(empty), X.shape[1]), dtype=bool),
-            prior,
-            np.broadcast_to(own, (len(empty), *own.shape)),
-        )
+    patterns = Patterns(X)
+    yield from each_by_itself.blocks(marginals, patterns, np.flatnonzero(~patterns.masks.all(axis=1)))
 
 
-def _middle(marginals: Marginals) -> Any:
-    box = marginals.box
-    return None if box is None else box.axes @ (0.5 * (box.low + box.high))
+def _conditional_means(some: SomeRows, marginals: Marginals) -> np.ndarray:
+    """Return what is expected of rows given each component without a background, (n_rows, n_components, n_features)."""
+    if not marginals.shape.is_matrix:
+        return np.broadcast_to(marginals.means, some.whitened.shape)
+    return marginals.means + marginals.shape.times(marginals.covariances, some.whitened)
+
+
+def _explained(some: SomeRows, marginals: Marginals, own: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return what the observed features of a draw say of its others: ``S Q z``, and z itself of those observed."""
+    shape, n_own = marginals.shape, len(marginals.means)
+    if not shape.is_matrix:
+        return np.zeros_like(whole)
+    precisions = np.broadcast_to(some.precisions, (len(some.precisions), n_own, *some.precisions.shape[2:]))
+    inner = (precisions[some.which, own] @ whole[..., None])[..., 0]
+    covariances = shape.untie(marginals.covariances, n_own)
+    return np.einsum("nfg,ng->nf", covariances[own], inner)

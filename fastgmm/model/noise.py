@@ -50,6 +50,11 @@ class Box:
         """Log of the volume, in nats."""
         return float(np.log(self.high - self.low).sum())
 
+    @property
+    def middle(self) -> np.ndarray:
+        """The centre, shape (n_features,)."""
+        return self.axes @ (0.5 * (self.low + self.high))
+
     @cached_property
     def spans(self) -> np.ndarray:
         """Of the smallest box along the features around this one, shape (n_features,)."""
@@ -61,11 +66,6 @@ class Box:
         Of a box along other axes the volume is that of the smallest one along the features around it.
         """
         return float(np.log(self.spans[mask]).sum())
-
-    def along_features(self) -> Box:
-        """Return the smallest box along the features around this one."""
-        middle, half = self.axes @ (0.5 * (self.low + self.high)), 0.5 * self.spans
-        return Box(np.eye(len(half)), middle - half, middle + half)
 
     def sample(self, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
         """Return rows drawn evenly from the box, shape (n_samples, n_features)."""

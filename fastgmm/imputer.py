@@ -1,0 +1,269 @@
+"""Missing values filled in by a Gaussian mixture, as a transformer."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, sensible_sizes, unconverged_too
+from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
+from fastgmm.estimator.reading import refuse_source
+from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.families import Gaussian, get_covariance
+from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.starts.units import StartInUnits
+
+__all__ = ["GaussianMixtureImputer"]
+
+#: Sizes whose BIC is higher than the best in a row, after which larger ones are not tried.
+PATIENCE = 2
+
+
+class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
+    """Fill in missing values by what a Gaussian mixture expects of them, or draws.
+
+    The mixture is fitted by EM to what is there, which is exact where values are missing at random: whether a value is
+    missing may depend on values that are there, not on itself. With one component this is regression of each feature
+    on those that a row has.
+
+    Parameters
+    ----------
+    n_components : int or 'bic', default='bic'
+        'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`.
+    covariance_type : str, default='full'
+        As in `GaussianMixture`. Under axis-aligned types a value is filled in by the means of the components alone.
+    missing_values : int, float or NaN, default=NaN
+        What stands for a missing value. `pandas.NA` is read as NaN.
+    sample_posterior : bool, default=False
+        Whether `transform` draws what is missing instead of taking its expectation. For multiple imputation use
+        ``imputer.mixture_.impute(X, n_draws=20)``, or several imputers with different `random_state`.
+    add_indicator : bool, default=False
+        Whether a column of zeros and ones that says what was missing is added for each feature that misses a value in
+        `fit`.
+    keep_empty_features : bool, default=False
+        Whether a feature that is missing in every row of `fit` is filled with zeros; it is left out otherwise.
+    max_components : int, default=5
+        For ``n_components='bic'``, which stops earlier once two sizes in a row are worse than the best.
+    tol, max_iter, n_init, init_params
+        As in `GaussianMixture`; starts measure distances in standard deviations of the columns.
+    reg_covar : float or 'auto', default='auto'
+        As in `GaussianMixture`.
+    random_state : int, RandomState or None
+        Seed of starts, and of what `sample_posterior` draws.
+
+    Attributes
+    ----------
+    mixture_ : GaussianMixture
+        Of the features kept.
+    n_components_, n_iter_ : int
+        Components and iterations of the mixture chosen.
+    bic_ : float
+        Bayesian information criterion of `mixture_` over the rows of `fit`, in nats; lower is better.
+    indicator_features_ : ndarray of int64
+        Features that miss a value in `fit`, which indicators are added for with `add_indicator`.
+    n_features_in_ : int
+        Number of features (columns) seen in `fit`.
+    feature_names_in_ : ndarray of str
+        When X had column names.
+
+    See Also
+    --------
+    GaussianMixture.impute : Fills in missing values by a fitted mixture.
+    sklearn.impute.IterativeImputer : Regresses each feature on all others in turn.
+    sklearn.impute.KNNImputer : Takes the mean of near rows.
+
+    References
+    ----------
+    Ghahramani and Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 6 (1994); Rubin, Multiple
+    Imputation for Nonresponse in Surveys (1987).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgmm import GaussianMixtureImputer
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=200)
+    >>> X = np.column_stack([x, 2.0 * x + 0.1 * rng.normal(size=200)])
+    >>> X[0] = 1.0, np.nan
+    >>> GaussianMixtureImputer(random_state=0).fit_transform(X)[0].round(1)
+    array([1., 2.])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **{name: value for name, value in INNER_CONSTRAINTS.items() if name != "missing"},
+        "missing_values": [Real, Integral],
+        "sample_posterior": ["boolean"],
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+        "max_components": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    # What `inner_options` reads: the mixture inside always takes missing values.
+    missing = "marginalise"
+
+    def __init__(
+        self,
+        n_components: Any = "bic",
+        *,
+        covariance_type: Any = "full",
+        missing_values: Any = np.nan,
+        sample_posterior: bool = False,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        max_components: Any = 5,
+        tol: float = 1e-3,
+        reg_covar: Any = "auto",
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.missing_values = missing_values
+        self.sample_posterior = sample_posterior
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.max_components = max_components
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+
+    @fit_context()
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the mixture to the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows to learn from, of which some miss values.
+        y : Ignored
+            Present for consistency with other scikit-learn estimators.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not valid, every feature is missing in every row, or no number of components could be
+            fitted (`fastgmm.exceptions.ComponentCollapseError`).
+        """
+        rows = self._checked(X, reset=True)
+        weight = check_sample_weight(sample_weight, len(rows))
+        missing = np.isnan(rows)
+        self._kept = np.flatnonzero(~missing.all(axis=0))
+        if len(self._kept) == 0:
+            raise ValueError(f"X misses every value of all {rows.shape[1]} features; expected some")
+        self.indicator_features_ = np.flatnonzero(missing.any(axis=0))
+        self.mixture_, self.bic_ = self._best_mixture(np.ascontiguousarray(rows[:, self._kept]), weight)
+        self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
+        return self
+
+    def _best_mixture(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[GaussianMixture, float]:
+        seed, fixed = check_random_state(self.random_state).randint(2**31 - 1), not isinstance(self.n_components, str)
+        family = Gaussian(get_covariance(self.covariance_type))
+        n_rows = float(np.count_nonzero(~np.isnan(rows).all(axis=1)))
+        sizes = [self.n_components] if fixed else sensible_sizes(family, self.max_components, rows.shape[1], n_rows)
+        options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
+        best, failure, n_worse = None, None, 0
+        for size in sizes:
+            model = GaussianMixture(size, random_state=seed, **options)
+            try:
+                if fixed:
+                    model.fit(rows, sample_weight=weight)
+                else:
+                    with unconverged_too():
+                        model.fit(rows, sample_weight=weight)
+                bic = model.bic(rows, sample_weight=weight)
+            except ComponentCollapseError as error:
+                failure, bic = failure or error, math.inf
+            n_worse = 0 if best is None or bic < best[1] else n_worse + 1
+            if math.isfinite(bic) and n_worse == 0:
+                best = model, bic
+            if n_worse == PATIENCE:
+                break
+        if best is None:
+            assert failure is not None, "one size at least was tried"
+            raise failure
+        # By name, as a file of the model can hold it.
+        best[0].set_params(init_params=self.init_params)
+        return best
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the rows with missing values filled in.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_features_out)
+            Without features that were missing in every row of `fit`, unless they are kept; indicators come last.
+        """
+        check_is_fitted(self)
+        rows = self._checked(X, reset=False)
+        draws = 1 if self.sample_posterior else None
+        filled = self.mixture_.impute(
+            np.ascontiguousarray(rows[:, self._kept]), draws, random_state=check_random_state(self.random_state)
+        )
+        filled = filled[0] if self.sample_posterior else filled
+        if self.keep_empty_features and len(self._kept) < rows.shape[1]:
+            whole = np.where(np.isnan(rows), 0.0, rows).astype(rows.dtype, copy=False)
+            whole[:, self._kept] = filled
+            filled = whole
+        if not self.add_indicator:
+            return filled
+        return np.hstack([filled, np.isnan(rows[:, self.indicator_features_]).astype(filled.dtype)])
+
+    def _checked(self, X: Any, reset: bool) -> np.ndarray:
+        refuse_source(X, "an imputer")
+        is_nan = isinstance(self.missing_values, float) and math.isnan(self.missing_values)
+        rows = validate_data(
+            self, X, reset=reset, dtype=DTYPES, order="C", ensure_all_finite="allow-nan" if is_nan else True
+        )
+        return rows if is_nan else np.where(rows == self.missing_values, np.nan, rows).astype(rows.dtype, copy=False)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names of the features of `fit`, where it has not seen any.
+
+        Returns
+        -------
+        names : ndarray of str objects
+            Those of indicators begin with 'missingindicator_'.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        kept = names if self.keep_empty_features else names[self._kept]
+        if not self.add_indicator:
+            return kept
+        added = [f"missingindicator_{name}" for name in names[self.indicator_features_]]
+        return np.concatenate([kept, np.array(added, dtype=object)])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = isinstance(self.missing_values, float) and math.isnan(self.missing_values)
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

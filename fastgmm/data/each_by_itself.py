@@ -19,7 +19,7 @@ from fastgmm.model.marginals import Marginals
 __all__ = ["SomeRows", "accumulate", "assign", "blocks", "log_density", "responsibilities"]
 
 #: Numbers in the matrices of the masks in hand: they stay in a cache.
-BLOCK_VALUES = 1 << 17
+BLOCK_VALUES = 1 << 16
 
 
 @dataclass(frozen=True)

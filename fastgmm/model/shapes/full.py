@@ -149,12 +149,13 @@ class Full(Shape):
         n_features = masks.shape[1]
         stacked = covariances.reshape(-1, n_features, n_features)
         # Missing features as independent ones of variance one: they change nothing. Masks run along the last axis.
-        work = stacked[..., None] * (masks[:, :, None] & masks[:, None, :]).transpose(1, 2, 0)
+        observed = np.ascontiguousarray(masks.T, dtype=np.float64)
+        work = stacked[..., None] * (observed[:, None] * observed)
         for j in range(n_features):
-            work[:, j, j, ~masks[:, j]] = 1.0
+            work[:, j, j] += 1.0 - observed[j]
         log_det = _invert(work)
         for j in range(n_features):
-            work[:, j, j, ~masks[:, j]] = 0.0
+            work[:, j, j] -= 1.0 - observed[j]
         return np.ascontiguousarray(work.transpose(3, 0, 1, 2)), -0.5 * log_det.T
 
     def times(self, precisions: np.ndarray, rows: np.ndarray) -> np.ndarray:

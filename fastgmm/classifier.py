@@ -19,15 +19,18 @@ from fastgmm.estimator.class_labels import check_class_priors, class_numbers, en
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class
 from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.inner_mixture import factors_or_matrices
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import MISSING, found_missing
+from fastgmm.estimator.on_demand import OnDemand
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.problem import Problem, count_floor, warn_unconverged
 from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.families import COVARIANCES, ClassMixtures, Gaussian, get_covariance
+from fastgmm.families import COVARIANCES, LOW_RANK, ClassMixtures, Gaussian, get_covariance
+from fastgmm.families.gaussian import FACTOR_ATTRIBUTES, MATRIX_ATTRIBUTES
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.labelled import labelled_start
@@ -83,6 +86,8 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     missing : {'error', 'marginalise'}, default='error'
         'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row is classified by
         what it has.
+    n_factors : int, 'bic' or 'cattell', default='bic'
+        Of covariance types with loadings, as `GaussianMixture` has it.
 
     Attributes
     ----------
@@ -142,9 +147,14 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     array([0, 1])
     """
 
+    # Of components that have loadings and noise; a fit of others sets them.
+    covariances_ = OnDemand()
+    precisions_cholesky_ = OnDemand()
+
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"}), "array-like"],
-        "covariance_type": [Names(COVARIANCES), list, tuple],
+        "covariance_type": [Names((*COVARIANCES, *LOW_RANK)), list, tuple],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"bic", "cattell"})],
         "shared_covariance": ["boolean"],
         "priors": [None, "array-like"],
         "unlabelled_weight": [Interval(Real, 0.0, None, closed="left")],
@@ -159,6 +169,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "missing": [Names(MISSING)],
     }
+
+    # Of one that an earlier version pickled.
+    n_factors: Any = "bic"
 
     def __init__(
         self,
@@ -178,6 +191,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         verbose: int = 0,
         verbose_interval: int = 10,
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -194,13 +208,16 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.missing = missing
+        self.n_factors = n_factors
 
     # Fitting.
 
     @property
     def _weights_count_rows(self) -> bool:
         chooses = isinstance(self.n_components, str) or not isinstance(self.covariance_type, str)
-        return self.shrinkage > 0 or chooses
+        names = [self.covariance_type] if isinstance(self.covariance_type, str) else self.covariance_type
+        chooses_factors = isinstance(self.n_factors, str) and any(name in LOW_RANK for name in names)
+        return self.shrinkage > 0 or chooses or chooses_factors
 
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -252,7 +269,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             reg_covar = relative_reg_covar(counted)
         best, failure = None, None
         for number, name in enumerate(watch.until_over(names)):
-            covariance = get_covariance(name)
+            covariance = get_covariance(name, self.n_factors)
             covariance.check_n_features(sample.n_features)
             gaussian = Gaussian(covariance, reg_covar, count_floor(sample))
             family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage))
@@ -310,14 +327,17 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self.classes_ = classes
         sizes = [block.stop - block.start for block in family.blocks]
         self.component_classes_ = np.repeat(np.arange(len(classes)), sizes)
+        for name in (*FACTOR_ATTRIBUTES, *MATRIX_ATTRIBUTES):
+            self.__dict__.pop(name, None)
         self.__dict__.update(family.attributes(run.state, np.dtype(np.float64)))
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
 
     def _mixture(self) -> GaussianMixture:
         """Return all classes' components as one mixture."""
+        covariance_type = self._kernel if "loadings_" not in vars(self) else self.covariance_type_
         mixture = GaussianMixture.from_parameters(
-            self.weights_, self.means_, self.covariances_, covariance_type=self._kernel
+            self.weights_, self.means_, factors_or_matrices(self), covariance_type=covariance_type
         )
         for name in ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stopped_", "feature_names_in_"):
             if hasattr(self, name):
@@ -364,5 +384,5 @@ def _present(labels: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 
 def _bic(run: Run, problem: Problem) -> float:
     passes, state = problem.passes, run.state
-    n_parameters = problem.family.n_parameters(state.n_components, state.n_features)
+    n_parameters = problem.family.fitted(state).n_parameters(state.n_components, state.n_features)
     return -2.0 * run.lower_bound * passes.total_weight + n_parameters * np.log(passes.total_weight)

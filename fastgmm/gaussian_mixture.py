@@ -8,7 +8,8 @@ import numpy as np
 
 from fastgmm.data import ArrayRows
 from fastgmm.estimator.error_methods import ErrorMethods
-from fastgmm.families import Family, Gaussian
+from fastgmm.families import Family, Gaussian, LowRankFamily
+from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.multistart import multistart
 
 __all__ = ["GaussianMixture"]
@@ -27,6 +28,10 @@ class GaussianMixture(ErrorMethods):
         components, I identity): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV; E or V for one
         feature. Attributes then have the shape of the tightest of scikit-learn's four types that holds them:
         spherical for EII, VII, E, V; diag for the other names ending in I; tied for EEE; full for the rest.
+        Or, for many features, loadings and noise: 'factor' (factor analysers: a noise variance per component and
+        feature), 'ppca' (probabilistic principal components: one per component), 'hddc' (the same, with parameters
+        counted as R's HDclassif does), pgmm's twelve names from 'UUU' to 'CCUU', and HDclassif's fourteen from
+        'AkjBkQkDk' to 'ABQD'.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less, in nats per sample, or for 20 iterations by no more
         than its rounding. 0 makes `max_iter` iterations.
@@ -87,6 +92,10 @@ default='kmeans'
         What NaN in X means. 'error' refuses it. 'marginalise' takes it for a value that is missing: it is integrated
         out, in fits and predictions, which is exact where values are missing at random. A row that misses everything
         counts for nothing. A start is made of rows completed by what one Gaussian expects.
+    n_factors : int, list of int, 'bic' or 'cattell', default='bic'
+        Of covariance types with loadings: the factors of all components, or of each. 'bic' chooses for each component
+        by its BIC: in every M-step for 'ppca', 'hddc' and HDclassif's names, by the first memberships for the others.
+        'cattell' is the scree test, in every M-step, for the former; the likelihood may fall where it changes its mind.
 
     Attributes
     ----------
@@ -97,6 +106,10 @@ default='kmeans'
     covariances_, precisions_, precisions_cholesky_ : ndarray
         (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical. ``precisions_cholesky_`` is upper
         triangular with ``precision = U @ U.T``; ``1 / sd`` for diag and spherical.
+    loadings_, noise_variances_, n_factors_ : ndarray
+        Of covariance types with loadings: (K, D, q), (K, D), and how many of a component's loadings are not zero, (K,).
+        A covariance is ``loadings @ loadings.T + diag(noise_variances)``. ``covariances_``, ``precisions_`` and
+        ``precisions_cholesky_`` are then computed, K matrices of (D, D), when they are asked for.
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
@@ -174,6 +187,7 @@ default='kmeans'
         forgetting: float = 0.0,
         order_by: Any = None,
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -196,6 +210,7 @@ default='kmeans'
         self.forgetting = forgetting
         self.order_by = order_by
         self.missing = missing
+        self.n_factors = n_factors
 
     @property
     def _mixture_class(self) -> type:
@@ -203,4 +218,6 @@ default='kmeans'
 
     def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
         assert isinstance(family, Gaussian), "a stream has no background"
+        if isinstance(family.covariance, LowRankFamily):
+            return initial_parameters(rows, self.n_components, family, Start("multistart"), random_state)
         return multistart(rows, self.n_components, family, random_state, is_brief=True)

@@ -20,6 +20,8 @@ from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
     INNER_CONSTRAINTS,
+    covariance_to_count,
+    factors_or_matrices,
     inner_options,
     lowest_bic,
     sensible_sizes,
@@ -37,6 +39,7 @@ from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import draw_by_factors
+from fastgmm.model.shapes.low_rank import unpacked
 from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.quantiles import weighted_quantile
@@ -82,6 +85,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     missing : {'error', 'marginalise'}, default='error'
         'marginalise' takes NaN in X for a value that is missing, in fits and predictions. The score of a row is then
         the log density of whole rows that are as rare as it is in what it has, so that rows can be compared.
+    n_factors : int, 'bic' or 'cattell', default='bic'
+        Of covariance types with loadings, as `GaussianMixture` has it.
 
     Attributes
     ----------
@@ -132,6 +137,9 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         "n_simulations": [Interval(Integral, 1, None, closed="left")],
     }
 
+    # Of one that an earlier version pickled.
+    n_factors: Any = "bic"
+
     def __init__(
         self,
         n_components: Any = "bic",
@@ -150,6 +158,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         init_params: Any = "kmeans",
         random_state: Any = None,
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -166,6 +175,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         self.init_params = init_params
         self.random_state = random_state
         self.missing = missing
+        self.n_factors = n_factors
 
     # Fitting.
 
@@ -197,7 +207,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         """
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state)
-        get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
+        get_covariance(self.covariance_type, self.n_factors).check_n_features(read.sample.n_features)
         check_weight_counts_rows(read.rows)
         rows, sample = read.rows, read.sample
         census = found_missing(self, rows, get_covariance(self.covariance_type).shape.is_matrix)
@@ -205,7 +215,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             _, rows, sample = incomplete(census, Plain(), rows, sample, random_state)
         sizes = [self.n_components]
         if isinstance(self.n_components, str):
-            family = Gaussian(get_covariance(self.covariance_type))
+            family = Gaussian(covariance_to_count(self, self.covariance_type))
             most = min(self.max_components, read.sample.n_samples)
             sizes = sensible_sizes(family, most, read.sample.n_features, read.rows.total_weight)
         watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=read.sample.sample_weight)
@@ -240,7 +250,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         bic = model.bic(X, sample_weight=weight)
         # The background, where there is one, is left behind.
         regular = model.weights_ / model.weights_.sum()
-        mixture = self._known(regular, model.means_, model.covariances_)
+        mixture = self._known(regular, model.means_, factors_or_matrices(model))
         for name in (*RUN_ATTRIBUTES, "stopped_", "n_samples_seen_"):
             setattr(mixture, name, getattr(model, name))
         return mixture, bic
@@ -256,7 +266,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
                 "rows; reduce n_components or robust_share, or use robust=None"
             )
         reg_covar = relative_reg_covar(sample) if isinstance(self.reg_covar, str) else self.reg_covar
-        family = Gaussian(get_covariance(self.covariance_type), reg_covar, count_floor(sample))
+        family = Gaussian(get_covariance(self.covariance_type, self.n_factors), reg_covar, count_floor(sample))
 
         def begin(listener: Any) -> Any:
             start = Start(memberships_in_units(sample, self.init_params, size, random_state))
@@ -267,13 +277,15 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
         run = problem.best_of(self.n_init)
         state = reweighted(rows, run.state, self._share(), family, is_incomplete)
-        mixture = self._known(state.weights, state.means, state.covariances)
+        covariances = state.covariances if state.shape.n_factors is None else unpacked(state.covariances)
+        mixture = self._known(state.weights, state.means, covariances)
         mixture.__dict__.update(run_attributes(run, problem.passes.n_made))
         mixture.n_samples_seen_ = n_rows = problem.passes.total_weight
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 
     def _known(self, weights: Any, means: Any, covariances: Any) -> GaussianMixture:
-        known = GaussianMixture.from_parameters(weights, means, covariances, covariance_type=self.covariance_type)
+        n_factors = None if isinstance(self.n_factors, str) else self.n_factors
+        known = GaussianMixture._known(weights, means, covariances, self.covariance_type, n_factors=n_factors)
         return known.set_params(missing=self.missing)
 
     def _share(self) -> float:

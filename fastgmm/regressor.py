@@ -20,6 +20,7 @@ from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
     INNER_CONSTRAINTS,
+    covariance_to_count,
     inner_options,
     lowest_bic,
     sensible_sizes,
@@ -30,7 +31,7 @@ from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.reading import check_labels_are_taken, learn_columns, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
-from fastgmm.families import Gaussian, get_covariance
+from fastgmm.families import Gaussian
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import Conditioner
 
@@ -60,6 +61,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     missing : {'error', 'marginalise'}, default='error'
         'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row is predicted from what
         it has. Targets are never missing.
+    n_factors : int, 'bic' or 'cattell', default='bic'
+        Of covariance types with loadings, as `GaussianMixture` has it.
 
     Attributes
     ----------
@@ -97,6 +100,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
 
     _parameter_constraints: dict = INNER_CONSTRAINTS
 
+    # Of one that an earlier version pickled.
+    n_factors: Any = "bic"
+
     def __init__(
         self,
         n_components: Any = "bic",
@@ -110,6 +116,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         init_params: Any = "kmeans",
         random_state: Any = None,
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -121,6 +128,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         self.init_params = init_params
         self.random_state = random_state
         self.missing = missing
+        self.n_factors = n_factors
 
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -159,7 +167,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
             given, weight = self._standardised_source(source, y, np.random.RandomState(seed)), None
             total = given.total_weight
         fixed = not isinstance(self.n_components, str)
-        family = Gaussian(get_covariance(self.covariance_type))
+        family = Gaussian(covariance_to_count(self, self.covariance_type))
         candidates = sensible_sizes(family, self.max_components, len(self.scale_), total)
         sizes = [self.n_components] if fixed else candidates
         watch = self._watch(len(sizes), X=X, y=y, sample_weight=weight)

@@ -40,7 +40,7 @@ class StudentMixture(LikelihoodMixture):
         Degrees of freedom: estimated for each component, for all together, or given, at least 1. Estimates lie between
         1 and a million; what would lie beyond is infinite, and the component normal.
     tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, \
-warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by, missing
+warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by, missing, n_factors
         As `GaussianMixture` has them. A start is made as for a Gaussian mixture, of all rows and of those that do not
         lie far out, and EM on up to 5000 rows, near convergence, chooses: `tol` says little of degrees of freedom,
         which EM moves slowly. `reg_covar` and `prior` act on scales, ``precisions_init`` are inverse scales.
@@ -60,6 +60,8 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         degrees of freedom differ.
     precisions_, precisions_cholesky_ : ndarray
         Inverses of `scales_`, and their factors.
+    loadings_, noise_variances_, n_factors_ : ndarray
+        Of the scale matrices of covariance types with loadings, as `GaussianMixture` has them.
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
@@ -144,6 +146,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         forgetting: float = 0.0,
         order_by: Any = None,
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -167,6 +170,7 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         self.forgetting = forgetting
         self.order_by = order_by
         self.missing = missing
+        self.n_factors = n_factors
 
     # A search finds Gaussian components, whose statistics know nothing of tails.
     _is_searched_as_gaussian = False
@@ -261,6 +265,8 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         return Student(Gaussian(self._covariance), self.df), StudentParameters.of(mixture, given)
 
     def _fitted_state(self) -> Any:
+        if "loadings_" in self.__dict__:
+            return self._fitted_family().state(vars(self))
         return kept_state(self, lambda: self._fitted_family().state(vars(self)), STUDENT_PARTS)
 
     def _components(self) -> StudentParameters:

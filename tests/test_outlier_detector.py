@@ -17,8 +17,7 @@ from fastgmm.data import ArrayRows, batches
 from fastgmm.data.e_steps import Trimmed
 from fastgmm.em import run_em
 from fastgmm.estimator.reweighting import consistency_factor
-from fastgmm.families import Gaussian
-from fastgmm.families.covariance import get_covariance
+from fastgmm.families import Gaussian, get_covariance
 from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.units import StartInUnits, memberships_in_units, relative_reg_covar
 

@@ -20,6 +20,7 @@ from fastgmm.data.patterns import PatternedRows, Patterns, patterns_of
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.marginals import Marginals
 from fastgmm.model.moments import components_of
+from fastgmm.model.parameters import with_whole_matrices
 
 __all__ = ["Marginalised", "density_for"]
 
@@ -37,7 +38,7 @@ class Marginalised:
     """
 
     def __init__(self, density: Any, marginals: Marginals | None = None) -> None:
-        self.density = density
+        self.density = with_whole_matrices(density)
         self._marginals = marginals
 
     def __getattr__(self, name: str) -> Any:

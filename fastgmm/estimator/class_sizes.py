@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.estimator.inner_mixture import sensible_sizes, unconverged_too
+from fastgmm.estimator.inner_mixture import covariance_to_count, sensible_sizes, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
-from fastgmm.families import Gaussian, get_covariance
+from fastgmm.families import Gaussian
 from fastgmm.starts.units import StartInUnits
 
 __all__ = ["components_per_class"]
@@ -77,12 +77,13 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
     total = float(len(X) if weight is None else weight.sum())
     given = estimator.covariance_type
     covariance_type = given if isinstance(given, str) else given[0]
-    family = Gaussian(get_covariance(covariance_type))
+    family = Gaussian(covariance_to_count(estimator, covariance_type))
     best = (np.inf, 1)
     for size in sensible_sizes(family, min(estimator.max_components, len(X)), X.shape[1], total):
         candidate = mixture_class(
             size,
             covariance_type=covariance_type,
+            n_factors=estimator.n_factors,
             reg_covar=estimator.reg_covar,
             init_params=StartInUnits("kmeans"),
             random_state=random_state,

@@ -9,10 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.em import Run
 from fastgmm.estimator.mixture import BaseMixture
-from fastgmm.estimator.parameter_validation import check_covariances, check_weights
+from fastgmm.estimator.parameter_validation import check_covariances, check_factors, check_weights
 from fastgmm.estimator.problem import run_attributes
-from fastgmm.families import Family, Gaussian
+from fastgmm.families import Family, Gaussian, LowRankFamily
 from fastgmm.model import MixtureParameters
+from fastgmm.model.shapes.low_rank import numbers_of_factors, packed
 
 if TYPE_CHECKING:
     import sklearn.mixture
@@ -35,8 +36,9 @@ class ConversionMethods(BaseMixture):
             Non-negative, summing to one.
         means : array-like of shape (n_components, n_features)
             The mean of each component.
-        covariances : array-like
-            In the shape of `covariances_` for `covariance_type`.
+        covariances : array-like, or a pair of them
+            In the shape of `covariances_` for `covariance_type`; for components with factors, loadings of shape
+            (n_components, n_features, n_factors) and noise variances of shape (n_components, n_features).
         covariance_type : str, default='full'
             The shape of the covariances, any that `covariance_type` of the estimator takes.
         random_state : int, RandomState or None
@@ -63,17 +65,30 @@ class ConversionMethods(BaseMixture):
 
     @classmethod
     def _known(
-        cls, weights: Any, means: Any, covariances: Any, covariance_type: Any, random_state: Any, **tail: Any
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        covariance_type: Any,
+        random_state: Any = None,
+        n_factors: Any = None,
+        **tail: Any,
     ) -> Self:
         """Return a fitted model of known parameters; `tail` are those of components that are not Gaussian."""
         means = np.array(means, dtype=np.float64, order="C")
         if means.ndim != 2 or 0 in means.shape or not np.isfinite(means).all():
             raise ValueError(f"means has shape {means.shape}; expected finite (n_components, n_features)")
         model = cls(n_components=means.shape[0], covariance_type=covariance_type, random_state=random_state)
-        shape = model._covariance.shape
-        model._covariance.check_n_features(means.shape[1])
         weights = np.array(check_weights(weights, means.shape[0]), dtype=np.float64)
-        covariances = np.array(check_covariances(covariances, shape, *means.shape), dtype=np.float64, order="C")
+        if isinstance(model._covariance, LowRankFamily):
+            covariances = packed(*check_factors(covariances, *means.shape))
+            numbers = numbers_of_factors(covariances[..., :-1]).tolist() if n_factors is None else n_factors
+            model.n_factors = numbers[0] if isinstance(numbers, list) and len(set(numbers)) == 1 else numbers
+            shape = model._covariance.stored(covariances)
+        else:
+            shape = model._covariance.shape
+            model._covariance.check_n_features(means.shape[1])
+            covariances = np.array(check_covariances(covariances, shape, *means.shape), dtype=np.float64, order="C")
         state = MixtureParameters(shape.name, weights, means, covariances, shape.factorise(covariances))
         model._set_state(*model._described(state, **tail), np.dtype(np.float64))
         model.n_features_in_ = means.shape[1]
@@ -117,6 +132,11 @@ def sklearn_counterpart(model: Any, cls: type) -> Any:
     """
     check_is_fitted(model)
     parameters = model.get_params(deep=False)
+    if "loadings_" in vars(model):
+        raise ValueError(
+            f"scikit-learn's mixtures have no loadings, and this model's covariance_type is {model.covariance_type!r}; "
+            "use from_parameters(weights_, means_, covariances_) for whole matrices, and convert that"
+        )
     parameters["covariance_type"] = model._covariance.shape.name
     if not isinstance(model.init_params, str) or model.init_params in ("hc", "multistart"):
         parameters["init_params"] = "kmeans"  # scikit-learn's fit takes neither memberships nor these starts

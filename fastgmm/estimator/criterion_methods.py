@@ -22,7 +22,10 @@ class CriterionMethods(BaseMixture):
 
     def _n_parameters(self) -> int:
         """Return the number of free parameters."""
-        return self._fitted_family().n_parameters(*np.shape(self.means_))
+        family = self._fitted_family()
+        if "loadings_" in self.__dict__:
+            family = family.fitted(self._fitted_state())
+        return family.n_parameters(*np.shape(self.means_))
 
     def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
         """Return the total log-likelihood, in nats, and the total weight."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -13,12 +14,13 @@ from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures, check_values
 from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow
-from fastgmm.families.gaussian import fitted_parts
+from fastgmm.families.gaussian import fitted_mixture
 from fastgmm.inference.conditioning import Conditioner, marginal
 from fastgmm.inference.distances import mahalanobis
 from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
 from fastgmm.inference.regions import density_level, line_region
 from fastgmm.model import MixtureParameters
+from fastgmm.model.parameters import with_whole_matrices
 from fastgmm.model.student import StudentParameters
 
 __all__ = ["InferenceMethods", "check_columns"]
@@ -64,9 +66,9 @@ class InferenceMethods(PerRow):
 
     def _gaussian(self) -> MixtureParameters:
         check_is_fitted(self)
-        weights, *others = fitted_parts(vars(self), self._covariance.shape)
+        mixture = fitted_mixture(vars(self), self._covariance.shape)
         # Single precision, or a background, leaves weights that do not sum to one.
-        return MixtureParameters(self._covariance.shape.name, weights / weights.sum(), *others)
+        return replace(mixture, weights=mixture.weights / mixture.weights.sum())
 
     def _components(self) -> MixtureParameters:
         """Return the components without a background, Gaussian or not."""
@@ -100,6 +102,7 @@ class InferenceMethods(PerRow):
         gaussian = self._components()
         columns = check_columns(columns, gaussian.n_features, getattr(self, "feature_names_in_", None))
         part = marginal(gaussian, columns)
+        part = with_whole_matrices(part)
         dof = {"df": part.degrees_of_freedom} if isinstance(part, StudentParameters) else {}
         model = self._mixture_class.from_parameters(  # type: ignore[attr-defined]
             part.weights,

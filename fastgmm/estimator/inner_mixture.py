@@ -15,15 +15,23 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastgmm.callbacks import Task, Watch
 from fastgmm.estimator.missing_values import MISSING
 from fastgmm.estimator.parameter_validation import Names
-from fastgmm.families import COVARIANCES, Family
+from fastgmm.families import COVARIANCES, LOW_RANK, CovarianceFamily, Family, get_covariance
 from fastgmm.starts import INIT_PARAMS
 
-__all__ = ["INNER_CONSTRAINTS", "inner_options", "lowest_bic", "sensible_sizes", "unconverged_too"]
+__all__ = [
+    "INNER_CONSTRAINTS",
+    "covariance_to_count",
+    "factors_or_matrices",
+    "inner_options",
+    "lowest_bic",
+    "sensible_sizes",
+    "unconverged_too",
+]
 
 #: What the constructor of such an estimator takes for its mixture, in scikit-learn's terms.
 INNER_CONSTRAINTS: dict = {
     "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"})],
-    "covariance_type": [Names(COVARIANCES)],
+    "covariance_type": [Names((*COVARIANCES, *LOW_RANK))],
     "max_components": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0.0, None, closed="left")],
     "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
@@ -32,13 +40,27 @@ INNER_CONSTRAINTS: dict = {
     "init_params": [Names(INIT_PARAMS)],
     "random_state": ["random_state"],
     "missing": [Names(MISSING)],
+    "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"bic", "cattell"})],
 }
 
 
 def inner_options(estimator: Any) -> dict[str, Any]:
     """Return the options of a mixture inside an estimator whose constructor takes `INNER_CONSTRAINTS`."""
-    names = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "missing")
+    names = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "missing", "n_factors")
     return {name: getattr(estimator, name) for name in names}
+
+
+def covariance_to_count(estimator: Any, name: str) -> CovarianceFamily:
+    """Return the covariance family by whose parameters sizes are limited; with one factor, where these are chosen."""
+    n_factors = estimator.n_factors
+    return get_covariance(name, 1 if isinstance(n_factors, str) else n_factors)
+
+
+def factors_or_matrices(model: Any) -> Any:
+    """Return the covariances of a fitted mixture as `from_parameters` takes them."""
+    if "loadings_" in vars(model):
+        return model.loadings_, model.noise_variances_
+    return model.covariances_
 
 
 def lowest_bic(watch: Watch, sizes: list[int], fit: Callable[[int, Task], tuple[Any, float]]) -> tuple[Any, float]:

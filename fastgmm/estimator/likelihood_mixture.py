@@ -16,14 +16,16 @@ from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
 from fastgmm.em import ACCELERATIONS, STOP_ON
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
+from fastgmm.estimator.factor_methods import FactorMethods
 from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
+from fastgmm.estimator.on_demand import OnDemand
 from fastgmm.estimator.parameter_validation import Names, check_means, check_precisions, check_weights
 from fastgmm.estimator.problem import count_floor
 from fastgmm.estimator.statistics_methods import AdaptationMethods
-from fastgmm.families import Family, Gaussian, WithBackground, beside_background, get_covariance
+from fastgmm.families import Family, Gaussian, LowRankFamily, WithBackground, beside_background, get_covariance
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
@@ -34,12 +36,18 @@ from fastgmm.starts.units import relative_reg_covar
 __all__ = ["LikelihoodMixture"]
 
 
-class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods):
+class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, FactorMethods):
     """A mixture fitted by maximum likelihood, or to the mode under a prior; `GaussianMixture` has the parameters."""
 
     weights_init: Any
     means_init: Any
     precisions_init: Any
+
+    # Of components that have loadings and noise; a fit of others sets them.
+    covariances_ = OnDemand()
+    precisions_ = OnDemand()
+    precisions_cholesky_ = OnDemand()
+    scales_ = OnDemand()
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMixture._parameter_constraints,
@@ -52,17 +60,25 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods):
         "prior": [StrOptions({"default"}), dict, None],
         "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
         "order_by": [str, Interval(Integral, 0, None, closed="left"), callable, None],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), "array-like", StrOptions({"bic", "cattell"})],
     }
 
     # What BaseMixture asks for.
 
     @property
     def _weights_count_rows(self) -> bool:  # type: ignore[override]
-        return self.prior is not None
+        chooses = isinstance(self.n_factors, str) and isinstance(self._covariance, LowRankFamily)
+        return self.prior is not None or chooses
 
     def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
         n_features, covariance = sample.n_features, self._covariance
         covariance.check_n_features(n_features)
+        has_factors = isinstance(covariance, LowRankFamily)
+        if has_factors and self.precisions_init is not None:
+            raise ValueError(
+                f"precisions_init is given, and components of covariance_type={self.covariance_type!r} have loadings "
+                "and noise; expected precisions_init=None"
+            )
         if self.weights_init is not None:
             self.weights_init = check_weights(self.weights_init, self.n_components)
         if self.means_init is not None:
@@ -76,7 +92,7 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods):
             None if part is None else np.ascontiguousarray(part, dtype=np.float64) for part in given
         )
         # A prior is worth the more, the fewer rows there are; and noise is no component.
-        by_likelihood = self._is_searched_as_gaussian and self.prior is None and self.noise is None
+        by_likelihood = self._is_searched_as_gaussian and self.prior is None and self.noise is None and not has_factors
         start = Start(self._checked_start(sample.X), weights, means, precisions, by_likelihood)
         self._refuse_array_api_dispatch()
         prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
@@ -97,10 +113,23 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods):
         return gaussian
 
     def _fitted_state(self) -> Any:
+        if "loadings_" in self.__dict__:
+            return super()._fitted_state()
         return kept_state(self, super()._fitted_state)
+
+    def _density(self) -> Any:
+        state = self._fitted_state()
+        return self._fitted_family().density(state) if "loadings_" in self.__dict__ else state
 
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
         reg_covar = self.reg_covar
+        if memory is None and isinstance(self._covariance, LowRankFamily):
+            own = getattr(self, "reg_covar_", 0.0) if isinstance(reg_covar, str) else reg_covar
+            # Numbers for each component may have been put in another order since.
+            covariance = get_covariance(
+                self.covariance_type, self.n_factors_ if np.ndim(self.n_factors) else self.n_factors
+            )
+            return beside_background(self._family_of(Gaussian(covariance, own)), vars(self))
         if isinstance(reg_covar, str):
             reg_covar = getattr(self, "reg_covar_", 0.0)
             if memory is None:

@@ -34,8 +34,9 @@ from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.estimator.statistics_methods import StatisticsMethods
 from fastgmm.estimator.stream_methods import StreamMethods
-from fastgmm.families import COVARIANCES, CovarianceFamily, Family, get_covariance
+from fastgmm.families import COVARIANCES, LOW_RANK, CovarianceFamily, Family, LowRankFamily, get_covariance
 from fastgmm.families.background import BACKGROUND_ATTRIBUTES
+from fastgmm.families.gaussian import FACTOR_ATTRIBUTES, MATRIX_ATTRIBUTES
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.shapes import shape_of
 from fastgmm.starts import INIT_PARAMS
@@ -95,7 +96,7 @@ class BaseMixture(
 
     _parameter_constraints: dict = {  # noqa: RUF012  (scikit-learn's own convention)
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [Names(COVARIANCES)],
+        "covariance_type": [Names((*COVARIANCES, *LOW_RANK))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -117,6 +118,8 @@ class BaseMixture(
     missing: str = "error"
     #: Rows completed for a start, of a caller who fits many mixtures to them.
     _completed: ArrayRows | None = None
+    #: Of covariances that are loadings and noise, where an estimator has them.
+    n_factors: Any = None
     #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
     _weights_count_rows: bool = False
     #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
@@ -186,7 +189,7 @@ class BaseMixture(
 
     @property
     def _covariance(self) -> CovarianceFamily:
-        return get_covariance(self.covariance_type)
+        return get_covariance(self.covariance_type, self.n_factors)
 
     # Fitting.
 
@@ -321,7 +324,7 @@ class BaseMixture(
     def _set_state(self, family: Family, state: Any, dtype: np.dtype) -> None:
         """Set the fitted attributes that describe a state."""
         attributes = family.attributes(state, dtype)
-        for name in BACKGROUND_ATTRIBUTES:
+        for name in (*BACKGROUND_ATTRIBUTES, *FACTOR_ATTRIBUTES, *MATRIX_ATTRIBUTES):
             self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
 
@@ -363,6 +366,15 @@ class BaseMixture(
                 f"warm_start=True continues a model whose means_ have shape {np.shape(self.means_)}; expected "
                 f"(n_components, n_features) = {shape}. Use a new estimator or warm_start=False"
             )
+        has_factors = "loadings_" in self.__dict__
+        if has_factors != isinstance(self._covariance, LowRankFamily):
+            kinds = "loadings and noise", "matrices or variances"
+            raise ValueError(
+                f"warm_start=True continues a model whose covariances are {kinds[not has_factors]}; covariance_type="
+                f"{self.covariance_type!r} expects {kinds[has_factors]}. Use a new estimator or warm_start=False"
+            )
+        if has_factors:
+            return
         expected, fitted = self._covariance.shape, shape_of(np.asarray(self.precisions_cholesky_))
         if fitted is not expected and shape != (1, 1):
             raise ValueError(

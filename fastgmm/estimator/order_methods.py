@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.families.gaussian import FACTOR_ATTRIBUTES
 from fastgmm.model import SufficientStatistics
 
 __all__ = ["OrderMethods", "check_order_by", "component_order"]
@@ -18,7 +19,10 @@ __all__ = ["OrderMethods", "check_order_by", "component_order"]
 PROPERTIES = ("weight", "volume")
 
 #: Fitted attributes with an entry for each component; those with a matrix for each are permuted as its shape does.
-PER_COMPONENT = ("weights_", "means_", "df_", "weight_concentration_", "mean_precision_", "degrees_of_freedom_")
+PER_COMPONENT = (
+    *("weights_", "means_", "df_", "weight_concentration_", "mean_precision_", "degrees_of_freedom_"),
+    *FACTOR_ATTRIBUTES,
+)
 MATRICES = ("covariances_", "precisions_", "precisions_cholesky_", "scales_")
 STATISTICS = ("statistics_", "_latest_statistics")
 

@@ -18,6 +18,7 @@ __all__ = [
     "add_proposal",
     "check_covariance_prior",
     "check_covariances",
+    "check_factors",
     "check_mean_prior",
     "check_means",
     "check_precisions",
@@ -105,6 +106,22 @@ def check_precisions(precisions, shape: Shape, n_components: int, n_features: in
 def check_covariances(covariances, shape: Shape, n_components: int, n_features: int) -> np.ndarray:
     """Return covariances checked: stored as `shape` does, symmetric, positive definite."""
     return _check_matrices(covariances, shape, n_components, n_features, "covariance")
+
+
+def check_factors(given, n_components: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return loadings (n_components, n_features, n_factors) and noise variances (n_components, n_features) checked."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise ValueError("covariances of components with factors are expected as a pair: loadings, noise variances")
+    loadings = check_array(given[0], dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_features=0)
+    noise = check_array(given[1], dtype=np.float64, input_name="noise variances")
+    if loadings.ndim != 3 or loadings.shape[:2] != (n_components, n_features) or noise.shape != loadings.shape[:2]:
+        raise ValueError(
+            f"loadings and noise variances have shapes {loadings.shape} and {noise.shape}; expected (n_components, "
+            f"n_features, n_factors) and (n_components, n_features), with ({n_components}, {n_features})"
+        )
+    if not noise.min() > 0:
+        raise ValueError("noise variances should be positive")
+    return loadings, noise
 
 
 def check_mean_prior(mean, n_features: int) -> np.ndarray:

@@ -146,13 +146,13 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
     Components that shrank onto equal rows are left out: there it is all there is, and what it is for.
     """
     n_features = mixture.means.shape[1]
-    if mixture.shape.is_matrix and n_samples <= n_features:
+    if mixture.shape.is_matrix and mixture.shape.n_factors is None and n_samples <= n_features:
         warnings.warn(
             f"X has {n_samples:g} rows and {n_features} features. A covariance matrix has "
             f"{n_features * (n_features + 1) // 2} parameters, and from so few rows it is singular: reg_covar alone "
             "makes it invertible, and decides the log-likelihood and what is said of new rows. Use "
-            "covariance_type='diag' or 'spherical', prior='default', or fewer features, such as the first principal "
-            "components",
+            "covariance_type='ppca', 'diag' or 'spherical', prior='default', or fewer features, such as the first "
+            "principal components",
             RegularisationWarning,
             stacklevel=stacklevel + 1,
         )
@@ -163,7 +163,8 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
     if reg_covar <= LARGE_SHARE * within.min():
         return
     total = within + weights @ (mixture.means - weights @ mixture.means) ** 2
-    large = np.flatnonzero((within > 1e-6 * total) & (total > 0) & (reg_covar > LARGE_SHARE * within))
+    seen = (within > 1e-6 * total) & (within > 1e-12 * reg_covar)
+    large = np.flatnonzero(seen & (total > 0) & (reg_covar > LARGE_SHARE * within))
     if len(large):
         j = int(large[np.argmin(within[large])])
         warnings.warn(

@@ -68,7 +68,7 @@ def reweighted(
     for _ in range(MAX_ITER):
         # Without weights and normalisers: the distance to the nearest component, or closer to several.
         distances = Components(state.structure, np.zeros(state.n_components), state.means, state.precisions_cholesky)
-        density: Any = Marginalised(state) if is_incomplete else state
+        density: Any = Marginalised(state) if is_incomplete else family.density(state)
         nearness = np.concatenate(list(rows.map(partial(_nearness, distances, density))))
         previous, regular = regular, nearness >= limit
         if np.array_equal(previous, regular):
@@ -92,6 +92,6 @@ def _nearness(distances: Components, density: Any, block: Block) -> np.ndarray:
 def _inflated(parameters: MixtureParameters, factor: float) -> MixtureParameters:
     return replace(
         parameters,
-        covariances=parameters.covariances * factor,
+        covariances=parameters.shape.scaled(parameters.covariances, factor),
         precisions_cholesky=parameters.precisions_cholesky / np.sqrt(factor),
     )

@@ -29,6 +29,7 @@ class StatisticsMethods(PerRow):
     """The part of a mixture estimator that hands out the statistics of rows."""
 
     _fitted_state: Any
+    _fitted_family: Any
 
     def statistics(self, X: Any, sample_weight: Any = None) -> SufficientStatistics:
         """Return what one pass over the rows leaves behind: counts, sums and scatter about the means.
@@ -57,7 +58,7 @@ class StatisticsMethods(PerRow):
         (array([2., 1.]), array([3., 1.]))
         """
         check_is_fitted(self)
-        state = self._fitted_state()
+        state = self._fitted_family().density(self._fitted_state())
         source = self._source_of(X, sample_weight)
         if source is None:
             rows = np.require(self._check_rows(X), requirements=["C", "A"]).view(np.ndarray)
@@ -71,7 +72,6 @@ class StatisticsMethods(PerRow):
 class AdaptationMethods(StatisticsMethods):
     """The part of a maximum-likelihood estimator that adapts it to few rows."""
 
-    _fitted_family: Any
     _set_state: Any
 
     def adapt(self, X: Any, relevance: float = 16.0, update: Any = "means", sample_weight: Any = None) -> Self:
@@ -124,7 +124,7 @@ class AdaptationMethods(StatisticsMethods):
         if isinstance(X, SufficientStatistics):
             if sample_weight is not None:
                 raise ValueError("sample_weight is given and X are statistics, which are weighted; leave it out")
-            statistics = statistics_under(state, X, "X")
+            statistics = statistics_under(self._fitted_family().density(state), X, "X")
         else:
             statistics = self.statistics(X, sample_weight)
         family = self._fitted_family()

@@ -122,12 +122,12 @@ class StreamMethods:
         seen = (self.__dict__.get("n_samples_seen_") or weight) + weight
         family = self._fitted_family(average)
         state = family.maximise(latest, fitted)
-        density = density_for(X, state)
+        density = density_for(X, family.density(state))
         sample_weight = bounded_weight(X, sample_weight, density)
         batch = ArrayRows(X, sample_weight).accumulate(density)
         n_numbers = batch.counts.size + batch.sums.size + batch.scatter.size
         step = step_size(weight, seen, n_numbers, self.forgetting)
-        latest = blend(latest, batch, state, weight, step, self.forgetting)
+        latest = blend(latest, batch, density, weight, step, self.forgetting)
         average = averaged(average, latest, averaging_share(weight, seen, self.forgetting)).about(fitted.means)
         state = family.maximise(average, fitted)
         sample = self._sample_with(X, sample_weight)
@@ -162,7 +162,7 @@ class StreamMethods:
         sample_weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
         rows, family = ArrayRows(X, sample_weight), self._fitted_family()
         state = family.state(vars(self))
-        memory = rows.accumulate(density_for(X, state))
+        memory = rows.accumulate(density_for(X, family.density(state)))
         self._remember(memory, memory, rows.total_weight, 1, family, state, self.means_.dtype)
         size = sample_size(*self.means_.shape)
         if size and is_refitted:
@@ -230,6 +230,7 @@ class StreamMethods:
             made_up = family.statistics_of(state, self.__dict__.get("n_samples_seen_") or weight)
             return made_up, made_up
         memory = self.statistics_, self.__dict__.get("_latest_statistics", self.statistics_)
+        state = family.density(state)
         expected = SufficientStatistics.zeros(state.structure, state.means)
         for statistics in memory:
             for name in ("centres", "counts", "sums", "scatter"):

@@ -57,6 +57,15 @@ class WithBackground(Family):
         """Return the state with the components that they go on from."""
         return replace(state, mixture=self.components.resume(state.mixture))
 
+    def density(self, state: MixtureWithNoise) -> MixtureWithNoise:
+        """Return the components and the background as the kernels read them."""
+        read = self.components.density(state.mixture)
+        return state if read is state.mixture else replace(state, mixture=read)
+
+    def fitted(self, state: MixtureWithNoise) -> WithBackground:
+        """Return the family with what an M-step chose for the state given."""
+        return replace(self, components=self.components.fitted(state.mixture))
+
     def beside(self, mixture: MixtureParameters, share: float) -> MixtureWithNoise:
         """Return the mixture and a background of weight `share`."""
         return MixtureWithNoise(replace(mixture, weights=mixture.weights * (1.0 - share)), share, self.box)

@@ -70,6 +70,10 @@ class Family(ABC):
         """Return the number of free parameters."""
         raise NotImplementedError(f"{type(self).__name__} is not judged by its number of parameters")
 
+    def fitted(self, state: Any) -> Family:
+        """Return the family with what an M-step chose for the state, such as numbers of factors, given."""
+        return self
+
     def is_spurious(self, state: Any, total_weight: float) -> bool:
         """Return whether a state is a singularity of the likelihood rather than an estimate."""
         return False

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from fastgmm.families.base import Family
-from fastgmm.families.gaussian import Gaussian
+from fastgmm.families.gaussian import Gaussian, covariance_attributes
 from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
+from fastgmm.model.shapes import low_rank
+from fastgmm.model.shapes.low_rank import packed, unpacked
 
 __all__ = ["ClassMixtures"]
 
@@ -55,9 +57,17 @@ class ClassMixtures(Family):
         if self.shared:
             covariances = covariance.n_parameters(self.n_components, n_features)
         else:
-            covariances = sum(covariance.n_parameters(b.stop - b.start, n_features) for b in self.blocks)
+            covariances = sum(_of_class(covariance, b).n_parameters(b.stop - b.start, n_features) for b in self.blocks)
         weights = self.n_components - (1 if self.priors is None else len(self.blocks))
         return int(covariances + self.n_components * n_features + weights)
+
+    def density(self, state: MixtureParameters) -> Any:
+        """Return what the kernels read."""
+        return self.gaussian.density(state)
+
+    def fitted(self, state: MixtureParameters) -> ClassMixtures:
+        """Return the family with what an M-step chose for the state given."""
+        return replace(self, gaussian=self.gaussian.fitted(state))
 
     def maximise(self, statistics: SufficientStatistics, state: MixtureParameters | None) -> MixtureParameters:
         """Return the most likely parameters given the statistics.
@@ -80,8 +90,10 @@ class ClassMixtures(Family):
             )
             for block in self.blocks
         ]
+        if parts[0].shape.n_factors is not None:
+            parts = _alike(parts)
         return MixtureParameters(
-            self.shape.name,
+            self.shape.name if parts[0].shape.n_factors is None else parts[0].structure,
             weights,
             np.concatenate([part.means for part in parts]),
             np.concatenate([_each(own, part.covariances, part.n_components) for part in parts]),
@@ -100,8 +112,7 @@ class ClassMixtures(Family):
         return {
             "weights_": state.weights,
             "means_": state.means,
-            "covariances_": state.covariances,
-            "precisions_cholesky_": state.precisions_cholesky,
+            **_covariances(state),
             "priors_": np.array([state.weights[block].sum() for block in self.blocks]),
             "_kernel": self.shape.name,
         }
@@ -110,6 +121,39 @@ class ClassMixtures(Family):
         """Return the mixture of all classes that fitted attributes describe."""
         gaussian = replace(self.gaussian, covariance=replace(self.gaussian.covariance, shape=self.shape))
         return gaussian.state(attributes)
+
+
+def _of_class(covariance: Any, block: slice) -> Any:
+    """Return a covariance family with the numbers of factors of the components of a class, where each has its own."""
+    if np.ndim(getattr(covariance, "n_factors", 0)) == 0:
+        return covariance
+    return covariance.with_factors(np.asarray(covariance.n_factors)[block])
+
+
+def _covariances(state: MixtureParameters) -> dict[str, Any]:
+    if state.shape.n_factors is not None:
+        return covariance_attributes(state, np.dtype(np.float64))
+    return {"covariances_": state.covariances, "precisions_cholesky_": state.precisions_cholesky}
+
+
+def _alike(parts: list[MixtureParameters]) -> list[MixtureParameters]:
+    """Return mixtures with loadings of as many columns as the one with the most factors has."""
+    most = max(part.covariances.shape[-1] for part in parts)
+    shape = low_rank(most - 1)
+
+    def widened(matrices: np.ndarray) -> np.ndarray:
+        loadings, noise = unpacked(matrices)
+        return packed(np.pad(loadings, [(0, 0), (0, 0), (0, most - matrices.shape[-1])]), noise)
+
+    return [
+        replace(
+            part,
+            structure=shape.name,
+            covariances=widened(part.covariances),
+            precisions_cholesky=widened(part.precisions_cholesky),
+        )
+        for part in parts
+    ]
 
 
 def _each(shape: Shape, matrices: np.ndarray, n_components: int) -> np.ndarray:

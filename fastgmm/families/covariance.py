@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.exceptions import did_you_mean
 from fastgmm.families import closed_form, common_axes, volume_families
 from fastgmm.model.shapes import DIAGONAL, FULL, SPHERICAL, TIED, Shape
 
-__all__ = ["COVARIANCES", "MULTIVARIATE", "UNIVARIATE", "CovarianceFamily", "get_covariance"]
+__all__ = ["COVARIANCES", "MULTIVARIATE", "UNIVARIATE", "CovarianceFamily"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,10 @@ class CovarianceFamily:
     is_shared: bool = False
     n_features: range = range(1, 1 << 62)
     elsewhere: tuple[str, ...] = ()
+
+    def stored(self, covariances: np.ndarray) -> Shape:
+        """Return the shape of covariances that the family has estimated."""
+        return self.shape
 
     def check_n_features(self, n_features: int) -> None:
         """Raise ValueError where the name and the number of columns contradict each other.
@@ -121,19 +124,3 @@ COVARIANCES: dict[str, CovarianceFamily] = _covariances()
 #: The names that mclust searches, for two or more features and for one.
 MULTIVARIATE = tuple(name for name, row in COVARIANCES.items() if row.n_features.start == 2)
 UNIVARIATE = tuple(name for name, row in COVARIANCES.items() if row.n_features.stop == 2)
-
-
-def get_covariance(name: str) -> CovarianceFamily:
-    """Return the covariance family called `name`.
-
-    Raises
-    ------
-    ValueError
-        If there is none; the message lists those there are.
-    """
-    try:
-        return COVARIANCES[name]
-    except (KeyError, TypeError):
-        raise ValueError(
-            f"covariance_type is {name!r}{did_you_mean(name, COVARIANCES)}; expected one of {', '.join(COVARIANCES)}"
-        ) from None

@@ -12,13 +12,21 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.families.base import Family
 from fastgmm.families.covariance import CovarianceFamily
+from fastgmm.families.low_rank import LowRankFamily
 from fastgmm.families.spurious import is_spurious
 from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
 from fastgmm.model.coordinates import Coordinates
+from fastgmm.model.parameters import with_whole_matrices
 from fastgmm.model.priors import ConjugatePrior
+from fastgmm.model.shapes import low_rank
 from fastgmm.model.shapes.base import SHARED, collapse_error
+from fastgmm.model.shapes.low_rank import numbers_of_factors, packed, unpacked
 
-__all__ = ["Gaussian", "covariance_attributes", "fitted_parts"]
+__all__ = ["FACTOR_ATTRIBUTES", "Gaussian", "covariance_attributes", "fitted_mixture", "fitted_parts"]
+
+#: Fitted attributes of covariances that are loadings and noise, and those of all others.
+FACTOR_ATTRIBUTES = ("loadings_", "noise_variances_", "n_factors_")
+MATRIX_ATTRIBUTES = ("covariances_", "precisions_", "precisions_cholesky_", "scales_")
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,14 @@ class Gaussian(Family):
     count_floor: float = 0.0
     prior: ConjugatePrior | None = None
 
-    is_accelerated = True
+    @property
+    def is_accelerated(self) -> bool:  # type: ignore[override]
+        """Whether states have coordinates: loadings have none, since any rotation of them is the same covariance."""
+        return not isinstance(self.covariance, LowRankFamily)
 
     @property
     def shape(self) -> Shape:
-        """Which scatter the M-step takes, and how covariances are stored."""
+        """Which scatter the M-step takes, and how covariances are stored, unless they are loadings and noise."""
         return self.covariance.shape
 
     @property
@@ -94,8 +105,13 @@ class Gaussian(Family):
             scatter, amended = self.prior.amend(shape, self.covariance.is_shared, scatter, counts, means)
             means, counts = self.prior.shift_means(counts, means), amended
         covariances = self.covariance.estimate(scatter, counts, state)
-        factor = shape.factorise(covariances, statistics.counts)
-        return MixtureParameters(shape.name, weights, means, covariances, factor)
+        stored = self.covariance.stored(covariances)
+        factor = stored.factorise(covariances, statistics.counts)
+        return MixtureParameters(stored.name, weights, means, covariances, factor)
+
+    def density(self, state: Any) -> Any:
+        """Return what the kernels read: with whole matrices, where covariances of few loadings come of such scatter."""
+        return with_whole_matrices(state)
 
     def _added(self, counts: np.ndarray) -> Any:
         """Return what is added to the scatter of each stored matrix."""
@@ -129,6 +145,12 @@ class Gaussian(Family):
         covariances = self.covariance.n_parameters(n_components, n_features)
         return int(covariances + n_components * n_features + n_components - 1)
 
+    def fitted(self, state: MixtureParameters) -> Gaussian:
+        """Return the family with the numbers of factors that a state has, where they were to be chosen."""
+        if not isinstance(getattr(self.covariance, "n_factors", None), str):
+            return self
+        return replace(self, covariance=self.covariance.with_factors(numbers_of_factors(state.covariances[..., :-1])))  # type: ignore[attr-defined]
+
     def is_spurious(self, state: MixtureParameters, total_weight: float) -> bool:
         """Return whether a component is a singularity; see `fastgmm.families.spurious`."""
         return is_spurious(state, total_weight, self.reg_covar)
@@ -143,11 +165,12 @@ class Gaussian(Family):
 
     def state(self, attributes: Mapping[str, Any]) -> MixtureParameters:
         """Return the mixture that fitted attributes describe."""
-        return MixtureParameters(self.shape.name, *fitted_parts(attributes, self.shape))
+        return fitted_mixture(attributes, self.shape)
 
     def statistics_of(self, state: MixtureParameters, weight: float) -> SufficientStatistics:
         """Return statistics, worth `weight` rows, whose maximum-likelihood M-step gives these parameters."""
-        shape, statistics = self.shape, SufficientStatistics.zeros(state.structure, state.means)
+        shape, state = self.shape, self.density(state)
+        statistics = SufficientStatistics.zeros(state.structure, state.means)
         statistics.counts += weight * state.weights
         covariances = state.covariances.copy()
         shape.add_to_diagonal(covariances, -self._added(np.ones(1)))
@@ -190,8 +213,30 @@ def fitted_parts(attributes: Mapping[str, Any], shape: Shape) -> tuple[np.ndarra
     return weights, means, covariances, factor
 
 
+def fitted_mixture(attributes: Mapping[str, Any], shape: Shape) -> MixtureParameters:
+    """Return the mixture of fitted attributes, whose covariances have this shape or are loadings and noise.
+
+    Raises
+    ------
+    ValueError
+        As `fitted_parts` does.
+    """
+    if "loadings_" not in attributes:
+        return MixtureParameters(shape.name, *fitted_parts(attributes, shape))
+    loadings, noise = np.asarray(attributes["loadings_"]), np.asarray(attributes["noise_variances_"])
+    if loadings.ndim != 3 or noise.shape != loadings.shape[:2] or noise.shape != np.shape(attributes["means_"]):
+        raise ValueError(
+            f"loadings_ and noise_variances_ have shapes {loadings.shape} and {noise.shape}; expected (n_components, "
+            "n_features, n_factors) and (n_components, n_features), with the sizes of means_"
+        )
+    shape = low_rank(loadings.shape[2])
+    given = {name: attributes[name] for name in ("weights_", "means_")}
+    covariances = packed(loadings.astype(np.float64), noise.astype(np.float64))
+    return MixtureParameters(shape.name, *fitted_parts({**given, "covariances_": covariances}, shape))
+
+
 def covariance_attributes(state: MixtureParameters, dtype: np.dtype) -> dict[str, np.ndarray]:
-    """Return covariances, their factors and precisions in `dtype`.
+    """Return covariances, their factors and precisions in `dtype`; or loadings, noise variances and their numbers.
 
     Raises
     ------
@@ -204,6 +249,10 @@ def covariance_attributes(state: MixtureParameters, dtype: np.dtype) -> dict[str
     if not finite.all():
         component = SHARED if state.shape.is_shared else int(np.argwhere(~finite)[0, 0])
         raise collapse_error(component, reason=f"its covariance is beyond {dtype}; the data are out of range")
+    if state.shape.n_factors is not None:
+        loadings, noise = unpacked(covariances)
+        numbers = numbers_of_factors(state.covariances[..., :-1])
+        return {"loadings_": loadings.copy(), "noise_variances_": noise.copy(), "n_factors_": numbers}
     return {
         "covariances_": covariances,
         "precisions_cholesky_": state.precisions_cholesky.astype(dtype, copy=False),

@@ -38,6 +38,8 @@ FEW = 3.0
 
 def least_count(shape: Shape, n_features: int) -> float:
     """Return the effective count below which a component with covariances of this shape is spurious."""
+    if shape.n_factors is not None:
+        return shape.n_factors + 3.0
     return n_features + 2.0 if shape.is_matrix and not shape.is_shared else 3.0
 
 
@@ -65,6 +67,11 @@ def is_spurious(parameters: MixtureParameters, total_weight: float, reg_covar: A
 def _smallest_shares(parameters, reg_covar):
     covariances = parameters.covariances
     weights = parameters.weights
+    if parameters.shape.n_factors is not None:
+        # One feature may be all factor and no noise; a component without noise in any is a singularity.
+        noise = np.maximum(covariances[..., -1] - reg_covar, 0.0).mean(axis=1)
+        pooled = float(weights @ noise)
+        return noise / pooled if pooled > 0 else np.ones(len(weights))
     if not parameters.shape.is_matrix:
         added = reg_covar if covariances.ndim == 2 else np.mean(reg_covar)
         variances = np.maximum(covariances - added, 0.0).reshape(len(weights), -1)

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import digamma, polygamma
 
 from fastgmm.families.base import Family
-from fastgmm.families.gaussian import Gaussian, fitted_parts
+from fastgmm.families.gaussian import Gaussian, fitted_mixture
 from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
 from fastgmm.model.student import StudentParameters, variance_ratio
 from fastgmm.model.student_coordinates import StudentCoordinates
@@ -56,8 +56,12 @@ class Student(Family):
     components: Gaussian
     df: Any = "free"
 
-    is_accelerated = True
     has_tails = True
+
+    @property
+    def is_accelerated(self) -> bool:  # type: ignore[override]
+        """Whether states have coordinates."""
+        return self.components.is_accelerated
 
     @property
     def is_closed_form(self) -> bool:  # type: ignore[override]
@@ -78,6 +82,14 @@ class Student(Family):
         dof = state.degrees_of_freedom
         dof = np.minimum(dof, RESUMED_DF) if isinstance(self.df, str) else np.full_like(dof, self.df)
         return StudentParameters.of(state, dof)
+
+    def density(self, state: Any) -> Any:
+        """Return what the kernels read."""
+        return self.components.density(state)
+
+    def fitted(self, state: Any) -> Student:
+        """Return the family with what an M-step chose for the state given."""
+        return replace(self, components=self.components.fitted(state))
 
     def maximise(self, statistics: SufficientStatistics, state: StudentParameters | None) -> StudentParameters:
         """Return the parameters after an M-step; without a state, of statistics of first memberships.
@@ -125,7 +137,7 @@ class Student(Family):
 
     def _expands(self, state: StudentParameters) -> str:
         """Whether means of u are estimated by component, for all in common where scales are bound, or not at all."""
-        least = 1.0 / np.square(self.shape.diagonals(state.precisions_cholesky, *state.means.shape).max())
+        least = 1.0 / state.shape.largest(state.precisions_cholesky)
         if self.components.prior is not None or least < BINDING * np.max(self.components.reg_covar):
             return "none"
         return "each" if self.components.covariance.is_free and not self.shape.is_shared else "common"
@@ -147,19 +159,21 @@ class Student(Family):
 
     def attributes(self, state: StudentParameters, dtype: np.dtype) -> dict[str, Any]:
         """Return weights, means, scales, degrees of freedom, and the covariances that these come to, in `dtype`."""
-        found = self.components.attributes(state, dtype)
-        scales, dof = found["covariances_"], state.degrees_of_freedom
-        found["scales_"], found["df_"] = scales, dof.astype(dtype)
+        found, dof = self.components.attributes(state, dtype), state.degrees_of_freedom
+        found["df_"] = dof.astype(dtype)
+        if state.shape.n_factors is not None:
+            return found
+        scales = found["scales_"] = found["covariances_"]
         found["covariances_"] = _scaled(self.shape, scales, variance_ratio(dof))
         return found
 
     def state(self, attributes: Mapping[str, Any]) -> StudentParameters:
         """Return the mixture that fitted attributes describe."""
-        parts = fitted_parts({**attributes, "covariances_": attributes.get("scales_")}, self.shape)
+        mixture = fitted_mixture({**attributes, "covariances_": attributes.get("scales_")}, self.shape)
         dof = np.asarray(attributes["df_"], dtype=np.float64)
-        if dof.shape != parts[0].shape or not (dof > 0).all():
+        if dof.shape != mixture.weights.shape or not (dof > 0).all():
             raise ValueError(f"df_ is {attributes['df_']!r}; expected a positive number for each component")
-        return StudentParameters.of(MixtureParameters(self.shape.name, *parts), dof)
+        return StudentParameters.of(mixture, dof)
 
     def statistics_of(self, state: StudentParameters, weight: float) -> SufficientStatistics:
         """Return statistics, worth `weight` rows, whose M-step gives these parameters."""

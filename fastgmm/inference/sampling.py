@@ -104,6 +104,10 @@ def draw_by_factors(n_samples: int, parameters: MixtureParameters, random_state:
     factors = parameters.shape.untie(parameters.precisions_cholesky, parameters.n_components)
     parts = []
     for k, count in enumerate(counts):
+        if parameters.shape.n_factors is not None:
+            own = parameters.shape.one(parameters.covariances, k)
+            parts.append(parameters.shape.draw(parameters.means[k], own, int(count), random_state))
+            continue
         noise = random_state.standard_normal((int(count), parameters.n_features))
         factor = factors[k]
         away = np.linalg.solve(factor.T, noise.T).T if parameters.shape.is_matrix else noise / factor

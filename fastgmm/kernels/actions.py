@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ACTIONS", "FURTHER_ACTIONS", "RESPONSIBILITY_FLOOR", "STRUCTURES", "shapes_of"]
+__all__ = [
+    "ACTIONS",
+    "FURTHER_ACTIONS",
+    "LOW_RANK",
+    "LOW_RANK_ACTIONS",
+    "RESPONSIBILITY_FLOOR",
+    "STRUCTURES",
+    "shapes_of",
+]
 
 STRUCTURES = ("full", "tied", "diag", "spherical")
 
@@ -33,6 +41,10 @@ def shapes_of(action: str) -> tuple[str | None, ...]:
     """Return the shapes that an action takes; none where there is no such action."""
     return ACTIONS.get(action) or FURTHER_ACTIONS.get(action, ())
 
+
+#: The kind of the shapes ``low_rank:q``, of q factors, and its actions, which the plain engine runs in matrix products.
+LOW_RANK = "low_rank"
+LOW_RANK_ACTIONS = ("accumulate", "log_density", "responsibilities", "assign")
 
 #: A responsibility below this is taken as zero: the sum over fewer than 1e9 rows of what is left out is below 1e-12.
 RESPONSIBILITY_FLOOR = 2.0**-80

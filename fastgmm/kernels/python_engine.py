@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.kernels import seeding
-from fastgmm.kernels.actions import shapes_of
+from fastgmm.kernels.actions import LOW_RANK, LOW_RANK_ACTIONS, shapes_of
 
 __all__ = ["PythonEngine"]
 
@@ -55,6 +55,9 @@ def _weight(sample_weight, n_samples):
 
 
 def _matrices_shape(shape, k, d) -> tuple[int, ...]:
+    kind, _, n_factors = shape.partition(":")
+    if kind == LOW_RANK:
+        return (k, d, int(n_factors) + 1)
     return {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[shape]
 
 
@@ -158,7 +161,9 @@ class PythonEngine:
     def supports(self, action, shape=None, tail=None) -> bool:
         """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
         has_action = action in self._passes or action == "choose_centres"
-        return has_action and shape in shapes_of(action) and shape in self._shapes and tail in self._tails
+        kind = None if shape is None else shape.partition(":")[0]
+        takes = action in LOW_RANK_ACTIONS if kind == LOW_RANK else kind in shapes_of(action)
+        return has_action and takes and kind in self._shapes and tail in self._tails
 
     def Mixture(self, shape, log_offset, means, precisions_cholesky, tail=None) -> _Mixture:
         """Return the parameters of a mixture, checked."""

@@ -15,7 +15,7 @@ MOVED = {"STRUCTURES": "COVARIANCES", "CovarianceStructure": "CovarianceFamily",
 def __getattr__(name: str) -> Any:
     if name not in MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("fastgmm.families.covariance"), MOVED[name])
+    return getattr(import_module("fastgmm.families"), MOVED[name])
 
 
 def maximise(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from fastgmm.model.shapes import Shape, get_shape
+from fastgmm.model.shapes import FULL, Shape, get_shape
 
-__all__ = ["MixtureParameters"]
+__all__ = ["MixtureParameters", "with_whole_matrices"]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -78,3 +79,12 @@ class MixtureParameters:
             with np.errstate(divide="ignore"):
                 log_weights = np.log(self.weights)
         return log_weights + self.log_det_precision_factor - 0.5 * self.n_features * LOG_2PI
+
+
+def with_whole_matrices(mixture: Any) -> Any:
+    """Return a mixture with whole matrices in place of loadings and noise; one that has such as it is."""
+    if mixture.shape.n_factors is None:
+        return mixture
+    covariances = mixture.shape.full(mixture.covariances, *mixture.means.shape)
+    factor = FULL.factorise(covariances)
+    return replace(mixture, structure=FULL.name, covariances=covariances, precisions_cholesky=factor)

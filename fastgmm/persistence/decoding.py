@@ -99,13 +99,20 @@ def _check_mixture(model: Any) -> None:
     if not isinstance(means, np.ndarray) or means.ndim != 2:
         raise ModelFileError("a damaged fastgmm model: means_ is not a matrix")
     n_components, n_features = means.shape
-    shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model._kernel)
-    dims = shape.dims(n_components, n_features)
     expected = {"weights_": (n_components,), "means_": means.shape}
-    expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), dims)
-    if hasattr(model, "precisions_"):
+    has_factors = "loadings_" in vars(model)
+    if has_factors:
+        loadings = (*means.shape, np.shape(model.loadings_)[-1] if np.ndim(model.loadings_) == 3 else 0)
+        expected |= {"loadings_": loadings, "noise_variances_": means.shape}
+        if hasattr(model, "df_"):
+            expected["df_"] = (n_components,)
+    else:
+        shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model._kernel)
+        dims = shape.dims(n_components, n_features)
+        expected |= dict.fromkeys(("covariances_", "precisions_cholesky_"), dims)
+    if not has_factors and hasattr(model, "precisions_"):
         expected["precisions_"] = dims
-    if hasattr(model, "scales_"):
+    if not has_factors and hasattr(model, "scales_"):
         expected |= {"scales_": dims, "df_": (n_components,)}
         del expected["covariances_"]  # made of these two, and not read
     for name, shape in expected.items():

@@ -32,6 +32,7 @@ class Candidate:
     n_components: int
     covariance_type: str
     distribution: str = "normal"
+    n_factors: Any = None
     estimator: GaussianMixture | None = None
     log_likelihood: float = np.nan
     n_parameters: float = np.nan
@@ -51,7 +52,7 @@ class Candidate:
 
 
 #: Columns of `results_`, in order.
-COLUMNS = [field.name for field in fields(Candidate) if field.name != "estimator"]
+COLUMNS = [field.name for field in fields(Candidate) if field.name not in ("estimator", "n_factors")]
 
 
 def fit_candidate(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import product
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -25,7 +24,8 @@ from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.exceptions import SelectionWarning, did_you_mean
-from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE, get_covariance
+from fastgmm.families import LOW_RANK, get_covariance
+from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.cautions import column_cautions, outcome_cautions
@@ -87,13 +87,17 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         components have degrees of freedom of their own, or as both.
     missing : {'error', 'marginalise'}, default='error'
         What NaN in X means, as in `GaussianMixture`. Starts are made of rows completed once for all candidates.
+    n_factors : int, iterable of int, 'bic' or 'cattell', default='bic'
+        Of structures that have factors ('factor', 'ppca', 'hddc', and pgmm's and HDclassif's names): as in
+        `GaussianMixture`, or numbers that are each a candidate.
 
     Attributes
     ----------
     best_estimator_ : GaussianMixture or StudentMixture
         The mixture of the best criterion, fitted.
     best_params_ : dict
-        Its n_components and covariance_type, and its distribution where `distribution` is not 'normal'.
+        Its n_components and covariance_type, its distribution where `distribution` is not 'normal', and its
+        n_factors where it has any.
     best_score_ : float
         Its criterion.
     results_ : dict of list
@@ -166,6 +170,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         noise: Any = None,
         distribution: Any = "normal",
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -181,11 +186,13 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         self.noise = noise
         self.distribution = distribution
         self.missing = missing
+        self.n_factors = n_factors
 
     _weights_count_rows = True
     # Of a search that an earlier version pickled.
     distribution: Any = "normal"
     missing: str = "error"
+    n_factors: Any = "bic"
 
     @fit_context(keeps_what_is_found=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -230,7 +237,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             if criterion.evaluate is None:
                 check_weight_counts_rows(read.rows)
             sizes = self._checked_sizes()
-            kinds = list(product(self._checked_names(rows.n_features), self._checked_distributions()))
+            kinds = self._checked_kinds(rows.n_features)
             cautions = [] if census is not None else self._cautions_of_columns(rows, read.rows.n_samples)
             reporter = SearchReporter(len(sizes) * len(kinds), criterion.sign) if self.verbose else None
             watch = self._watch(len(sizes) * len(kinds), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
@@ -295,9 +302,20 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
         if not names:
             raise ValueError("covariance_type is empty; expected 'all', or one or more names")
-        for name in names:
-            get_covariance(name).check_n_features(n_features)
         return list(dict.fromkeys(names))
+
+    def _checked_kinds(self, n_features: int) -> list[tuple[str, str, Any]]:
+        """Return name, distribution and number of factors of each kind of candidate."""
+        several = isinstance(self.n_factors, Iterable) and not isinstance(self.n_factors, str)
+        numbers = list(dict.fromkeys(self.n_factors)) if several else [self.n_factors]
+        if not numbers:
+            raise ValueError("n_factors is empty; expected 'bic', 'cattell', or one or more numbers")
+        kinds = []
+        for name in self._checked_names(n_features):
+            for number in numbers if name in LOW_RANK else [None]:
+                get_covariance(name, number).check_n_features(n_features)
+                kinds += [(name, distribution, number) for distribution in self._checked_distributions()]
+        return kinds
 
     def _checked_distributions(self) -> list[str]:
         given = [self.distribution] if isinstance(self.distribution, str) else list(self.distribution)
@@ -331,7 +349,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         sample_weight: np.ndarray | None,
         known: tuple[ArrayRows, ArrayRows | None],
         sizes: list[int],
-        kinds: list[tuple[str, str]],
+        kinds: list[tuple[str, str, Any]],
         criterion: Criterion,
         random_state: np.random.RandomState,
         finished: list[Candidate],
@@ -372,6 +390,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 prior=self.prior,
                 noise=self.noise,
                 missing=self.missing,
+                n_factors="bic" if candidate.n_factors is None else candidate.n_factors,
             )
             with task.follow(estimator):
                 fit_candidate(candidate, estimator, *arguments)
@@ -432,7 +451,13 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         self.results_ = {name: [getattr(c, name) for c in finished] for name in COLUMNS}
         if self.distribution != "normal":
             self.results_["distribution"] = [c.distribution for c in finished]
+        if any(c.n_factors is not None for c in finished):
+            self.results_["n_factors"] = [c.n_factors for c in finished]
 
     def _name(self, candidate: Candidate) -> dict:
         name = {"n_components": candidate.n_components, "covariance_type": candidate.covariance_type}
-        return name if self.distribution == "normal" else {**name, "distribution": candidate.distribution}
+        if self.distribution != "normal":
+            name["distribution"] = candidate.distribution
+        if candidate.n_factors is not None:
+            name["n_factors"] = candidate.n_factors
+        return name

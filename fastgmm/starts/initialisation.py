@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.families import Gaussian, get_covariance
+from fastgmm.families import Gaussian, LowRankFamily, get_covariance
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.starts.hierarchical import cluster_hierarchically
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
@@ -185,7 +185,7 @@ def initial_parameters(
         return MixtureParameters(shape.name, start.weights, start.means, *precision_parts)
     found = None
     if isinstance(start.init_params, str) and precision_parts is None:
-        if start.init_params == "multistart":
+        if start.init_params == "multistart" and not isinstance(family.covariance, LowRankFamily):
             found = multistart(rows, n_components, family, random_state, listener)
         elif start.init_params == "kmeans" and start.by_likelihood and start.weights is None and start.means is None:
             found = start_from_sample(rows, n_components, family, random_state)

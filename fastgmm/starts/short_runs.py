@@ -53,7 +53,7 @@ class ShortRuns:
         """Make passes, until the bound rises by less than `tol`; return whether the run is still to be considered."""
         try:
             for _ in range(n_passes):
-                statistics = self.rows.accumulate(candidate.parameters)
+                statistics = self.rows.accumulate(self.family.density(candidate.parameters))
                 bound = statistics.log_likelihood / self.rows.total_weight
                 candidate.bound, candidate.change = bound, bound - candidate.bound
                 candidate.parameters = self.family.maximise(statistics, candidate.parameters)

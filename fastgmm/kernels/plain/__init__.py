@@ -32,6 +32,6 @@ ENGINE = PythonEngine(
     "plain",
     "NumPy's",
     {function.__name__: function for function in _PASSES},
-    shapes=("full", "tied", "diag", "spherical"),
+    shapes=("full", "tied", "diag", "spherical", "low_rank"),
     tails=("student",),
 )

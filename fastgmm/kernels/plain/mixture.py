@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgmm.kernels.actions import RESPONSIBILITY_FLOOR
+from fastgmm.kernels.actions import LOW_RANK, RESPONSIBILITY_FLOOR
+from fastgmm.kernels.plain import low_rank
 from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
 
 __all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterior", "responsibilities"]
@@ -12,6 +13,8 @@ __all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterio
 
 def _squared_distances(mixture, rows) -> np.ndarray:
     """Return ``|(x - mean) U|^2`` of each row and component, shape (n_rows, n_components)."""
+    if mixture.shape.startswith(LOW_RANK):
+        return low_rank.squared_distances(mixture, rows)
     squares = np.empty((len(rows), len(mixture.means)))
     for k, mean in enumerate(mixture.means):
         factor = mixture.factor if mixture.shape == "tied" else mixture.factor[k]

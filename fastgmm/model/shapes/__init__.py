@@ -8,6 +8,7 @@ fills them in. `get_shape` returns the one of a name, which is how files and use
 from fastgmm.model.shapes.base import Shape
 from fastgmm.model.shapes.diagonal import DIAGONAL, Diagonal
 from fastgmm.model.shapes.full import FULL, Full
+from fastgmm.model.shapes.low_rank import PREFIX, LowRank, low_rank
 from fastgmm.model.shapes.spherical import SPHERICAL, Spherical
 from fastgmm.model.shapes.tied import TIED, Tied
 
@@ -19,10 +20,12 @@ __all__ = [
     "TIED",
     "Diagonal",
     "Full",
+    "LowRank",
     "Shape",
     "Spherical",
     "Tied",
     "get_shape",
+    "low_rank",
     "shape_of",
 ]
 
@@ -39,8 +42,8 @@ def get_shape(name: str) -> Shape:
         If there is none; the message lists those there are.
     """
     try:
-        return SHAPES[name]
-    except (KeyError, TypeError):
+        return low_rank(int(name[len(PREFIX) :])) if name.startswith(PREFIX) else SHAPES[name]
+    except (KeyError, TypeError, AttributeError):
         raise ValueError(f"structure is {name!r}; expected one of {', '.join(SHAPES)}") from None
 
 

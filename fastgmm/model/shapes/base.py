@@ -33,6 +33,8 @@ class Shape(ABC):
         Whether all components have one matrix, stored once.
     n_axes : int
         Dimensions of the array that one component's matrix is: 2, 1 or 0.
+    n_factors : int or None
+        Most loadings of a component, where matrices are loadings and noise variances.
     """
 
     name: ClassVar[str]
@@ -40,6 +42,7 @@ class Shape(ABC):
     is_matrix: ClassVar[bool]
     is_shared: ClassVar[bool] = False
     n_axes: ClassVar[int]
+    n_factors: int | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} matrices>"
@@ -100,6 +103,10 @@ class Shape(ABC):
     @abstractmethod
     def diagonals(self, matrices: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         """Return the diagonal of each component's matrix, (n_components, n_features); may be a view."""
+
+    def scaled(self, matrices: np.ndarray, amount: Any) -> np.ndarray:
+        """Return covariances times `amount`: a number, or one for each stored matrix."""
+        return matrices * (amount if np.ndim(amount) == 0 else self.each(amount))
 
     @abstractmethod
     def columns(self, matrices: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -173,6 +180,10 @@ class Shape(ABC):
     @abstractmethod
     def half_log_det(self, factor: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         """Return half the log-determinant of each component's precision, (n_components,), in nats."""
+
+    def largest(self, factor: np.ndarray) -> float:
+        """Return the largest precision of a feature, given the others that its factor has it follow."""
+        return float((np.einsum("...dd->...d", factor) if self.is_matrix else factor).max()) ** 2
 
     @abstractmethod
     def whitened(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:

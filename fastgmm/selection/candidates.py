@@ -98,7 +98,7 @@ def fit_candidate(
         reason = str(error)
     if reason is not None:
         candidate.fail(reason)
-    vars(estimator).pop("_completed", None)
+    estimator.__dict__.pop("_completed", None)
     candidate.fit_time += time.perf_counter() - begin
     return candidate
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastgmm.classifier import GaussianMixtureClassifier
     from fastgmm.clusterer import GaussianMixtureClusterer
     from fastgmm.encoders import FisherVectorEncoder, VLADEncoder
+    from fastgmm.feature_selector import GaussianMixtureFeatureSelector
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.imputer import GaussianMixtureImputer
     from fastgmm.installation import show_config
@@ -37,6 +38,7 @@ __all__ = [
     "GaussianMixture",
     "GaussianMixtureClassifier",
     "GaussianMixtureClusterer",
+    "GaussianMixtureFeatureSelector",
     "GaussianMixtureImputer",
     "GaussianMixtureOutlierDetector",
     "GaussianMixtureRegressor",
@@ -68,6 +70,7 @@ _HOMES = {
     "GaussianMixture": "gaussian_mixture",
     "GaussianMixtureClassifier": "classifier",
     "GaussianMixtureClusterer": "clusterer",
+    "GaussianMixtureFeatureSelector": "feature_selector",
     "GaussianMixtureImputer": "imputer",
     "GaussianMixtureOutlierDetector": "outlier_detector",
     "GaussianMixtureRegressor": "regressor",

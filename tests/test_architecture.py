@@ -28,7 +28,7 @@ RANKS = [
     {"gaussian_mixture", "student_mixture", "conditional_mixtures", "encoders", "matching", "verification"},
     {"windows", "bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
     {"selection", "scikit_learn"},
-    {"start_up", "clusterer", "imputer"},
+    {"start_up", "clusterer", "feature_selector", "imputer"},
     {"cli"},
     {"__main__"},
 ]

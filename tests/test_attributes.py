@@ -12,6 +12,7 @@ from fastgmm import (
     GaussianMixture,
     GaussianMixtureClassifier,
     GaussianMixtureClusterer,
+    GaussianMixtureFeatureSelector,
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
@@ -58,6 +59,7 @@ FITTED = {
     "search": lambda X: GaussianMixtureSearch([1, 2], ["EII", "VVV"], random_state=0).fit(X),
     "classifier": lambda X: GaussianMixtureClassifier(random_state=0).fit(X, np.repeat([0, 1], 60)),
     "clusterer": lambda X: GaussianMixtureClusterer(2, random_state=0).fit(X),
+    "selector": lambda X: GaussianMixtureFeatureSelector(GaussianMixtureSearch([1, 2], ["EEE"])).fit(X),
     "detector": lambda X: GaussianMixtureOutlierDetector(2, random_state=0).fit(X),
     "regressor": lambda X: GaussianMixtureRegressor(2, random_state=0).fit(X, np.repeat([0.0, 1.0], 60)),
 }

@@ -18,6 +18,7 @@ from fastgmm import (
     GaussianMixture,
     GaussianMixtureClassifier,
     GaussianMixtureClusterer,
+    GaussianMixtureFeatureSelector,
     GaussianMixtureOutlierDetector,
     GaussianMixtureRegressor,
     GaussianMixtureSearch,
@@ -59,6 +60,7 @@ def fitted(case, X):
         "classifier": lambda: GaussianMixtureClassifier(2, random_state=0).fit(X, np.where(labels, "long", "short")),
         "detector": lambda: GaussianMixtureOutlierDetector(n_simulations=500, random_state=0).fit(X),
         "clusterer": lambda: GaussianMixtureClusterer(2, noise=0.05, random_state=0).fit(X),
+        "selector": lambda: GaussianMixtureFeatureSelector(GaussianMixtureSearch([1, 2], ["EEE"])).fit(frame),
         "regressor": lambda: GaussianMixtureRegressor(2, random_state=0).fit(X[:, :1], X[:, 1]),
         "stream": lambda: GaussianMixture(2, random_state=0).partial_fit(X[:136]).partial_fit(X[136:]),
         "bayesian stream": lambda: (
@@ -75,6 +77,7 @@ CASES = [
     *("full", "tied", "diag", "spherical", "family", "float32", "labels", "frame", "noise", "given", "bayesian"),
     *(
         "clusterer",
+        "selector",
         "classifier",
         "detector",
         "regressor",

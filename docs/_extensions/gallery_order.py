@@ -5,6 +5,7 @@ ORDER = (
     "choosing_k",
     "image_segmentation",
     "cluster_shapes",
+    "feature_selection",
     "digits_views",
     "anomalies",
     "semi_supervised",

@@ -14,6 +14,7 @@ ESTIMATORS: dict[str, str] = {
     "GaussianMixture": "fastgmm.gaussian_mixture",
     "GaussianMixtureClassifier": "fastgmm.classifier",
     "GaussianMixtureClusterer": "fastgmm.clusterer",
+    "GaussianMixtureFeatureSelector": "fastgmm.feature_selector",
     "GaussianMixtureImputer": "fastgmm.imputer",
     "GaussianMixtureOutlierDetector": "fastgmm.outlier_detector",
     "GaussianMixtureRegressor": "fastgmm.regressor",

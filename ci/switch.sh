@@ -2,6 +2,7 @@
 # The mixture tests of packages that use scikit-learn's mixtures, with and without the switch (docs/switch.md): the
 # packages come from PyPI, their tests from their sdists or repositories. SOURCES may name a folder of clones, as
 # owner+name/repo, to be read instead of github.com. Writes a table; fails where a test passes without the switch only.
+# Arguments are names of packages; all of them unless some are named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/python.sh
@@ -65,24 +66,26 @@ END
 }
 
 failed=0
-check() { suite "$@" || failed=1; }
+chosen=" $* "
+check() {  # package $1, from where $2 with argument $3, and what pytest is told
+    case $chosen in "  " | *" $1 "*) ;; *) return 0 ;; esac
+    "$2" "$3" "v$(version "$1")"
+    suite "$1" "${@:4}" || failed=1
+}
 echo "| package | pass without | pass with the switch | s without | s with |"
 echo "|---|---:|---:|---:|---:|"
-from=$folder && check scikit-learn --pyargs sklearn.mixture
-from_repository koaning/scikit-lego "v$(version scikit-lego)"
-check scikit-lego tests/test_estimators/test_{gmm_naive_bayes,mixture_classifier,mixture_detector}.py
-from_repository graspologic-org/graspologic "v$(version graspologic)"
-check graspologic tests/cluster/test_{autogmm,gclust}.py
-from_repository yzhao062/pyod "v$(version pyod)"
-check pyod --import-mode=importlib pyod/test/test_gmm.py
-from_repository sdv-dev/RDT "v$(version rdt)"
-check rdt tests/unit/transformers/test_numerical.py tests/integration/transformers/test_numerical.py
-from_repository scikit-image/scikit-image "v$(version scikit-image)"
-check scikit-image --noconftest --import-mode=importlib tests/skimage/feature/test_fisher_vector.py
-from_sdist stepmix && check stepmix test
-from_sdist skl2onnx && check skl2onnx tests/test_sklearn_gaussian_mixture_converter.py
-from_sdist emlearn && check emlearn test/test_mixture.py
-from_repository simpeg/simpeg "v$(version simpeg)"
-check simpeg tests/base/regularizations/test_pgi_regularization.py tests/utils/test_gmm_utils.py
-from_wheel astroML && check astroML density_estimation/tests classification/tests
+check scikit-learn from_wheel pytest --pyargs sklearn.mixture
+check scikit-lego from_repository koaning/scikit-lego \
+    tests/test_estimators/test_{gmm_naive_bayes,mixture_classifier,mixture_detector}.py
+check graspologic from_repository graspologic-org/graspologic tests/cluster/test_{autogmm,gclust}.py
+check pyod from_repository yzhao062/pyod --import-mode=importlib pyod/test/test_gmm.py
+check rdt from_repository sdv-dev/RDT tests/{unit,integration}/transformers/test_numerical.py
+check scikit-image from_repository scikit-image/scikit-image \
+    --noconftest --import-mode=importlib tests/skimage/feature/test_fisher_vector.py
+check stepmix from_sdist stepmix test
+check skl2onnx from_sdist skl2onnx tests/test_sklearn_gaussian_mixture_converter.py
+check emlearn from_sdist emlearn test/test_mixture.py
+check simpeg from_repository simpeg/simpeg tests/base/regularizations/test_pgi_regularization.py \
+    tests/utils/test_gmm_utils.py
+check astroML from_wheel astroML density_estimation/tests classification/tests
 exit $failed

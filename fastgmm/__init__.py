@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fastgmm.verification import linear_scores, log_likelihood_ratio, supervectors
     from fastgmm.windows import fit_windows
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BayesianGaussianMixture",

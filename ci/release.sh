@@ -2,7 +2,7 @@
 # Everything of a release up to the upload: the versions agree, the changelog has the version, the sdist and this
 # machine's wheel are built, checked, and tried in an empty environment. Prints what would be uploaded, and uploads
 # nothing: wheels of all platforms are made, and sent by trusted publishing, by .github/workflows/release.yml.
-# QUICK=1 leaves out ci/run.sh, the tests.
+# QUICK=1 leaves out ci/run.sh, the tests; DIST names a folder that sdist and wheel are kept in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/python.sh
@@ -39,6 +39,7 @@ venv/bin/python -c "import fastgmm; assert fastgmm.__version__ == '$version'; fa
 venv/bin/fastgmm fit --components 1..3 --plot none --out model.npz
 cd - >/dev/null
 
+if [ -n "${DIST:-}" ]; then mkdir -p "$DIST" && cp "$folder"/dist/* "$DIST"; fi
 echo "== would be uploaded"
 (cd "$folder/dist" && sha256sum -- * && ls -l -- *)
 echo "and tagged: v$version at $(git rev-parse --short HEAD)"

@@ -4,10 +4,12 @@ docs/development.md says which environment variables change what is built.
 """
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from platform import machine
+from shutil import which
+from sysconfig import get_platform
 from tempfile import TemporaryDirectory
 from zlib import crc32
 
@@ -20,8 +22,10 @@ from setuptools.errors import CompileError, LinkError
 
 NATIVE = "fastgmm/kernels/native"
 FILES = sorted(path.as_posix() for path in Path(NATIVE).iterdir())
+SHARED = [f"{NATIVE}/dispatch.cpp", f"{NATIVE}/platform.cpp"]  # by all instruction sets
 KERNELS = ["kernels_generic", "kernels_avx2", "kernels_avx512"]
-KERNELS = KERNELS if machine().lower() in ("x86_64", "amd64") else KERNELS[:1]
+# Of the platform that is built for, which may be another than this one (the browser's, in a cross build).
+KERNELS = KERNELS if get_platform().endswith(("x86_64", "amd64")) else KERNELS[:1]
 
 # What a type of compiler is told: always, for OpenMP, and for the kernels of each instruction set.
 # Contracting a * b + c is what the kernels count on. Errno and traps are not looked at; NaN and infinity are. What
@@ -31,7 +35,15 @@ UNIX = "-O3 -std=c++17 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wa
 UNIX = [*UNIX.split(), "-Wno-maybe-uninitialized", "-Wno-uninitialized", f"-ffile-prefix-map={Path.cwd()}=."]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
 UNIX_KERNELS = {"kernels_generic": [], "kernels_avx2": ["-mavx2", "-mfma"], "kernels_avx512": AVX512}
-FLAGS = {"unix": {"always": UNIX, "openmp": ["-fopenmp"], **UNIX_KERNELS}}
+# Ways to OpenMP, the first that links: flags of the compiler, of the linker. Apple's Clang has it without its library,
+# which Homebrew has.
+OPENMP = [(["-fopenmp"], ["-fopenmp"])]
+for prefix in ("/opt/homebrew/opt/libomp", "/usr/local/opt/libomp") if sys.platform == "darwin" else ():
+    OPENMP.append((["-Xpreprocessor", "-fopenmp", f"-I{prefix}/include"], [f"-L{prefix}/lib", "-lomp"]))
+FLAGS = {"unix": {"always": UNIX, "openmp": OPENMP, **UNIX_KERNELS}}
+# clang-cl takes flags of both kinds. Microsoft's own compiler has no vectors to compile the kernels with.
+CLANG_CL = "/O2 /std:c++17 /EHsc -Wno-unknown-pragmas -ffp-contract=fast /clang:-fno-math-errno -fno-trapping-math"
+FLAGS["msvc"] = {"always": CLANG_CL.split(), "openmp": [(["/openmp"], ["libomp.lib"])], **UNIX_KERNELS}
 if os.environ.get("FASTGMM_EMULATE_AVX512"):
     FLAGS["unix"] |= {"always": [*UNIX, "-DFASTGMM_EMULATE_AVX512"], "kernels_avx512": ["-O1"]}
 
@@ -39,28 +51,40 @@ if os.environ.get("FASTGMM_EMULATE_AVX512"):
 class BuildKernels(build_clib):
     def build_libraries(self, libraries):
         flags = FLAGS[self.compiler.compiler_type]
-        self.openmp = [] if os.environ.get("FASTGMM_NO_OPENMP") else self.those_that_link(flags["openmp"])
-        self.always = flags["always"] + self.openmp
+        if self.compiler.compiler_type == "msvc":
+            use_clang_cl(self.compiler)
+        ways = [] if os.environ.get("FASTGMM_NO_OPENMP") else flags["openmp"]
+        compiling, self.linking = next(filter(self.links, ways), ([], []))
+        if ways and not compiling:
+            rule = "=" * 78
+            self.warn(f"\n{rule}\nfastgmm is built WITHOUT OpenMP (libgomp, libomp): it runs on one core.\n{rule}")
+        self.always = flags["always"] + compiling
         for name, library in libraries:
             library["cflags"] = self.always + flags[name]
         with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
             list(side_by_side.map(super().build_libraries, [[library] for library in libraries]))
 
-    def those_that_link(self, openmp):
+    def links(self, way):
         with TemporaryDirectory() as folder, suppress(CompileError, LinkError):
             Path(folder, "probe.cpp").write_text("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
-            objects = self.compiler.compile([f"{folder}/probe.cpp"], folder, extra_postargs=openmp)
-            self.compiler.link_executable(objects, "probe", folder, extra_postargs=openmp, target_lang="c++")
-            return openmp
-        self.warn(f"\n{'=' * 78}\nfastgmm is built WITHOUT OpenMP (libgomp, libomp): it runs on one core.\n{'=' * 78}")
-        return []
+            objects = self.compiler.compile([f"{folder}/probe.cpp"], folder, extra_postargs=way[0])
+            self.compiler.link_executable(objects, "probe", folder, extra_postargs=way[1], target_lang="c++")
+            return True
+        return False
+
+
+def use_clang_cl(compiler):
+    compiler.initialize()
+    compiler.cc = which("clang-cl") or compiler.cc
 
 
 class BuildWrapper(build_ext):
     def build_extensions(self):
         self.run_command("build_clib")  # which an in-place build would leave out
         kernels, (wrapper,) = self.get_finalized_command("build_clib"), self.extensions
-        wrapper.extra_compile_args, wrapper.extra_link_args = kernels.always, kernels.openmp
+        wrapper.extra_compile_args, wrapper.extra_link_args = kernels.always, kernels.linking
+        if self.compiler.compiler_type == "msvc":
+            use_clang_cl(self.compiler)
         super().build_extensions()
 
 
@@ -75,7 +99,7 @@ class BuildModules(build_py):
 if os.environ.get("FASTGMM_NO_EXT"):
     setup(cmdclass={"build_py": BuildModules})
 else:
-    wrapper = Extension("fastgmm.kernels._compiled", ["fastgmm/kernels/_compiled.pyx", f"{NATIVE}/dispatch.cpp"])
+    wrapper = Extension("fastgmm.kernels._compiled", ["fastgmm/kernels/_compiled.pyx", *SHARED])
     wrapper.include_dirs, wrapper.language, wrapper.depends = ["fastgmm/kernels", np.get_include()], "c++", FILES
     wrapper.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION")]
     wrapper.define_macros += [(f"HAVE_{name.upper()}", None) for name in KERNELS]

@@ -14,7 +14,7 @@ sources_and_flags() {  # instruction sets, sources beside the kernels: a line fo
     shift
     for isa in $sets; do defined="$defined -DHAVE_KERNELS_${isa^^}"; done
     for isa in $sets; do echo "$KERNELS/native/kernels_$isa.cpp $KERNEL_FLAGS $(target_flags "$isa")"; done
-    for source in "$KERNELS/native/dispatch.cpp" "$@"; do echo "$source $KERNEL_FLAGS $defined"; done
+    for source in "$KERNELS"/native/{dispatch,platform}.cpp "$@"; do echo "$source $KERNEL_FLAGS $defined"; done
 }
 
 build_native() {  # folder, compiler, instruction sets, flags, link flags, sources beside the kernels

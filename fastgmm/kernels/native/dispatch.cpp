@@ -1,12 +1,10 @@
 // Which instruction set runs, and the little that is the same for all of them.
 
-#include <pthread.h>
-
-#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
 #include "interface.hpp"
+#include "platform.hpp"
 
 namespace fastgmm {
 
@@ -58,34 +56,15 @@ bool child_of_parallel_parent = false;
 void in_child() {
     if (parallel_region_ran) child_of_parallel_parent = true;
 }
-
-// How many threads besides the caller can run at the same time, at most `wanted`: found by starting them.
-int start_and_end(int wanted) {
-    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    auto wait = [](void* at) -> void* {
-        pthread_mutex_lock(static_cast<pthread_mutex_t*>(at));
-        pthread_mutex_unlock(static_cast<pthread_mutex_t*>(at));
-        return nullptr;
-    };
-    pthread_t* threads = static_cast<pthread_t*>(std::malloc(sizeof(pthread_t) * size_t(wanted)));
-    if (!threads) return 0;
-    int started = 0;
-    pthread_mutex_lock(&gate);
-    while (started < wanted && !pthread_create(&threads[started], nullptr, wait, &gate)) ++started;
-    pthread_mutex_unlock(&gate);
-    for (int i = 0; i < started; ++i) pthread_join(threads[i], nullptr);
-    std::free(threads);
-    return started;
-}
 }  // namespace
 
 int threads_that_start(int wanted) {
     if (child_of_parallel_parent) return 1;
-    if (!__atomic_exchange_n(&parallel_region_ran, true, __ATOMIC_ACQ_REL)) pthread_atfork(nullptr, nullptr, in_child);
+    if (!__atomic_exchange_n(&parallel_region_ran, true, __ATOMIC_ACQ_REL)) call_in_forked_children(in_child);
     // An OpenMP runtime that cannot start a thread ends the process. It keeps those it has for this caller's next
     // region of the same size, so only a larger team is tried out: some 20 microseconds a thread, once.
     static thread_local int team = 1;
-    if (wanted > team) wanted = 1 + start_and_end(wanted - 1);
+    if (wanted > team) wanted = 1 + threads_beside(wanted - 1);
     return team = wanted;
 }
 

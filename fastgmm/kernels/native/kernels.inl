@@ -2,12 +2,6 @@
 // FASTGMM_ISA_NAME and is compiled with that set's flags. Everything sits in an unnamed namespace: a function that
 // two builds shared would be compiled for one of them and linked into both.
 
-#include <sched.h>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-#include <time.h>
-
 #include <cstdint>
 #include <cstdlib>
 
@@ -19,6 +13,7 @@
 #endif
 
 #include "interface.hpp"
+#include "platform.hpp"
 
 #define INLINE static inline __attribute__((always_inline))
 #define INLINE_MEMBER inline __attribute__((always_inline))

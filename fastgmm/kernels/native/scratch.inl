@@ -45,7 +45,9 @@ class Scratch {
         const size_t bytes = size_t(arena.used + ALIGNMENT);
         memory = static_cast<char*>(is_zero ? std::calloc(bytes, 1) : std::malloc(bytes));
         if (!memory) return false;
-        if (is_zero) ask_for_large_pages(bytes);
+        // Scatter of many features is tens of megabytes that every pass takes anew: the first touch of each small page
+        // costs more than what is then computed from it.
+        if (is_zero) ask_for_large_pages(memory, bytes);
         const int64_t past = int64_t(reinterpret_cast<uintptr_t>(memory) % uintptr_t(ALIGNMENT));
         arena = Arena{memory + (ALIGNMENT - past) % ALIGNMENT, 0, is_zero};
         lay_out(arena);
@@ -54,17 +56,6 @@ class Scratch {
 
   private:
     static constexpr int64_t LARGE = 32 << 20;
-
-    // Scatter of many features is tens of megabytes that every pass takes anew: the first touch of each small page
-    // costs more than what is then computed from it.
-    void ask_for_large_pages(size_t bytes) {
-#if defined(MADV_HUGEPAGE)
-        const size_t past = size_t(reinterpret_cast<uintptr_t>(memory) % 4096), skipped = (4096 - past) % 4096;
-        madvise(memory + skipped, (bytes - skipped) / 4096 * 4096, MADV_HUGEPAGE);
-#else
-        (void)bytes;
-#endif
-    }
 
     char* memory = nullptr;
 };

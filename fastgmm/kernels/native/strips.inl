@@ -44,9 +44,7 @@ struct Turnstile {
     // Called between tiles; only the calling thread may look at signals, and not more often than every 50 ms.
     bool keep_going(bool calling_thread) {
         if (calling_thread && poll) {
-            timespec now;
-            clock_gettime(CLOCK_MONOTONIC, &now);
-            const double seconds = double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
+            const double seconds = monotonic_seconds();
             if (last_poll == 0.0) last_poll = seconds;
             if (seconds - last_poll > 0.05) {
                 last_poll = seconds;
@@ -92,7 +90,7 @@ Status sum_over_strips(const Strips& strips, int n_threads, int (*poll)(), doubl
             const int64_t first = index * strips.rows;
             const int64_t last = first + strips.rows < strips.n ? first + strips.rows : strips.n;
             work(Strip{first, last, strips.tile_rows, thread, turnstile});
-            while (__atomic_load_n(&turnstile.merged, __ATOMIC_ACQUIRE) != index) sched_yield();
+            while (__atomic_load_n(&turnstile.merged, __ATOMIC_ACQUIRE) != index) yield_thread();
             const StripSums sums = sums_of(thread);
             for (int64_t i = 0; total && i < sums.count; ++i) {
                 total[i] += sums.values[i];

@@ -96,6 +96,20 @@ default='kmeans'
         Of covariance types with loadings: the factors of all components, or of each. 'bic' chooses for each component
         by its BIC: in every M-step for 'ppca', 'hddc' and HDclassif's names, by the first memberships for the others.
         'cattell' is the scree test, in every M-step, for the former; the likelihood may fall where it changes its mind.
+    max_eigenvalue_ratio : float, optional
+        Bounds the largest eigenvalue of a covariance over the smallest, of all components together, in every M-step,
+        which stays exact: no component shrinks onto a few rows. 1 makes all components spheres of one size; 12 is
+        common. For families that are free, shared or EEV. `bic` counts ``1 - 1 / max_eigenvalue_ratio`` for each
+        eigenvalue but one, as R's tclust does. The ratio depends on the units of the columns.
+    max_determinant_ratio : float, optional
+        The same for the determinants of the components, whose shapes stay free.
+    trim : float, default=0.0
+        Share of the rows, rounded up to a whole number of rows, that every pass leaves out: those of lowest density, as
+        R's tclust does. `predict` labels -1 what is less likely than all training rows kept, `aic`, `bic` and `icl`
+        leave out the same share, and `lower_bound_` is a mean over the rows kept.
+    likelihood : {'mixture', 'classification'}, default='mixture'
+        'classification' assigns each row wholly to its most probable component, as tclust does by default; EM then ends
+        when no row moves.
 
     Attributes
     ----------
@@ -127,6 +141,8 @@ default='kmeans'
         With `noise`: weight of the background; ``weights_`` then sum to one minus this.
     noise_box_ : Box
         With `noise`: where the background lies.
+    trim_threshold_ : float
+        With `trim`: the lowest log density of a row kept, in nats.
     n_samples_seen_ : float
         Weight of the rows of `fit`, or of all batches of `partial_fit`.
     reg_covar_ : ndarray of shape (n_features,)
@@ -149,6 +165,8 @@ default='kmeans'
 
     References
     ----------
+    Fritz, Garcia-Escudero and Mayo-Iscar, "A fast algorithm for robust constrained clustering", CSDA 61 (2013): `trim`
+    and `max_eigenvalue_ratio`.
     Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B 39 (1977).
 
     Examples
@@ -188,6 +206,10 @@ default='kmeans'
         order_by: Any = None,
         missing: str = "error",
         n_factors: Any = "bic",
+        max_eigenvalue_ratio: Any = None,
+        max_determinant_ratio: Any = None,
+        trim: float = 0.0,
+        likelihood: str = "mixture",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -211,6 +233,10 @@ default='kmeans'
         self.order_by = order_by
         self.missing = missing
         self.n_factors = n_factors
+        self.max_eigenvalue_ratio = max_eigenvalue_ratio
+        self.max_determinant_ratio = max_determinant_ratio
+        self.trim = trim
+        self.likelihood = likelihood
 
     @property
     def _mixture_class(self) -> type:

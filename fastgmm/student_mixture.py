@@ -40,10 +40,12 @@ class StudentMixture(LikelihoodMixture):
         Degrees of freedom: estimated for each component, for all together, or given, at least 1. Estimates lie between
         1 and a million; what would lie beyond is infinite, and the component normal.
     tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, \
-warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by, missing, n_factors
+warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by, missing, n_factors, \
+max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         As `GaussianMixture` has them. A start is made as for a Gaussian mixture, of all rows and of those that do not
         lie far out, and EM on up to 5000 rows, near convergence, chooses: `tol` says little of degrees of freedom,
-        which EM moves slowly. `reg_covar` and `prior` act on scales, ``precisions_init`` are inverse scales.
+        which EM moves slowly. `reg_covar`, `prior` and bounds of ratios act on scales, and
+        ``precisions_init`` are inverse scales.
 
     Attributes
     ----------
@@ -79,6 +81,8 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         With `noise`: weight of the background; ``weights_`` then sum to one minus this.
     noise_box_ : Box
         With `noise`: where the background lies.
+    trim_threshold_ : float
+        With `trim`: the lowest log density of a row kept, in nats.
     n_samples_seen_ : float
         Weight of the rows of `fit`, or of all batches of `partial_fit`.
     reg_covar_ : ndarray of shape (n_features,)
@@ -147,6 +151,10 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         order_by: Any = None,
         missing: str = "error",
         n_factors: Any = "bic",
+        max_eigenvalue_ratio: Any = None,
+        max_determinant_ratio: Any = None,
+        trim: float = 0.0,
+        likelihood: str = "mixture",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -171,6 +179,10 @@ warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forg
         self.order_by = order_by
         self.missing = missing
         self.n_factors = n_factors
+        self.max_eigenvalue_ratio = max_eigenvalue_ratio
+        self.max_determinant_ratio = max_determinant_ratio
+        self.trim = trim
+        self.likelihood = likelihood
 
     # A search finds Gaussian components, whose statistics know nothing of tails.
     _is_searched_as_gaussian = False

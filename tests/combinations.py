@@ -44,7 +44,7 @@ FAMILIES = {
 ASKED = {
     "plain": {},
     "labelled": {},
-    "trimmed": {"robust": "trimming"},
+    "trimmed": {"trim": 0.1},
     "incomplete": {"missing": "marginalise"},
     "both": {"missing": "marginalise"},
     "prior": {"prior": "default"},
@@ -109,7 +109,7 @@ TABLE = """
                                           full tied diag spherical EII VVE fa prior background variational classes student
 GaussianMixture                plain      +    +    +    +         +   +   +  +     +          -           -       -
 GaussianMixture                labelled   +    +    +    +         +   +   +  +     +          -           -       -
-GaussianMixture                trimmed    -    -    -    -         -   -   -  -     -          -           -       -
+GaussianMixture                trimmed    +    +    +    +         +   +   +  +     -          -           -       -
 GaussianMixture                incomplete +    +    +    +         +   +   +  +     +          -           -       -
 GaussianMixture                both       +    +    +    +         +   +   +  +     +          -           -       -
 BayesianGaussianMixture        plain      +    +    +    +         -   -   -  -     -          +           -       -
@@ -119,7 +119,7 @@ BayesianGaussianMixture        incomplete +    +    +    +         -   -   -  - 
 BayesianGaussianMixture        both       +    +    +    +         -   -   -  -     -          +           -       -
 StudentMixture                 plain      +    +    +    +         +   +   +  +     +          -           -       +
 StudentMixture                 labelled   +    +    +    +         +   +   +  +     +          -           -       +
-StudentMixture                 trimmed    -    -    -    -         -   -   -  -     -          -           -       -
+StudentMixture                 trimmed    +    +    +    +         +   +   +  +     -          -           -       +
 StudentMixture                 incomplete +    +    +    +         +   +   +  +     +          -           -       +
 StudentMixture                 both       +    +    +    +         +   +   +  +     +          -           -       +
 GaussianMixtureSearch          plain      +    +    +    +         +   +   +  +     +          -           -       -
@@ -164,6 +164,8 @@ def asked(estimator, e_step, family):
         options = {"robust": "noise"}
     if estimator == "GaussianMixtureSearch" and "covariance_type" not in options:
         options = {**options, "covariance_type": ["tied", "full"]}
+    if estimator == "GaussianMixtureOutlierDetector" and e_step == "trimmed":
+        return {"robust": "trimming"}, options
     return ASKED[e_step], options
 
 

@@ -20,7 +20,7 @@ __all__ = ["CriterionMethods"]
 class CriterionMethods(BaseMixture):
     """The part of a maximum-likelihood estimator that computes AIC, BIC and ICL."""
 
-    def _n_parameters(self) -> int:
+    def _n_parameters(self) -> float:
         """Return the number of free parameters."""
         family = self._fitted_family()
         if "loadings_" in self.__dict__:

@@ -11,13 +11,15 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastgmm import inference
 from fastgmm.data import ArrayRows, Rows
-from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
+from fastgmm.data.e_steps import LABELS, EStep, Trimmed
+from fastgmm.data.e_steps.trimmed import TrimmedPasses, assigned_log_density
 from fastgmm.em import ACCELERATIONS, STOP_ON
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
 from fastgmm.estimator.factor_methods import FactorMethods
-from fastgmm.estimator.input_validation import start_of_run
+from fastgmm.estimator.input_validation import check_sample_weight, start_of_run
 from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
@@ -25,7 +27,16 @@ from fastgmm.estimator.on_demand import OnDemand
 from fastgmm.estimator.parameter_validation import Names, check_means, check_precisions, check_weights
 from fastgmm.estimator.problem import count_floor
 from fastgmm.estimator.statistics_methods import AdaptationMethods
-from fastgmm.families import Family, Gaussian, LowRankFamily, WithBackground, beside_background, get_covariance
+from fastgmm.families import (
+    CovarianceFamily,
+    Family,
+    Gaussian,
+    LowRankFamily,
+    WithBackground,
+    beside_background,
+    bounded,
+    get_covariance,
+)
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
@@ -42,6 +53,11 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
     weights_init: Any
     means_init: Any
     precisions_init: Any
+    # Those that came later: a model that an earlier version pickled has none.
+    max_eigenvalue_ratio: Any = None
+    max_determinant_ratio: Any = None
+    trim: float = 0.0
+    likelihood: str = "mixture"
 
     # Of components that have loadings and noise; a fit of others sets them.
     covariances_ = OnDemand()
@@ -61,6 +77,10 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
         "order_by": [str, Interval(Integral, 0, None, closed="left"), callable, None],
         "n_factors": [Interval(Integral, 0, None, closed="left"), "array-like", StrOptions({"bic", "cattell"})],
+        "max_eigenvalue_ratio": [Interval(Real, 1.0, None, closed="both"), None],
+        "max_determinant_ratio": [Interval(Real, 1.0, None, closed="both"), None],
+        "trim": [Interval(Real, 0.0, 0.5, closed="both")],
+        "likelihood": [StrOptions({"mixture", "classification"})],
     }
 
     # What BaseMixture asks for.
@@ -91,9 +111,12 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         weights, means, precisions = (
             None if part is None else np.ascontiguousarray(part, dtype=np.float64) for part in given
         )
-        # A prior is worth the more, the fewer rows there are; and noise is no component.
+        # A prior is worth the more, the fewer rows there are; noise is no component; what is trimmed spoils a start.
         by_likelihood = self._is_searched_as_gaussian and self.prior is None and self.noise is None and not has_factors
-        start = Start(self._checked_start(sample.X), weights, means, precisions, by_likelihood)
+        start = Start(self._checked_start(sample.X), weights, means, precisions, by_likelihood and not self._trims)
+        e_step = self._e_step_of(sample)
+        if self._trims:
+            start = replace(start, e_step=e_step)
         self._refuse_array_api_dispatch()
         prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
         noise = check_noise(self.noise, rows, sample, self.n_components)
@@ -106,11 +129,71 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
             family = WithBackground(family, noise.box, noise.share)
         # scikit-learn's starts are compared as scikit-learn does.
         searches = isinstance(self.init_params, str) and self.init_params == "multistart"
-        return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components), searches)
+        return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components, e_step), searches)
 
     def _family_of(self, gaussian: Gaussian) -> Family:
         """Return the family whose weights, means and covariances are estimated as a Gaussian mixture's."""
         return gaussian
+
+    @property
+    def _covariance(self) -> CovarianceFamily:
+        return _bounded(self.covariance_type, self.max_eigenvalue_ratio, self.max_determinant_ratio)
+
+    # Trimming.
+
+    @property
+    def _trims(self) -> bool:
+        """Whether rows are left out, or belong to one component each."""
+        return self.trim > 0.0 or self.likelihood == "classification"
+
+    def _e_step_of(self, sample: ArrayRows) -> EStep:
+        if not self._trims:
+            return super()._e_step_of(sample)
+        named = f"{type(self).__name__}: trim is {self.trim:g}, likelihood {self.likelihood!r}"
+        instead = "or trim=0.0 and likelihood='mixture'"
+        if self.noise is not None:
+            raise ValueError(
+                f"{named}, and noise is given, which explains the same rows; expected noise=None, {instead}"
+            )
+        if LABELS in sample.columns:
+            raise ValueError(f"{named}, and labels are given, whose rows stay; expected labels=None, {instead}")
+        return self._trimmed
+
+    @property
+    def _trimmed(self) -> Trimmed:
+        return Trimmed(float(self.trim), is_rounded_up=True, is_hard=self.likelihood == "classification")
+
+    def _log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
+        of_all = super()._log_likelihood(X, sample_weight)
+        if not self._trims:
+            return of_all
+        passes = self._trimmed_passes(X, sample_weight, of_all[1])
+        return passes.log_likelihood(self._density())[0], passes.total_weight
+
+    def _log_certainty(self, X: Any, sample_weight: Any) -> float:
+        if not self._trims:
+            return super()._log_certainty(X, sample_weight)
+        return self._trimmed_passes(X, sample_weight).log_likelihood(self._density())[1]
+
+    def _trimmed_passes(self, X: Any, sample_weight: Any, total_weight: float = np.nan) -> TrimmedPasses:
+        rows: Any = self._source_of(X, sample_weight)
+        if rows is None:
+            checked = np.ascontiguousarray(self._check_rows(X))
+            rows = ArrayRows(checked, check_sample_weight(sample_weight, checked.shape[0]))
+        elif np.isnan(rows.total_weight):
+            if np.isnan(total_weight):
+                total_weight = float(self._sum_over_blocks(rows, self._total_log_density)[1])
+            rows.total_weight = total_weight
+        return self._trimmed.prepare(rows)
+
+    def _labels_of(self, rows: np.ndarray) -> np.ndarray:
+        labels, lowest = super()._labels_of(rows), self.__dict__.get("trim_threshold_")
+        if lowest is not None:
+            read, density = np.require(rows, self._result_dtype(rows), ["C", "A"]), self._density()
+            hard = self.likelihood == "classification"
+            found = assigned_log_density(read, density) if hard else inference.log_density(read, density, read.dtype)
+            labels[found < lowest] = -1
+        return labels
 
     def _fitted_state(self) -> Any:
         if "loadings_" in self.__dict__:
@@ -135,7 +218,7 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
             if memory is None:
                 return beside_background(self._family_of(Gaussian(self._covariance, reg_covar)), vars(self))
         if memory is None:
-            return beside_background(self._family_of(_gaussian(self.covariance_type, reg_covar)), vars(self))
+            return beside_background(self._family_of(_gaussian(self._covariance, reg_covar)), vars(self))
         covariance, floor = (
             self._covariance,
             10.0 * float(np.finfo(np.result_type(np.asarray(self.means_), np.float32)).eps),
@@ -158,9 +241,14 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
 
 
 @lru_cache(maxsize=64)
-def _gaussian(covariance_type: str, reg_covar: float) -> Gaussian:
+def _bounded(covariance_type: str, max_eigenvalue_ratio: Any, max_determinant_ratio: Any) -> CovarianceFamily:
+    return bounded(get_covariance(covariance_type), max_eigenvalue_ratio, max_determinant_ratio)
+
+
+@lru_cache(maxsize=64)
+def _gaussian(covariance: CovarianceFamily, reg_covar: float) -> Gaussian:
     # One row is predicted in less time than a family is made.
-    return Gaussian(get_covariance(covariance_type), reg_covar)
+    return Gaussian(covariance, reg_covar)
 
 
 def _begin(
@@ -169,6 +257,7 @@ def _begin(
     start: Start,
     noise: InitialNoise | None,
     n_components: int,
+    e_step: EStep,
     sample: ArrayRows,
     random_state: np.random.RandomState,
     listener: Any,
@@ -188,7 +277,8 @@ def _begin(
         made = replace(start, init_params=start_of_run(memberships, rows, n_components, random_state))
         return family.begin(initial_parameters(rows, n_components, gaussian, made, random_state, listener))
 
-    if not family.has_tails:
+    trims = isinstance(e_step, Trimmed)
+    if not (family.has_tails or trims):
         return make(rows, memberships)
     starts = [(rows, memberships)]
     if isinstance(memberships, str) and start.means is None:
@@ -196,7 +286,4 @@ def _begin(
         names = dict.fromkeys((memberships, "kmeans") if memberships == "multistart" else (memberships,))
         inside = within_fences(rows)
         starts = [(some, name) for some in ([rows] if inside is rows else [rows, inside]) for name in names]
-    e_step: EStep = Plain()
-    if LABELS in sample.columns:
-        e_step = Labelled(tuple(slice(k, k + 1) for k in range(n_components)))
     return best_start([partial(make, *some) for some in starts], family, e_step, sample, random_state)

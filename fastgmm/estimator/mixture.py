@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import Interval
 from fastgmm.callbacks import CallbackSupport, Reporter
 from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
+from fastgmm.data.e_steps.trimmed import TrimmedPasses
 from fastgmm.em import Run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.imputation_methods import ImputationMethods
@@ -44,6 +45,8 @@ from fastgmm.starts.completed import incomplete
 
 __all__ = ["BaseMixture", "Plan"]
 
+#: Change of the bound that ends a run whose rows change components as wholes, in nats per unit of weight: none.
+UNCHANGED = 1e-13
 #: Methods of scikit-learn's mixtures that programs override, and that nothing here would call.
 HOOKS_OF_SKLEARN = (
     "_check_parameters",
@@ -257,9 +260,7 @@ class BaseMixture(
         rows, sample = self._labelled(read, labels)
         if self.order_by is not None:
             check_order_by(self, self.order_by, LABELS in sample.columns)
-        e_step: Any = Plain()
-        if LABELS in sample.columns:
-            e_step = Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
+        e_step = self._e_step_of(sample)
         census = found_missing(self, rows, self._covariance.shape.is_matrix)
         if census is not None:
             e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state, self._completed)
@@ -269,6 +270,10 @@ class BaseMixture(
             self._check_continuation()
         if errors is not None:
             rows, e_step = self._with_errors(rows, e_step, errors)
+        tol, acceleration = self.tol, self.acceleration
+        if not e_step.is_smooth:
+            # It ends when no row moves to another component, which a few passes lead to; tails are settled later.
+            tol, acceleration = tol if plan.family.has_tails else min(tol, UNCHANGED), None
 
         def begin(listener: Any) -> Any:
             return plan.family.resume(self._fitted_state()) if continued else plan.begin(sample, random_state, listener)
@@ -278,10 +283,10 @@ class BaseMixture(
             plan.family,
             begin,
             sample.dtype,
-            self.tol,
+            tol,
             self.max_iter,
             self.stop_on,
-            self.acceleration,
+            acceleration,
             # Of a tied posterior scikit-learn's is an array of one number.
             float(np.squeeze(self.lower_bound_)) if continued else -np.inf,
             plan.refuses_spurious,
@@ -303,6 +308,9 @@ class BaseMixture(
         describe(self, run)
         if self.order_by is not None:
             self._permute(component_order(self, self.order_by))
+        self.__dict__.pop("trim_threshold_", None)
+        if isinstance(problem.passes, TrimmedPasses) and problem.passes.excess > 0.0:
+            self.trim_threshold_ = problem.passes.threshold(self._density())
         mixture = getattr(run.state, "mixture", run.state)
         is_checked = self._warns_of_reg_covar and not isinstance(self.reg_covar, str) and self.reg_covar
         if is_checked and isinstance(mixture, MixtureParameters):
@@ -310,6 +318,12 @@ class BaseMixture(
             n_samples = np.inf if getattr(self, "prior", None) else read.rows.n_samples or sample.n_samples
             warn_regularised(mixture, float(self.reg_covar), n_samples, stacklevel=6)
         return read.given
+
+    def _e_step_of(self, sample: ArrayRows) -> EStep:
+        """Return what a pass asks of the rows of which these are a sample."""
+        if LABELS in sample.columns:
+            return Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
+        return Plain()
 
     def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype, unit: float) -> None:
         self._set_state(problem.family, run.state, dtype)
@@ -319,7 +333,7 @@ class BaseMixture(
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
         for name in ("statistics_", "_latest_statistics", "_stream_sample"):
             self.__dict__.pop(name, None)
-        self.n_samples_seen_ = problem.passes.total_weight * unit
+        self.n_samples_seen_ = problem.passes.rows.total_weight * unit
 
     def _set_state(self, family: Family, state: Any, dtype: np.dtype) -> None:
         """Set the fitted attributes that describe a state."""

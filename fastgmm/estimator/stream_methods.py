@@ -107,6 +107,11 @@ class StreamMethods:
             raise ValueError("X is a source, which is read again in every pass; expected an array. Use fit")
         if getattr(self, "noise", None) is not None:
             raise ValueError("noise is given and rows come in batches, which have no common box; expected noise=None")
+        if getattr(self, "trim", 0.0) > 0.0 or getattr(self, "likelihood", "mixture") != "mixture":
+            raise ValueError(
+                f"trim is {self.trim:g} and likelihood {self.likelihood!r}, and rows come in batches, of which none is "
+                "known to be least likely; expected trim=0.0 and likelihood='mixture'"
+            )
         if not hasattr(self, "means_"):
             self._begin(X, sample_weight)
             return

@@ -1,13 +1,15 @@
 """What a mixture is: how statistics become its parameters, and what a run of EM may ask of it.
 
 `base` lists the questions; `gaussian` is the mixture by maximum likelihood or under a conjugate prior, over the
-covariance families of `covariance` and, for many features, of `low_rank`; `student` has t components in place of
-normal ones; `background` wraps a family beside an even background; `classes` is one mixture per class; `variational` a
+covariance families of `covariance`, whose eigenvalues `bounded` binds, and, for many features, of `low_rank`; `student`
+has t components in place of normal ones; `background` wraps a family beside an even background; `classes` is one
+mixture per class; `variational` a
 posterior. A family is a frozen value: whatever an M-step needs is in it.
 """
 
 from fastgmm.families.background import WithBackground, beside_background
 from fastgmm.families.base import Family
+from fastgmm.families.bounded import bounded
 from fastgmm.families.classes import ClassMixtures
 from fastgmm.families.covariance import COVARIANCES, CovarianceFamily
 from fastgmm.families.gaussian import Gaussian
@@ -27,5 +29,6 @@ __all__ = [
     "Variational",
     "WithBackground",
     "beside_background",
+    "bounded",
     "get_covariance",
 ]

@@ -76,7 +76,7 @@ class WithBackground(Family):
         share = float(statistics.counts[-1] / statistics.counts.sum())
         return self.beside(self.components.maximise(own, state.mixture), share)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
+    def n_parameters(self, n_components: int, n_features: int) -> float:
         """Return the number of free parameters: the background has its weight and its volume."""
         return self.components.n_parameters(n_components, n_features) + 2
 

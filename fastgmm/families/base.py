@@ -66,7 +66,7 @@ class Family(ABC):
         """Return coordinates about a state, in which steps between states are extrapolated."""
         raise NotImplementedError(f"{type(self).__name__} has no coordinates; it is not accelerated")
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
+    def n_parameters(self, n_components: int, n_features: int) -> float:
         """Return the number of free parameters."""
         raise NotImplementedError(f"{type(self).__name__} is not judged by its number of parameters")
 

@@ -34,11 +34,16 @@ class CovarianceFamily:
         scatter about the new means. Iterative ones start from `previous` (`MixtureParameters` or None) and are never
         less likely than its covariances.
     n_parameters : callable
-        ``n_parameters(n_components, n_features) -> int``: free covariance parameters.
+        ``n_parameters(n_components, n_features) -> float``: free covariance parameters.
     is_free : bool
         Whether every matrix of the shape is in the family, so that the estimate is the scatter over the count.
     is_shared : bool
         Whether the components have one covariance.
+    is_clipped : bool
+        Whether clipping the eigenvalues of the estimate gives the estimate under a bound on their ratio: where axes and
+        eigenvalues are estimated apart.
+    is_bounded : bool
+        Whether the ratio of eigenvalues over all components has a bound (`bounded`), so that no component is singular.
     n_features : range
         Numbers of features that the family is for.
     elsewhere : tuple of str
@@ -48,9 +53,11 @@ class CovarianceFamily:
     name: str
     shape: Shape
     estimate: Callable[..., np.ndarray]
-    n_parameters: Callable[[int, int], int]
+    n_parameters: Callable[[int, int], float]
     is_free: bool = False
     is_shared: bool = False
+    is_clipped: bool = False
+    is_bounded: bool = False
     n_features: range = range(1, 1 << 62)
     elsewhere: tuple[str, ...] = ()
 
@@ -83,8 +90,9 @@ def _covariances() -> dict[str, CovarianceFamily]:
         return d * (d - 1) // 2
 
     closed, volumes, axes = closed_form, volume_families, common_axes
-    free: dict[str, Any] = {"is_free": True}
+    free: dict[str, Any] = {"is_free": True, "is_clipped": True}
     shared: dict[str, Any] = {"is_shared": True}
+    clipped: dict[str, Any] = {"is_clipped": True}
     # scikit-learn's names, for any number of features.
     rows = [
         CovarianceFamily("full", FULL, closed.separate, lambda k, d: k * d * (d + 1) // 2, **free),
@@ -96,9 +104,9 @@ def _covariances() -> dict[str, CovarianceFamily]:
     several: dict[str, Any] = {"n_features": range(2, 1 << 62)}
     equal, varying = {**several, "elsewhere": ("E",)}, {**several, "elsewhere": ("V",)}
     rows += [
-        CovarianceFamily("EII", SPHERICAL, closed.eii, lambda k, d: 1, **shared, **equal),
+        CovarianceFamily("EII", SPHERICAL, closed.eii, lambda k, d: 1, **shared, **clipped, **equal),
         CovarianceFamily("VII", SPHERICAL, closed.separate, lambda k, d: k, **free, **varying),
-        CovarianceFamily("EEI", DIAGONAL, closed.eei, lambda k, d: d, **shared, **equal),
+        CovarianceFamily("EEI", DIAGONAL, closed.eei, lambda k, d: d, **shared, **clipped, **equal),
         CovarianceFamily("VEI", DIAGONAL, volumes.vei, lambda k, d: k + d - 1, **varying),
         CovarianceFamily("EVI", DIAGONAL, closed.evi, lambda k, d: 1 + k * (d - 1), **equal),
         CovarianceFamily("VVI", DIAGONAL, closed.separate, lambda k, d: k * d, **free, **varying),
@@ -106,14 +114,16 @@ def _covariances() -> dict[str, CovarianceFamily]:
         CovarianceFamily("VEE", FULL, volumes.vee, lambda k, d: k + d - 1 + rotation(d), **varying),
         CovarianceFamily("EVE", FULL, axes.eve, lambda k, d: 1 + k * (d - 1) + rotation(d), **equal),
         CovarianceFamily("VVE", FULL, axes.vve, lambda k, d: k * d + rotation(d), **varying),
-        CovarianceFamily("EEV", FULL, closed.eev, lambda k, d: d + k * rotation(d), **equal),
+        CovarianceFamily("EEV", FULL, closed.eev, lambda k, d: d + k * rotation(d), **clipped, **equal),
         CovarianceFamily("VEV", FULL, volumes.vev, lambda k, d: k + d - 1 + k * rotation(d), **varying),
         CovarianceFamily("EVV", FULL, closed.evv, lambda k, d: 1 + k * (d - 1) + k * rotation(d), **equal),
         CovarianceFamily("VVV", FULL, closed.separate, lambda k, d: k * d * (d + 1) // 2, **free, **varying),
     ]
     one: dict[str, Any] = {"n_features": range(1, 2)}
     rows += [
-        CovarianceFamily("E", SPHERICAL, closed.eii, lambda k, d: 1, **shared, **one, elsewhere=("EII", "EEE")),
+        CovarianceFamily(
+            "E", SPHERICAL, closed.eii, lambda k, d: 1, **shared, **clipped, **one, elsewhere=("EII", "EEE")
+        ),
         CovarianceFamily("V", SPHERICAL, closed.separate, lambda k, d: k, **free, **one, elsewhere=("VII", "VVV")),
     ]
     return {row.name: row for row in rows}

@@ -140,10 +140,10 @@ class Gaussian(Family):
         """Return coordinates about a mixture; what leaves a curved family is brought back by its own estimate."""
         return Coordinates(state, None if self.covariance.is_free else self.covariance.estimate)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        """Return the number of free parameters: covariances, means, weights."""
+    def n_parameters(self, n_components: int, n_features: int) -> float:
+        """Return the number of free parameters: covariances, means, weights; not a whole one where they are bounded."""
         covariances = self.covariance.n_parameters(n_components, n_features)
-        return int(covariances + n_components * n_features + n_components - 1)
+        return covariances + n_components * n_features + n_components - 1
 
     def fitted(self, state: MixtureParameters) -> Gaussian:
         """Return the family with the numbers of factors that a state has, where they were to be chosen."""
@@ -153,7 +153,7 @@ class Gaussian(Family):
 
     def is_spurious(self, state: MixtureParameters, total_weight: float) -> bool:
         """Return whether a component is a singularity; see `fastgmm.families.spurious`."""
-        return is_spurious(state, total_weight, self.reg_covar)
+        return not self.covariance.is_bounded and is_spurious(state, total_weight, self.reg_covar)
 
     def attributes(self, state: MixtureParameters, dtype: np.dtype) -> dict[str, Any]:
         """Return weights, means and covariances in `dtype`."""

@@ -148,7 +148,7 @@ class Student(Family):
         project = None if covariance.is_free else covariance.estimate
         return StudentCoordinates(state, project, self.df, self._expands(state), (SMALLEST_DF, LARGEST_DF))
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
+    def n_parameters(self, n_components: int, n_features: int) -> float:
         """Return the number of free parameters: those of the Gaussian mixture, and the degrees of freedom estimated."""
         dof = {"free": n_components, "shared": 1}.get(self.df, 0) if isinstance(self.df, str) else 0
         return self.components.n_parameters(n_components, n_features) + dof

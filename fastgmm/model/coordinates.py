@@ -116,7 +116,7 @@ class Coordinates:
             means = self.reference.means + shift / self._factor
         factor = factor.reshape(dims)
         if self._project is not None:
-            scatter = covariances * self.shape.each(weights)
+            scatter = covariances * self.shape.each(self.shape.totals(weights))
             covariances = self._project(scatter, weights, previous)
             factor = self.shape.factorise(covariances)
         return MixtureParameters(self.shape.name, weights, means, covariances, factor)

@@ -18,6 +18,7 @@ from fastgmm.plotting.posterior import plot_posterior
 from fastgmm.plotting.regression import plot_regression
 from fastgmm.plotting.report import report_figure
 from fastgmm.plotting.segmentation import plot_segmentation
+from fastgmm.plotting.trimming import plot_trimming_curves
 from fastgmm.plotting.views import View
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "plot_posterior",
     "plot_regression",
     "plot_segmentation",
+    "plot_trimming_curves",
     "report_figure",
 ]

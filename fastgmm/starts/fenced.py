@@ -1,4 +1,4 @@
-"""Starts of components with tails: far rows do not spoil them, and degrees of freedom are estimated before EM begins.
+"""Starts of components with tails, or of trimmed fits: far rows do not spoil them, and degrees of freedom come first.
 
 k-means gives far rows centres of their own, and a Gaussian search explains them by a wide component. The components
 that start there stay wide: with tails they would explain these rows, but are not where they could. So starts are also
@@ -66,7 +66,8 @@ def best_start(
     trial, found, failure = sample.sample(TRIAL_ROWS, random_state), [], None
     for make in makes:
         try:
-            accelerator = QuasiNewton(family, TRIAL_GAP, worthwhile=-np.inf) if family.is_accelerated else None
+            accelerates = family.is_accelerated and e_step.is_smooth
+            accelerator = QuasiNewton(family, TRIAL_GAP, worthwhile=-np.inf) if accelerates else None
             options: dict[str, Any] = {"tol": TRIAL_GAP, "stop_on": "gap", "accelerator": accelerator}
             run = run_em(trial, e_step, family, make(), max_iter=TRIAL_PASSES, **options)
         except ComponentCollapseError as error:

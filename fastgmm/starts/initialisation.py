@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastgmm.data import ArrayRows
+from fastgmm.data.e_steps import EStep
 from fastgmm.families import Gaussian, LowRankFamily, get_covariance
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.starts.hierarchical import cluster_hierarchically
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
 from fastgmm.starts.multistart import TrialListener, multistart
 from fastgmm.starts.sampled import start_from_sample
+from fastgmm.starts.short_runs import PLAIN
 
 __all__ = ["INIT_PARAMS", "Start", "initial_parameters", "initial_statistics"]
 
@@ -34,6 +36,8 @@ class Start:
         Parts given by the caller, in the covariance type's own shape; they replace what the start would give.
     by_likelihood : bool
         Whether 'kmeans' gives way to `start_from_sample` where rows are many.
+    e_step : EStep
+        By which 'multistart' compares starts.
     """
 
     init_params: str | np.ndarray
@@ -41,6 +45,7 @@ class Start:
     means: np.ndarray | None = None
     precisions: np.ndarray | None = None
     by_likelihood: bool = False
+    e_step: EStep = PLAIN
 
 
 def _by_kmeans(rows: ArrayRows, n_components: int, structure: str, random_state) -> SufficientStatistics:
@@ -186,7 +191,7 @@ def initial_parameters(
     found = None
     if isinstance(start.init_params, str) and precision_parts is None:
         if start.init_params == "multistart" and not isinstance(family.covariance, LowRankFamily):
-            found = multistart(rows, n_components, family, random_state, listener)
+            found = multistart(rows, n_components, family, random_state, listener, e_step=start.e_step)
         elif start.init_params == "kmeans" and start.by_likelihood and start.weights is None and start.means is None:
             found = start_from_sample(rows, n_components, family, random_state)
     if found is None:

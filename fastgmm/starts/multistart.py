@@ -14,18 +14,21 @@ Biernacki, Celeux and Govaert (2003), Choosing starting values for the EM algori
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 
+from fastgmm import kernels
 from fastgmm.data import ArrayRows
+from fastgmm.data.e_steps import EStep
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Gaussian
 from fastgmm.model import MixtureParameters
 from fastgmm.starts.grouping import SmallClusters
-from fastgmm.starts.short_runs import SAME, Candidate, ShortRuns
+from fastgmm.starts.short_runs import PLAIN, SAME, Candidate, ShortRuns
 
 __all__ = ["TrialListener", "multistart"]
 
@@ -35,6 +38,9 @@ N_SMALL, ROWS_OF_SMALL = 100, 6
 N_RANDOM = 2
 #: Runs kept, and passes that each then makes, stage by stage.
 STAGES = ((4, 4), (3, 8))
+#: Where rows change components as wholes, a run ends after a few passes in one of many optima near each other: so many
+#: starts by the nearest of random rows are made beside, and these stages.
+HARD_STARTS, HARD_STAGES = 100, ((110, 4), (20, 30))
 #: Runs continued until they change by less than this, in nats per sample, or for this many passes.
 N_FINALISTS, FINAL_TOL, FINAL_PASSES = 2, 1e-4, 60
 #: What the solution returned is run to.
@@ -64,8 +70,8 @@ class TrialListener(Protocol):
 
 
 class _Search(ShortRuns):
-    def __init__(self, rows, family, listener):
-        super().__init__(rows, family)
+    def __init__(self, rows, family, listener, e_step):
+        super().__init__(rows, family, e_step)
         self.listener, self.over = listener, False
 
     def begin_trial(self) -> None:
@@ -100,6 +106,7 @@ def multistart(
     listener: TrialListener | None = None,
     *,
     is_brief: bool = False,
+    e_step: EStep = PLAIN,
 ) -> MixtureParameters:
     """Return the parameters of the best solution found, nearly converged unless a listener ends the search.
 
@@ -112,6 +119,8 @@ def multistart(
     listener : TrialListener, optional
     is_brief : bool
         For a caller who goes on from here with further rows: one random start, and no last run to convergence.
+    e_step : EStep
+        Of the fit that is to start.
 
     Raises
     ------
@@ -122,11 +131,15 @@ def multistart(
     if sample is not rows:
         # Rows drawn weigh one each, whatever the weights they were drawn by.
         family = replace(family, count_floor=family.count_floor / rows.mean_weight)
-    search = _Search(sample, family, listener)
+    search = _Search(sample, family, listener, e_step)
     candidates, failure = _starts(search, n_components, 1 if is_brief else N_RANDOM, random_state)
+    stages = STAGES
+    if not e_step.is_smooth:
+        candidates += _starts_at_rows(search, n_components, random_state)
+        stages = HARD_STAGES
     n_moves = N_FAILURES
     others: list[Candidate] = []
-    for n_kept, n_passes in STAGES:
+    for n_kept, n_passes in stages:
         candidates = search.continued(candidates, n_kept, partial(search.advance, n_passes=n_passes))
         others = others or list(candidates)
         if n_kept > 1 and len(search.best(candidates, n_kept)) == 1:
@@ -169,6 +182,17 @@ def _starts(search, n_components, n_random, random_state):
         except ComponentCollapseError as error:
             failure = failure or error
     return candidates, failure
+
+
+def _starts_at_rows(search, n_components, random_state):
+    rows, shape, found = search.rows, search.family.shape, []
+    for _ in range(HARD_STARTS if rows.n_samples >= n_components else 0):
+        chosen = random_state.choice(rows.n_samples, size=n_components, replace=False)
+        centres, labels = rows.X[chosen].astype(np.float64), np.empty(rows.n_samples, dtype=np.int64)
+        kernels.assign_nearest(rows.X, None, centres, labels, np.zeros(n_components), np.zeros(centres.shape))
+        with suppress(ComponentCollapseError):
+            found.append(Candidate(search.family.first(rows.accumulate_labels(labels, shape.name, centres))))
+    return found
 
 
 def _improve(search, found, others, n_moves, random_state):

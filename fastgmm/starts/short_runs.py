@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.data.e_steps import Plain
+from fastgmm.data.e_steps import EStep, Plain
 from fastgmm.em.acceleration import QuasiNewton, proposal_cost
 from fastgmm.em.run import run_em
 from fastgmm.exceptions import ComponentCollapseError
@@ -17,12 +17,15 @@ from fastgmm.families.spurious import least_count
 from fastgmm.model import MixtureParameters
 from fastgmm.starts.split_merge import merge_to, split, union
 
-__all__ = ["SAME", "Candidate", "ShortRuns"]
+__all__ = ["PLAIN", "SAME", "Candidate", "ShortRuns"]
 
 #: Candidates whose bounds differ by less, in nats per sample, are one.
 SAME = 1e-6
 #: Passes on a mixture of fewer components, before it is split; passes on the split mixture.
 FEWER_PASSES, SPLIT_PASSES = 3, 6
+
+
+PLAIN = Plain()
 
 
 class Candidate:
@@ -44,17 +47,20 @@ class ShortRuns:
     ----------
     rows : ArrayRows
     family : Gaussian
+    e_step : EStep
+        Of the fit that is to start.
     """
 
-    def __init__(self, rows: ArrayRows, family: Gaussian) -> None:
-        self.rows, self.family = rows, family
+    def __init__(self, rows: ArrayRows, family: Gaussian, e_step: EStep = PLAIN) -> None:
+        self.rows, self.family, self.e_step = rows, family, e_step
+        self.passes = e_step.prepare(rows)
 
     def advance(self, candidate: Candidate, n_passes: int, tol: float = SAME) -> bool:
         """Make passes, until the bound rises by less than `tol`; return whether the run is still to be considered."""
         try:
             for _ in range(n_passes):
-                statistics = self.rows.accumulate(self.family.density(candidate.parameters))
-                bound = statistics.log_likelihood / self.rows.total_weight
+                statistics = self.passes.accumulate(self.family.density(candidate.parameters))
+                bound = statistics.log_likelihood / self.passes.total_weight
                 candidate.bound, candidate.change = bound, bound - candidate.bound
                 candidate.parameters = self.family.maximise(statistics, candidate.parameters)
                 if candidate.change < tol:
@@ -71,7 +77,7 @@ class ShortRuns:
             "accelerator": QuasiNewton(self.family, tol, cost=self._proposal_cost(candidate)),
         }
         try:
-            run = run_em(self.rows, Plain(), self.family, candidate.parameters, **options)
+            run = run_em(self.rows, self.passes, self.family, candidate.parameters, **options)
         except ComponentCollapseError:
             return False
         candidate.parameters, candidate.bound = run.state, run.lower_bound

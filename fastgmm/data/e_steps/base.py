@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from fastgmm.data.rows import Rows
 from fastgmm.model import SufficientStatistics
@@ -13,6 +13,9 @@ __all__ = ["EStep", "Passes"]
 
 class EStep(ABC):
     """What a pass asks of every block: a value, independent of rows and family."""
+
+    #: Whether the likelihood is a smooth function of the state, along which a run can be accelerated.
+    is_smooth: ClassVar[bool] = True
 
     @abstractmethod
     def prepare(self, rows: Rows) -> Passes:

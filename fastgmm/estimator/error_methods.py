@@ -110,7 +110,7 @@ class ErrorMethods(LikelihoodMixture):
         """Return rows and errors, checked, and the mixture of the true values."""
         check_is_fitted(self)
         self._refuse_source_with_errors(X, method)
-        density = self._fitted_state()
+        density = self._fitted_family().density(self._fitted_state())
         if not isinstance(density, MixtureParameters):
             raise ValueError(
                 f"errors are given to {method} of a model with a background; expected one without, as a background has "

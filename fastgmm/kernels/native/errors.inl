@@ -3,7 +3,11 @@
 // double, whatever the rows are in.
 //
 // What was not measured has an infinite variance; there T has a row and a column of the unit matrix, and the row is at
-// the mean: neither distance nor determinant know of it.
+// the mean: neither distance nor determinant know of it. Where rows have no errors but miss values, that matrix would
+// be factorised for what is there; it is cheaper to factorise the precision P of what is missing, m by m:
+//     d_o' V_oo^-1 d_o = d' P d - q_m' P_mm^-1 q_m,   q = P d,   d_m = 0,   det V_oo = det V det P_mm,
+// and what is missing has the mean -P_mm^-1 q_m and the covariance P_mm^-1. The rows of a tile are sorted by how much
+// they miss, so that the lanes of a vector have about as many.
 
 INLINE int64_t packed(int64_t i) { return i * (i + 1) / 2; }
 
@@ -11,21 +15,34 @@ struct ErrorMixture {
     int64_t d, k, triangle;  // triangle: numbers in that of a matrix, or on its diagonal
     bool diagonal;           // covariances and errors are variances
     bool whole;              // errors are matrices
+    bool holes;              // rows have no errors, and what is NaN is missing
+    int64_t side;            // holes: d rounded up to whole blocks
     const double* means;
-    double* covariances;  // (k, triangle), lower
-    double* log_weight;   // (k)
+    double* covariances;  // (k, triangle), lower; not with holes
+    double* precisions;   // holes: (k, d, side), zeros behind the columns of P
+    double* bordered;     // holes: (k, d + 1, d + 1), P beside a unit matrix of one
+    double* log_weight;   // (k); with holes less half the log-determinant of V
 
     void lay_out(Arena& arena, const ErrorPass& pass) {
         d = pass.d, k = pass.k;
         diagonal = pass.diagonal;
         whole = pass.whole;
+        holes = !pass.errors && !diagonal;
+        side = round_up(d, BLOCK);
         triangle = diagonal ? d : packed(d);
         means = pass.means;
-        covariances = arena.take<double>(k * triangle);
+        covariances = arena.take<double>(holes ? 0 : k * triangle);
+        precisions = arena.zeros<double>(holes ? k * d * side : 0);
+        bordered = arena.zeros<double>(holes ? k * (d + 1) * (d + 1) : 0);
         log_weight = arena.take<double>(k);
-        if (!covariances) return;
+        double* const r = arena.take<double>(holes ? 2 * d * d : 0);
+        if (!log_weight) return;
         for (int64_t c = 0; c < k; ++c) {
             log_weight[c] = pass.log_weight[c];
+            if (holes) {
+                invert_covariance(pass.covariances + c * d * d, c, r);
+                continue;
+            }
             for (int64_t i = 0; i < d; ++i)
                 for (int64_t j = 0; j <= i; ++j) {
                     if (diagonal)
@@ -35,12 +52,37 @@ struct ErrorMixture {
                 }
         }
     }
+
+    // Outputs of a block of products.
+    static constexpr int64_t BLOCK = 8;
+
+  private:
+    void invert_covariance(const double* covariance, int64_t c, double* r) {
+        double* const u = r + d * d;
+        double* const border = bordered + c * (d + 1) * (d + 1);
+        border[(d + 1) * (d + 1) - 1] = 1.0;
+        if (!factorise_small(covariance, d, r, u)) {
+            log_weight[c] = -INFINITE;  // no component
+            for (int64_t i = 0; i < d; ++i) border[i * (d + 2)] = precisions[(c * d + i) * side + i] = 1.0;
+            return;
+        }
+        for (int64_t i = 0; i < d; ++i) {
+            log_weight[c] += __builtin_log(u[i * d + i]);
+            for (int64_t j = 0; j < d; ++j) {
+                double sum = 0.0;
+                for (int64_t l = i > j ? i : j; l < d; ++l) sum += u[i * d + l] * u[j * d + l];
+                precisions[(c * d + i) * side + j] = border[i * (d + 1) + j] = sum;
+            }
+        }
+    }
 };
 
 // Rows in lanes: values, zero where not measured; the lower triangle of S, or its diagonal, with ones on the diagonal
 // there; and ones for what was measured, zeros elsewhere.
 struct MeasuredRows {
     double *x, *s, *seen;
+    int64_t* hole;     // (d, stride) the features that a row misses, ascending, then d
+    int32_t* n_holes;  // (stride)
     int64_t stride;
     bool any_missing;
 
@@ -49,16 +91,19 @@ struct MeasuredRows {
         x = arena.take<double>(m.d * stride);
         s = arena.take<double>((m.whole ? packed(m.d) : m.d) * stride);
         seen = arena.take<double>(m.d * stride);
+        hole = arena.take<int64_t>(m.holes ? m.d * stride : 0);
+        n_holes = arena.take<int32_t>(m.holes ? stride : 0);
         any_missing = false;
     }
 
-    // Reads `count` rows; the last one fills up the last vector.
+    // Reads `count` rows in the given order; the last one fills up the last vector.
     template <typename Real>
-    void read(const ErrorMixture& m, const Real* rows, const Real* errors, int64_t count) {
+    void read(const ErrorMixture& m, const Real* rows, const Real* errors, const int32_t* order, int64_t count) {
         const int64_t d = m.d, padded = round_up(count, Simd<double>::lanes);
         any_missing = false;
         for (int64_t n = 0; n < padded; ++n) {
-            const int64_t from = n < count ? n : count - 1;
+            const int64_t from = order[n < count ? n : count - 1];
+            int32_t missed = 0;
             const Real* row = rows + from * d;
             const Real* spread = errors ? errors + from * (m.whole ? d * d : d) : nullptr;
             for (int64_t i = 0; i < d; ++i) {
@@ -69,6 +114,11 @@ struct MeasuredRows {
                 x[i * stride + n] = measured ? value : 0.0;
                 seen[i * stride + n] = measured ? 1.0 : 0.0;
                 s[(m.whole ? packed(i) + i : i) * stride + n] = measured ? variance : 1.0;
+                if (m.holes && !measured) hole[missed++ * stride + n] = i;
+            }
+            if (m.holes) {
+                n_holes[n] = missed;
+                for (int64_t i = missed; i < d; ++i) hole[i * stride + n] = d;
             }
             for (int64_t i = 1; m.whole && i < d; ++i)
                 for (int64_t j = 0; j < i; ++j) {
@@ -83,13 +133,20 @@ struct MeasuredRows {
         constexpr int L = Simd<double>::lanes;
         int32_t lane_of[L];
         for (int lane = 0; lane < L; ++lane) lane_of[lane] = index[lane < count ? lane : count - 1];
-        auto copy = [&](const double* source, double* to, int64_t columns) {
+        auto copy = [&](const auto* source, auto* to, int64_t columns) {
             for (int64_t j = 0; j < columns; ++j)
 #pragma GCC unroll 8
                 for (int lane = 0; lane < L; ++lane) to[j * stride + lane] = source[j * from.stride + lane_of[lane]];
         };
         copy(from.x, x, m.d);
-        copy(from.s, s, m.whole ? packed(m.d) : m.d);
+        if (m.holes) {
+            copy(from.n_holes, n_holes, 1);
+            int64_t most = 0;
+            for (int lane = 0; lane < L; ++lane) most = n_holes[lane] > most ? n_holes[lane] : most;
+            copy(from.hole, hole, most);
+        } else {
+            copy(from.s, s, m.whole ? packed(m.d) : m.d);
+        }
         if (from.any_missing || m.diagonal) copy(from.seen, seen, m.d);
         any_missing = from.any_missing;
     }
@@ -137,12 +194,11 @@ INLINE Vector<double> entry(const double* covariance, const MeasuredRows& rows, 
 // Columns of a row that are taken together where the number of features is not known to the compiler.
 constexpr int64_t SIDE = 4;
 
-// Writes L to `f`, 1 / D in place of its diagonal of ones, and L^-1 (x - mean) to `y`.
-template <int D, bool WHOLE, bool MASKED>
-INLINE Measured measure(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n, Vector<double>* f,
-                        Vector<double>* y) {
-    const int64_t d = D ? D : m.d;
-    const double *covariance = m.covariances + c * m.triangle, *mean = m.means + c * d;
+// Factorises the matrix of entry(i, j), j <= i: writes L to `f`, 1 / D in place of its diagonal of ones, and L^-1 times
+// the vector of right(i) to `y`.
+template <int D, typename Entry, typename Right>
+INLINE Measured factorise(int64_t d_, Entry entry_of, Right right, Vector<double>* f, Vector<double>* y) {
+    const int64_t d = D ? D : d_;
     Measured found{Vector<double>{}, {}, ~Integer<double>{}};
 #pragma GCC unroll 8
     for (int64_t i = 0; i < d; ++i) {
@@ -153,7 +209,7 @@ INLINE Measured measure(const ErrorMixture& m, const MeasuredRows& rows, int64_t
             const Vector<double>* above[SIDE];
 #pragma GCC unroll 8
             for (int64_t q = 0; q < SIDE; ++q) {
-                sum[q] = entry<WHOLE, MASKED>(covariance, rows, n, i, j + q);
+                sum[q] = entry_of(i, j + q);
                 above[q] = f + packed(j + q);
             }
             for (int64_t l = 0; l < j; ++l) {
@@ -171,14 +227,12 @@ INLINE Measured measure(const ErrorMixture& m, const MeasuredRows& rows, int64_t
 #pragma GCC unroll 8
         for (; j < i; ++j) {
             const Vector<double>* above = f + packed(j);
-            Vector<double> sum = entry<WHOLE, MASKED>(covariance, rows, n, i, j);
+            Vector<double> sum = entry_of(i, j);
 #pragma GCC unroll 8
             for (int64_t l = 0; l < j; ++l) sum -= row[l] * above[l];
             row[j] = sum;
         }
-        Vector<double> pivot = entry<WHOLE, MASKED>(covariance, rows, n, i, i);
-        Vector<double> away = load(rows.x + i * rows.stride + n) - broadcast(mean[i]);
-        if (MASKED) away *= load(rows.seen + i * rows.stride + n);
+        Vector<double> pivot = entry_of(i, i), away = right(i);
 #pragma GCC unroll 8
         for (int64_t l = 0; l < i; ++l) {
             const Vector<double> lower = row[l] * f[packed(l) + l];
@@ -197,7 +251,81 @@ INLINE Measured measure(const ErrorMixture& m, const MeasuredRows& rows, int64_t
     return found;
 }
 
-// Turns `f` and `y` of `measure` into T^-1, its lower triangle, and T^-1 (x - mean). `left` is scratch for d vectors.
+// The factor of T, and L^-1 (x - mean).
+template <int D, bool WHOLE, bool MASKED>
+INLINE Measured measure(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n, Vector<double>* f,
+                        Vector<double>* y) {
+    const double *covariance = m.covariances + c * m.triangle, *mean = m.means + c * m.d;
+    return factorise<D>(
+        m.d, [&](int64_t i, int64_t j) INLINE_LAMBDA { return entry<WHOLE, MASKED>(covariance, rows, n, i, j); },
+        [&](int64_t i) INLINE_LAMBDA {
+            const Vector<double> away = load(rows.x + i * rows.stride + n) - broadcast(mean[i]);
+            return MASKED ? away * load(rows.seen + i * rows.stride + n) : away;
+        },
+        f, y);
+}
+
+// The values of a table that each lane has its own place in.
+INLINE Vector<double> pick(const double* table, Integer<double> place) {
+#if defined(FASTGMM_AVX512)
+    return (Vector<double>)_mm512_i64gather_pd((__m512i)place, table, 8);
+#else
+    Vector<double> found;
+#pragma GCC unroll 8
+    for (int lane = 0; lane < Simd<double>::lanes; ++lane) found[lane] = table[place[lane]];
+    return found;
+#endif
+}
+
+INLINE Integer<double> holes_at(const MeasuredRows& rows, int64_t a, int64_t n) {
+    Integer<double> places;
+    __builtin_memcpy(&places, rows.hole + a * rows.stride + n, sizeof places);
+    return places;
+}
+
+// The factor of P_mm, and L^-1 q_m; the distance is that of what is there. Writes x - mean to `away`, (d + 1) of them,
+// the last zero; `product` is scratch for q, (side + 1).
+INLINE Measured measure_holes(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n, int64_t most,
+                              Vector<double>* f, Vector<double>* y, Vector<double>* away, Vector<double>* product) {
+    constexpr int L = Simd<double>::lanes;
+    constexpr int64_t B = ErrorMixture::BLOCK;
+    const int64_t d = m.d;
+    const double* mean = m.means + c * d;
+    for (int64_t i = 0; i < d; ++i)
+        away[i] = (load(rows.x + i * rows.stride + n) - broadcast(mean[i])) * load(rows.seen + i * rows.stride + n);
+    away[d] = Vector<double>{};
+    Vector<double> distance{};
+    for (int64_t i = 0; i < d; i += B) {
+        Vector<double> sum[B] = {};
+        const double* column = m.precisions + c * d * m.side + i;
+        for (int64_t j = 0; j < d; ++j, column += m.side) {
+            const Vector<double> value = away[j];
+#pragma GCC unroll 8
+            for (int64_t q = 0; q < B; ++q) sum[q] += value * broadcast(column[q]);
+        }
+#pragma GCC unroll 8
+        for (int64_t q = 0; q < B; ++q) {
+            product[i + q] = sum[q];
+            if (i + q < d) distance += sum[q] * away[i + q];
+        }
+    }
+    product[d] = Vector<double>{};
+    Integer<double> lanes{};
+    for (int lane = 0; lane < L; ++lane) lanes[lane] = lane;
+    const double* bordered = m.bordered + c * (d + 1) * (d + 1);
+    Measured found = factorise<0>(
+        most,
+        [&](int64_t a, int64_t b)
+            INLINE_LAMBDA { return pick(bordered, holes_at(rows, a, n) * (d + 1) + holes_at(rows, b, n)); },
+        [&](int64_t a)
+            INLINE_LAMBDA { return pick(reinterpret_cast<const double*>(product), holes_at(rows, a, n) * L + lanes); },
+        f, y);
+    found.distance = distance - found.distance;
+    return found;
+}
+
+// Turns `f` and `y` of `factorise` into the inverse, its lower triangle, and the inverse times the vector. `left` is
+// scratch for d vectors.
 template <int D>
 INLINE void invert(int64_t d_, Vector<double>* f, Vector<double>* y, Vector<double>* left) {
     const int64_t d = D ? D : d_;
@@ -270,49 +398,98 @@ INLINE void invert(int64_t d_, Vector<double>* f, Vector<double>* y, Vector<doub
     }
 }
 
+// Scratch for one vector of rows.
+struct ErrorScratch {
+    Vector<double>*f, *y, *left, *away, *product;
+
+    void lay_out(Arena& arena, const ErrorMixture& m) {
+        f = arena.take<Vector<double>>(m.triangle);
+        y = arena.take<Vector<double>>(m.d);
+        left = arena.take<Vector<double>>(m.d);
+        away = arena.take<Vector<double>>(m.holes ? m.d + 1 : 0);
+        product = arena.take<Vector<double>>(m.holes ? m.side + 1 : 0);
+    }
+};
+
 // How rows of a tile are looked at: by the compiler's knowledge of their number of features, and of what they have.
-struct OnDiagonal {};
-template <int D, bool WHOLE, bool MASKED>
-struct InTriangle {};
-
-INLINE Measured measured(OnDiagonal, const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n,
-                         Vector<double>* f, Vector<double>* y) {
-    return measure_diagonal<false>(m, rows, c, n, f, y);
-}
-template <int D, bool WHOLE, bool MASKED>
-INLINE Measured measured(InTriangle<D, WHOLE, MASKED>, const ErrorMixture& m, const MeasuredRows& rows, int64_t c,
-                         int64_t n, Vector<double>* f, Vector<double>* y) {
-    return measure<D, WHOLE, MASKED>(m, rows, c, n, f, y);
-}
-
-// Adds to `sums` (d) r g and to `squares` r (g g^T - T^-1) of a vector of rows.
-INLINE void add_gradients(OnDiagonal, const ErrorMixture& m, const MeasuredRows& rows, int64_t c, Vector<double> share,
-                          Vector<double>* f, Vector<double>* y, Vector<double>*, Vector<double>* sums,
-                          Vector<double>* squares) {
-    measure_diagonal<true>(m, rows, c, 0, f, y);
-    for (int64_t i = 0; i < m.d; ++i) {
-        sums[i] += share * y[i];
-        squares[i] += share * (y[i] * y[i] - f[i]);
+// Each measures rows, and adds to `sums` (d) r g and to `squares` r (g g^T - T^-1) of a vector of them; with holes, r
+// times what is expected of x - mean and of its square.
+struct OnDiagonal {
+    static INLINE_MEMBER Measured measured(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n,
+                                           const ErrorScratch& t) {
+        return measure_diagonal<false>(m, rows, c, n, t.f, t.y);
     }
-}
-template <int D, bool WHOLE, bool MASKED>
-INLINE void add_gradients(InTriangle<D, WHOLE, MASKED>, const ErrorMixture& m, const MeasuredRows& rows, int64_t c,
-                          Vector<double> share, Vector<double>* f, Vector<double>* y, Vector<double>* left,
-                          Vector<double>* sums, Vector<double>* squares) {
-    const int64_t d = D ? D : m.d;
-    measure<D, WHOLE, MASKED>(m, rows, c, 0, f, y);
-    invert<D>(d, f, y, left);
-#pragma GCC unroll 8
-    for (int64_t i = 0; i < d; ++i) {
-        const Vector<double> gradient = share * y[i];
-        sums[i] += gradient;
-#pragma GCC unroll 8
-        for (int64_t j = 0; j < i; ++j) squares[packed(i) + j] += gradient * y[j] - share * f[packed(i) + j];
-        Vector<double> precision = f[packed(i) + i];
-        if (MASKED) precision *= load(rows.seen + i * rows.stride);
-        squares[packed(i) + i] += gradient * y[i] - share * precision;
+    static INLINE_MEMBER void add(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, Vector<double> share,
+                                  const ErrorScratch& t, Vector<double>* sums, Vector<double>* squares) {
+        measure_diagonal<true>(m, rows, c, 0, t.f, t.y);
+        for (int64_t i = 0; i < m.d; ++i) {
+            sums[i] += share * t.y[i];
+            squares[i] += share * (t.y[i] * t.y[i] - t.f[i]);
+        }
     }
-}
+};
+
+template <int D, bool WHOLE, bool MASKED>
+struct InTriangle {
+    static INLINE_MEMBER Measured measured(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n,
+                                           const ErrorScratch& t) {
+        return measure<D, WHOLE, MASKED>(m, rows, c, n, t.f, t.y);
+    }
+    static INLINE_MEMBER void add(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, Vector<double> share,
+                                  const ErrorScratch& t, Vector<double>* sums, Vector<double>* squares) {
+        const int64_t d = D ? D : m.d;
+        Vector<double>*f = t.f, *y = t.y;
+        measure<D, WHOLE, MASKED>(m, rows, c, 0, f, y);
+        invert<D>(d, f, y, t.left);
+#pragma GCC unroll 8
+        for (int64_t i = 0; i < d; ++i) {
+            const Vector<double> gradient = share * y[i];
+            sums[i] += gradient;
+#pragma GCC unroll 8
+            for (int64_t j = 0; j < i; ++j) squares[packed(i) + j] += gradient * y[j] - share * f[packed(i) + j];
+            Vector<double> precision = f[packed(i) + i];
+            if (MASKED) precision *= load(rows.seen + i * rows.stride);
+            squares[packed(i) + i] += gradient * y[i] - share * precision;
+        }
+    }
+};
+
+struct WithHoles {
+    static INLINE_MEMBER int64_t most_of(const MeasuredRows& rows, int64_t n) {
+        int32_t most = 0;
+        for (int lane = 0; lane < Simd<double>::lanes; ++lane)
+            most = rows.n_holes[n + lane] > most ? rows.n_holes[n + lane] : most;
+        return most;
+    }
+    static INLINE_MEMBER Measured measured(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, int64_t n,
+                                           const ErrorScratch& t) {
+        return measure_holes(m, rows, c, n, most_of(rows, n), t.f, t.y, t.away, t.product);
+    }
+    static INLINE_MEMBER void add(const ErrorMixture& m, const MeasuredRows& rows, int64_t c, Vector<double> share,
+                                  const ErrorScratch& t, Vector<double>* sums, Vector<double>* squares) {
+        constexpr int L = Simd<double>::lanes;
+        const int64_t d = m.d, most = most_of(rows, 0);
+        measure_holes(m, rows, c, 0, most, t.f, t.y, t.away, t.product);
+        invert<0>(most, t.f, t.y, t.left);
+        double* const expected = reinterpret_cast<double*>(t.away);
+        double* const total = reinterpret_cast<double*>(squares);
+        for (int64_t a = 0; a < most; ++a) {
+            const int64_t* holes = rows.hole + a * rows.stride;
+            for (int lane = 0; lane < L; ++lane) expected[holes[lane] * L + lane] = -t.y[a][lane];
+            for (int64_t b = 0; b <= a; ++b) {
+                const int64_t* others = rows.hole + b * rows.stride;
+                const Vector<double> spread = share * t.f[packed(a) + b];
+                for (int lane = 0; lane < L; ++lane)
+                    total[(packed(holes[lane]) + others[lane]) * L + lane] += spread[lane];
+            }
+        }
+        for (int64_t i = 0; i < d; ++i) {
+            const Vector<double> weighted = share * t.away[i];
+            sums[i] += weighted;
+            for (int64_t j = 0; j <= i; ++j) squares[packed(i) + j] += weighted * t.away[j];
+        }
+    }
+};
 
 template <bool WHOLE, bool MASKED, typename Work>
 INLINE void with_features(int64_t d, Work work) {
@@ -331,6 +508,7 @@ INLINE void with_features(int64_t d, Work work) {
 template <typename Work>
 INLINE void looking_at(const ErrorMixture& m, bool any_missing, Work work) {
     if (m.diagonal) return work(OnDiagonal{});
+    if (m.holes) return work(WithHoles{});
     if (m.whole) return any_missing ? work(InTriangle<0, true, true>{}) : with_features<true, false>(m.d, work);
     any_missing ? with_features<false, true>(m.d, work) : with_features<false, false>(m.d, work);
 }
@@ -341,9 +519,10 @@ struct ErrorWorker {
     double* log_joint;  // (k, stride) log of weight times density, then responsibilities
     double* offset;     // (stride) the largest of these at the mean of a component
     double *row_constant, *row_weight;
-    int32_t* index;                        // (stride)
-    Vector<double>*f, *y, *left, *totals;  // scratch
-    double* sums;                          // the log-likelihood, then for each component count, sums and squares
+    int32_t *index, *order;  // (stride) rows of a component; the rows of the tile as they lie in it
+    ErrorScratch scratch;
+    Vector<double>* totals;  // of one component: sums (d), then squares, with holes a row more
+    double* sums;            // the log-likelihood, then for each component count, sums and squares
     int64_t n_sums, stride;
 
     void lay_out(Arena& arena, const ErrorMixture& m, int64_t tile_rows, bool accumulates) {
@@ -356,12 +535,26 @@ struct ErrorWorker {
         row_constant = arena.take<double>(stride);
         row_weight = arena.take<double>(stride);
         index = arena.take<int32_t>(stride);
-        f = arena.take<Vector<double>>(m.triangle);
-        y = arena.take<Vector<double>>(m.d);
-        left = arena.take<Vector<double>>(m.d);
-        totals = arena.take<Vector<double>>(m.d + m.triangle);
+        order = arena.take<int32_t>(stride);
+        scratch.lay_out(arena, m);
+        totals = arena.take<Vector<double>>(m.d + (m.holes ? packed(m.d + 1) : m.triangle));
         n_sums = accumulates ? 1 + m.k * (1 + m.d + m.triangle) : 0;
         sums = arena.zeros<double>(n_sums);
+    }
+
+    // As they come; those with holes by the number of these.
+    template <typename Real>
+    void sort_rows(const ErrorMixture& m, const Real* from, int64_t count) {
+        for (int64_t n = 0; n < count; ++n) order[n] = int32_t(n);
+        if (!m.holes) return;
+        int64_t listed = 0;
+        for (int64_t n = 0; n < count; ++n) {
+            index[n] = 0;
+            for (int64_t i = 0; i < m.d; ++i) index[n] += from[n * m.d + i] != from[n * m.d + i];
+        }
+        for (int64_t missed = 0; missed <= m.d && listed < count; ++missed)
+            for (int64_t n = 0; n < count; ++n)
+                if (index[n] == missed) order[listed++] = int32_t(n);
     }
 
     template <typename Real>
@@ -369,7 +562,9 @@ struct ErrorWorker {
         constexpr int L = Simd<double>::lanes;
         const Real* errors = static_cast<const Real*>(pass.errors);
         if (errors) errors += first * (m.whole ? m.d * m.d : m.d);
-        rows.read(m, static_cast<const Real*>(pass.rows) + first * m.d, errors, count);
+        const Real* const from = static_cast<const Real*>(pass.rows) + first * m.d;
+        sort_rows(m, from, count);
+        rows.read(m, from, errors, order, count);
         const int64_t padded = round_up(count, L);
         for (int64_t n = 0; n < padded; n += L) {
             Vector<double> measured_features{};
@@ -377,22 +572,22 @@ struct ErrorWorker {
             store<double>(row_constant + n, -HALF_LOG_2PI * measured_features);
             store<double>(offset + n, broadcast(-INFINITE));
         }
-        looking_at(m, rows.any_missing, [&](auto how) { evaluate_all(how, m, padded); });
+        looking_at(m, rows.any_missing, [&](auto how) { evaluate_all<decltype(how)>(m, padded); });
         if (!pass.labels) return;
         for (int64_t n = 0; n < count; ++n) {
-            const int64_t label = pass.labels[first + n];
+            const int64_t label = pass.labels[first + order[n]];
             for (int64_t c = 0; label >= 0 && c < m.k; ++c)
                 if (c != label) log_joint[c * stride + n] = -INFINITE;
         }
     }
 
     template <typename How>
-    NOINLINE void evaluate_all(How how, const ErrorMixture& m, int64_t padded) {
+    NOINLINE void evaluate_all(const ErrorMixture& m, int64_t padded) {
         constexpr int L = Simd<double>::lanes;
         const Vector<double> nothing = broadcast(-INFINITE);
         for (int64_t c = 0; c < m.k; ++c)
             for (int64_t n = 0; n < padded; n += L) {
-                const Measured found = measured(how, m, rows, c, n, f, y);
+                const Measured found = How::measured(m, rows, c, n, scratch);
                 const Vector<double> at_mean =
                     broadcast(m.log_weight[c]) + load(row_constant + n) - 0.5 * found.pivots.logarithms();
                 Vector<double> value = at_mean - 0.5 * found.distance;
@@ -423,7 +618,7 @@ struct ErrorWorker {
         constexpr int L = Simd<double>::lanes;
         const int64_t padded = round_up(count, L);
         const double* weight = pass.sample_weight ? pass.sample_weight + first : nullptr;
-        load_weights<double>(weight, count, padded, row_weight);
+        for (int64_t n = 0; n < padded; ++n) row_weight[n] = n >= count ? 0.0 : weight ? weight[order[n]] : 1.0;
         Vector<double> log_likelihood{};
         const Vector<double> none{};
         for (int64_t n = 0; n < padded; n += L) {
@@ -438,12 +633,12 @@ struct ErrorWorker {
             }
         }
         *sums += sum_lanes(log_likelihood);
-        looking_at(m, rows.any_missing, [&](auto how) { collect(how, m, count); });
+        looking_at(m, rows.any_missing, [&](auto how) { collect<decltype(how)>(m, count); });
     }
 
     // Rows that a component has a share of are gathered, so that no lane is idle; their factors are made again.
     template <typename How>
-    NOINLINE void collect(How how, const ErrorMixture& m, int64_t count) {
+    NOINLINE void collect(const ErrorMixture& m, int64_t count) {
         constexpr int L = Simd<double>::lanes;
         const int64_t n_totals = m.d + m.triangle;
         for (int64_t c = 0; c < m.k; ++c) {
@@ -454,7 +649,7 @@ struct ErrorWorker {
                 listed += shares[n] > 0.0;
             }
             if (listed == 0) continue;
-            for (int64_t i = 0; i < n_totals; ++i) totals[i] = Vector<double>{};
+            for (int64_t i = 0; i < n_totals + (m.holes ? m.d + 1 : 0); ++i) totals[i] = Vector<double>{};
             Vector<double> counted{};
             for (int64_t at = 0; at < listed; at += L) {
                 double share_of[L] = {};
@@ -463,7 +658,7 @@ struct ErrorWorker {
                 const Vector<double> share = load<double>(share_of);
                 counted += share;
                 gathered.gather(m, rows, index + at, listed - at < L ? listed - at : L);
-                add_gradients(how, m, gathered, c, share, f, y, left, totals, totals + m.d);
+                How::add(m, gathered, c, share, scratch, totals, totals + m.d);
             }
             double* to = sums + 1 + c * (1 + n_totals);
             to[0] += sum_lanes(counted);
@@ -481,7 +676,7 @@ struct ErrorWorker {
                     const double* values = log_joint + n + lane;
                     int64_t best = 0;
                     for (int64_t c = 1; c < m.k; ++c) best = values[c * stride] > values[best * stride] ? c : best;
-                    static_cast<int64_t*>(pass.out)[first + n + lane] = best;
+                    static_cast<int64_t*>(pass.out)[first + order[n + lane]] = best;
                 }
                 continue;
             }
@@ -490,7 +685,7 @@ struct ErrorWorker {
             const Vector<double> density = log_density_of<double>(largest, total);
             Real* const out = static_cast<Real*>(pass.out);
             for (int64_t lane = 0; lane < left_over; ++lane) {
-                const int64_t row = first + n + lane;
+                const int64_t row = first + order[n + lane];
                 if (pass.action == LOG_DENSITY) out[row] = Real(density[lane]);
                 const bool reached = total[lane] > 0.0;
                 for (int64_t c = 0; pass.action == RESPONSIBILITIES && c < m.k; ++c)
@@ -500,23 +695,47 @@ struct ErrorWorker {
         }
     }
 
-    void deliver(const ErrorMixture& m, ErrorPass& pass) const {
+    // `matrices` is room for two.
+    void deliver(const ErrorMixture& m, ErrorPass& pass, double* matrices) const {
+        const int64_t d = m.d;
         pass.log_likelihood = *sums;
         const double* from = sums + 1;
-        for (int64_t c = 0; c < m.k; ++c) {
-            pass.counts[c] += *from++;
-            for (int64_t i = 0; i < m.d; ++i) pass.sums[c * m.d + i] += *from++;
-            double* scatter = pass.scatter + c * (m.diagonal ? m.d : m.d * m.d);
-            for (int64_t i = 0; i < m.d; ++i) {
-                if (m.diagonal) {
-                    scatter[i] += *from++;
-                    continue;
-                }
-                for (int64_t j = 0; j <= i; ++j, ++from) {
-                    scatter[i * m.d + j] += *from;
-                    if (j < i) scatter[j * m.d + i] += *from;
-                }
+        for (int64_t c = 0; c < m.k; ++c, from += 1 + d + m.triangle) {
+            pass.counts[c] += from[0];
+            const double* squares = from + 1 + d;
+            if (m.holes) {
+                deliver_holes(m, pass, c, from, matrices);
+                continue;
             }
+            for (int64_t i = 0; i < d; ++i) pass.sums[c * d + i] += from[1 + i];
+            for (int64_t i = 0; m.diagonal && i < d; ++i) pass.scatter[c * d + i] += squares[i];
+            for (int64_t i = 0; !m.diagonal && i < d; ++i)
+                for (int64_t j = 0; j < d; ++j)
+                    pass.scatter[(c * d + i) * d + j] += squares[i < j ? packed(j) + i : packed(i) + j];
+        }
+    }
+
+    // From what is expected of x - mean and its square to g = P (x - mean) and P (..) P - P.
+    void deliver_holes(const ErrorMixture& m, ErrorPass& pass, int64_t c, const double* from, double* matrices) const {
+        const int64_t d = m.d;
+        const double *p = m.precisions + c * d * m.side, *squares = from + 1 + d;
+        if (!(from[0] > 0.0)) return;
+        double *whole = matrices, *half = matrices + d * d;
+        for (int64_t i = 0; i < d; ++i)
+            for (int64_t j = 0; j < d; ++j) {
+                whole[i * d + j] = squares[i < j ? packed(j) + i : packed(i) + j];
+                half[i * d + j] = 0.0;
+            }
+        for (int64_t i = 0; i < d; ++i)
+            for (int64_t l = 0; l < d; ++l) {
+                pass.sums[c * d + i] += p[i * m.side + l] * from[1 + l];
+                for (int64_t j = 0; j < d; ++j) half[i * d + j] += p[i * m.side + l] * whole[l * d + j];
+            }
+        for (int64_t i = 0; i < d; ++i) {
+            for (int64_t j = 0; j < d; ++j) whole[i * d + j] = -from[0] * p[i * m.side + j];
+            for (int64_t l = 0; l < d; ++l)
+                for (int64_t j = 0; j < d; ++j) whole[i * d + j] += half[i * d + l] * p[l * m.side + j];
+            for (int64_t j = 0; j < d; ++j) pass.scatter[(c * d + i) * d + j] += whole[i * d + j];
         }
     }
 };
@@ -538,6 +757,7 @@ int error_pass(ErrorPass* pass) {
     ErrorMixture m{};
     ErrorWorker* workers = nullptr;
     ErrorWorker total{};
+    double* matrices = nullptr;
     Scratch memory;
     const bool allocated = memory.allocate([&](Arena& arena) {
         m.lay_out(arena, *pass);
@@ -547,6 +767,7 @@ int error_pass(ErrorPass* pass) {
             worker.lay_out(arena, m, tile_rows, accumulates);
             if (workers) workers[thread] = worker;
         }
+        matrices = arena.take<double>(m.holes && accumulates ? 2 * d * d : 0);
         total.n_sums = workers && accumulates ? workers[0].n_sums : 0;
         total.sums = arena.zeros<double>(accumulates ? 1 + m.k * (1 + m.d + m.triangle) : 0);
     });
@@ -564,6 +785,6 @@ int error_pass(ErrorPass* pass) {
                     worker.template answer<Real>(m, *pass, first, count);
             });
         });
-    if (status == DONE && accumulates) total.deliver(m, *pass);
+    if (status == DONE && accumulates) total.deliver(m, *pass, matrices);
     return status;
 }

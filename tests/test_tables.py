@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastgmm import GaussianMixtureSearch, load, read_table
+from fastgmm import GaussianMixture, GaussianMixtureSearch, load, read_table, save
 from fastgmm.cli import main
 from fastgmm.exceptions import TableError
 from fastgmm.persistence import read_training
@@ -82,7 +82,7 @@ def test_all_missing_cells_are_told_at_once(frame):
         read_table("data.csv")
     assert str(error.value) == (
         "data.csv, line 7, column 'v3': the cell is empty. Cells without a value: 'v3' 3, 'v30' 2; in 4 of 120 rows. "
-        "missing='drop' leaves out these rows, exclude a column"
+        "missing='marginalise' keeps them with NaN, missing='drop' leaves out these rows, exclude a column"
     )
 
 
@@ -147,7 +147,7 @@ def test_lines_that_a_spreadsheet_leaves_beneath_are_no_rows():
         ({"columns": ["v0", "price"]}, TableError, r"column 'price': '\$.*' is not a number"),
         ({"columns": ["nothing"]}, TableError, "^columns: data.csv has no column 'nothing'"),
         ({"columns": "v0"}, TypeError, r"columns is the string 'v0'; expected a list, such as \['v0'\]"),
-        ({"missing": "omit"}, ValueError, "missing is 'omit'; expected 'error' or 'drop'"),
+        ({"missing": "omit"}, ValueError, "missing is 'omit'; expected 'error', 'drop' or 'marg"),
     ],
 )
 def test_faults_in_python_name_parameters(options, error, words, frame):
@@ -231,3 +231,49 @@ def test_describe_lists_all_columns_whatever_is_in_them(frame, capsys):
     title, _, line, *_ = capsys.readouterr().out.splitlines()
     assert title == "data.csv: 120 rows, 39 columns; 4 rows left out"
     assert " ".join(line.split()) == "customer left out text 0 different in every row: may name the rows"
+
+
+WEIGHTED = ["--weights", "w"]
+
+
+@pytest.mark.parametrize("options", [[], ["--standardize"], WEIGHTED, [*WEIGHTED, "--standardize"]], ids=str)
+def test_rows_with_missing_values_are_fitted_and_scored_as_in_python(options, frame, capsys):
+    frame = frame[["customer", "v0", "v1", "v3", "v30"]].assign(w=1 + np.arange(N) % 3)
+    frame.to_csv("data.csv", index=False)
+    arguments = ["--missing", "marginalise", "--components", "2", "--structure", "full", "--plot", "none", "--json"]
+    exclude = [] if "--weights" in options else ["--exclude", "w"]
+    assert main(["fit", "data.csv", *arguments, *options, *exclude]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["n_samples"] == N
+    assert "4 of 120 rows with values missing, kept; cells without a value: 'v3' 3, 'v30' 2" in told["notes"]
+    table = read_table("data.csv", columns=["v0", "v1", "v3", "v30"], weights="w", missing="marginalise")
+    assert np.isnan(table.X).sum() == 5
+    model = load("fastgmm_model.npz")
+    X, weight = pd.DataFrame(table.X, columns=table.columns), table.weights if "--weights" in options else None
+    assert told["value"] == pytest.approx(model.bic(X, sample_weight=weight), rel=1e-9)
+    # It is inherited from the model; and a model of complete rows may be asked about others.
+    score = ["score", "fastgmm_model.npz", "data.csv", *[option for option in options if option != "--standardize"]]
+    assert main([*score, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bic"] == pytest.approx(told["value"], rel=1e-9)
+    assert main(["predict", "fastgmm_model.npz", "data.csv", "--json"]) == 0
+    assert_array_equal(json.loads(capsys.readouterr().out)["component"], model.predict(X))
+    complete = GaussianMixture(2, random_state=0).fit(X.dropna())
+    save(complete, "complete.npz")
+    assert main(["predict", "complete.npz", "data.csv"]) == 2
+    assert "--missing marginalise fits what is there" in capsys.readouterr().err
+    assert main(["predict", "complete.npz", "data.csv", "--missing", "marginalise", "--json"]) == 0
+    expected = complete.set_params(missing="marginalise").predict(X)
+    assert_array_equal(json.loads(capsys.readouterr().out)["component"], expected)
+
+
+def test_missing_values_are_kept_in_a_stream_and_in_the_picture(frame, capsys):
+    pytest.importorskip("pyarrow")
+    frame[["v0", "v3", "v30"]].to_parquet("data.parquet")
+    found = []
+    for flag in ("--stream", "--no-stream"):
+        arguments = ["--missing", "marginalise", "--components", "2", "--structure", "VVI", "--standardize", flag]
+        assert main(["fit", "data.parquet", *arguments, "--plot", "report.png", "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["value"])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert main(["fit", "data.parquet", "--missing", "marginalise", "--pca", "2"]) == 2
+    assert "rows without some value have no principal components" in capsys.readouterr().err

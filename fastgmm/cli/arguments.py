@@ -21,7 +21,7 @@ not valid; 130 interrupted."""
 BASIC_STRUCTURES = ("spherical", "diag", "tied", "full")
 ALL_STRUCTURES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 STARTS = ("hc", "kmeans", "k-means++", "random", "random_from_data")
-MISSING_RULES = ("error", "drop")
+MISSING_RULES = ("error", "drop", "marginalise")
 SHELLS = ("bash", "zsh", "tcsh")
 #: Arguments that name files.
 FILES = ("data", "model", "out", "plot", "output")
@@ -212,8 +212,8 @@ def _add_data(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     parser.add_argument(
         "--missing",
         choices=MISSING_RULES,
-        help="what to do about rows without a value in some column: error counts them and ends, drop leaves them out "
-        "(default: error, or as the model was fitted)",
+        help="what to do about rows without a value in some column: error counts them and ends, drop leaves them out, "
+        "marginalise uses what they have (default: error, or as the model was fitted)",
     )
     parser.add_argument(
         "--na",

@@ -40,6 +40,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
             for name in getattr(arguments, option) or ():
                 if os.path.isfile(name):
                     raise CommandError(f"--{option} took {name} for one of its words; write DATA first")
+    if arguments.pca is not None and arguments.missing == "marginalise":
+        raise CommandError("--pca and --missing marginalise: rows without some value have no principal components")
     check_output(arguments.out, "--out", [arguments.data])
     if draw:
         if os.path.abspath(arguments.plot) == os.path.abspath(arguments.out):
@@ -131,7 +133,7 @@ def _read(arguments: argparse.Namespace, screen: Screen) -> Table:
 
 def _check_range(table: Table) -> None:
     """Raise CommandError if squares of a column's numbers overflow, or those of its differences vanish."""
-    low, high = table.X.min(axis=0).astype(np.float64), table.X.max(axis=0).astype(np.float64)
+    low, high = (end(table.X, axis=0).astype(np.float64) for end in (np.nanmin, np.nanmax))
     size, spread = np.maximum(np.abs(low), np.abs(high)), high / 2 - low / 2
     least, most = (1e-15, 1e15) if table.X.dtype == np.float32 else (1e-130, 1e130)
     for j, name in enumerate(table.columns):
@@ -184,6 +186,7 @@ def _search(arguments: argparse.Namespace, table: Table, scaling: Scaling | None
             criterion=arguments.criterion,
             init_params=arguments.init,
             random_state=arguments.seed,
+            missing="marginalise" if table.missing == "marginalise" else "error",
             **{name: value for name, value in given.items() if value is not None},
         )
     if scaling is not None:

@@ -92,7 +92,15 @@ def open_with_rows(arguments: argparse.Namespace, screen: Screen) -> tuple[Store
     """Return the model, the number of rows, and the rows as it takes them: piece by piece where they are streamed."""
     check_columns_output(arguments.output, (arguments.model, arguments.data))
     stored = open_model(arguments.model)
-    n_rows, notes, tables = read_pieces(arguments.data, request_of(arguments, stored.columns, stored.training))
+    request = request_of(arguments, stored.columns, stored.training)
+    if request.missing.keeps:
+        if stored.projection is not None:
+            raise CommandError(
+                "--missing is marginalise, and the model is of principal components, which rows without some value do "
+                "not have; expected error or drop"
+            )
+        stored.model.missing = "marginalise"
+    n_rows, notes, tables = read_pieces(arguments.data, request)
     # Standard output may be the data asked for.
     for note in () if arguments.quiet else notes:
         screen.warn(note)
@@ -113,5 +121,5 @@ def _as_fitted(stored: Stored, table: Table) -> Table:
 
 def row_names(table: Table, column: str | None) -> dict[str, Any]:
     """Return the columns that tell rows: their names where asked for, and their numbers where some are left out."""
-    numbers = {"row": table.numbers} if table.drops else {}
+    numbers = {"row": table.numbers} if table.missing == "drop" else {}
     return {**numbers, **({} if column is None else {column: table.ids})}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm.cli.errors import CommandError
-from fastgmm.data import moments, sliced
+from fastgmm.data import ArrayRows, moments, sliced
+from fastgmm.data.standardised import observed_moments
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model.shapes import DIAGONAL
 from fastgmm.tables.reading import Table
@@ -23,23 +24,32 @@ class Scaling:
     ----------
     shift, scale : ndarray of shape (n_features,)
         Means and standard deviations of the columns.
+    observed : ndarray of shape (n_features,) or float
+        Share of the rows that have a value there.
     """
 
     shift: np.ndarray
     scale: np.ndarray
+    observed: np.ndarray | float = 1.0
 
     @classmethod
     def of(cls, table: Table) -> Scaling:
         """Return the scaling that gives every column mean 0 and variance 1."""
-        shift, covariance = moments(table.stream or sliced(table.X, weights=table.weights))
-        scale = np.sqrt(np.diagonal(covariance))
+        observed: np.ndarray | float = 1.0
+        if table.missing == "marginalise":
+            observed = _observed(table)
+            shift, variances = observed_moments(table.stream or ArrayRows(table.X, table.weights))
+        else:
+            shift, covariance = moments(table.stream or sliced(table.X, weights=table.weights))
+            variances = np.diagonal(covariance)
+        scale = np.sqrt(variances)
         for j, name in enumerate(table.columns):
             if not scale[j] > 1e-15 * abs(shift[j]):
                 raise CommandError(
                     f"{table.source}: column {name!r} has the same value in every row and cannot be standardised; "
                     f"leave it out with --exclude"
                 )
-        return cls(shift, scale)
+        return cls(shift, scale, observed)
 
     def apply(self, X: np.ndarray) -> np.ndarray:
         """Return the standardised rows."""
@@ -47,8 +57,23 @@ class Scaling:
 
     @property
     def log_jacobian(self) -> float:
-        """What the log density of a row gains by standardising, in nats: ``sum_j log scale_j``."""
-        return float(np.log(self.scale).sum())
+        """What the log density of a row gains by standardising, in nats: ``sum_j log scale_j``, over what it has."""
+        return float((self.observed * np.log(self.scale)).sum())
+
+
+def _observed(table: Table) -> np.ndarray:
+    """Return the share of the rows' weight that has a value in each column."""
+    if table.stream is None:
+        weight = np.ones(len(table.X)) if table.weights is None else table.weights
+        return (weight @ ~np.isnan(table.X)) / table.total_weight
+    if table.stream.weighted:
+        raise CommandError(
+            "--standardize and --missing marginalise: rows that are read block by block may not have --weights as "
+            "well; expected --no-stream"
+        )
+    assert table.report is not None, "what was read is reported"
+    missing = {column.name: column.n_missing or 0 for column in table.report.columns}
+    return 1.0 - np.array([missing[name] for name in table.columns]) / table.report.n_rows
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,9 @@ def in_data_units(model: GaussianMixture, scaling: Scaling) -> GaussianMixture:
         covariances, shape = shape.diagonals(covariances, *model.means_.shape) * scale**2, DIAGONAL
     means = model.means_ * scale + scaling.shift
     other = GaussianMixture.from_parameters(model.weights_, means, covariances, covariance_type=shape.name)
-    other.set_params(**{name: getattr(model, name) for name in ("tol", "max_iter", "n_init", "random_state")})
+    other.set_params(
+        **{name: getattr(model, name) for name in ("tol", "max_iter", "n_init", "random_state", "missing")}
+    )
     other.converged_, other.n_iter_ = model.converged_, model.n_iter_
     other.lower_bounds_ = [value - scaling.log_jacobian for value in model.lower_bounds_]
     other.lower_bound_ = model.lower_bound_ - scaling.log_jacobian

@@ -90,6 +90,7 @@ def plot_density(
     model = mixture_of(model)
     X, plane, seen = seen_in(model, X, view, names)
     rows = plane.rows(X)
+    rows = rows[~np.isnan(rows).any(axis=1)]  # of a model that takes missing values
     # Over the rows, and as far as a component holds 99% of its own.
     reach = 3.1 * np.sqrt(np.diagonal(seen.covariances, axis1=1, axis2=2))
     low = np.minimum(rows.min(axis=0), (seen.means - reach).min(axis=0))

@@ -75,6 +75,7 @@ def plot_histogram(
     X = rows_of(model, X)
     feature = feature_number("feature", feature, names)
     column = np.asarray(X[:, feature], dtype=np.float64)
+    column = column[~np.isnan(column)]  # of a model that takes missing values
     moments = moments_of(model)
     means, variances = moments.means[:, feature], moments.covariances[:, feature, feature]
     edges = np.histogram_bin_edges(column, _n_bins(column, moments.weights, variances) if bins == "auto" else bins)

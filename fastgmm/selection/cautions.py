@@ -74,7 +74,7 @@ def column_cautions(X: Any, names: Sequence[str], n_samples: int | None = None) 
     Parameters
     ----------
     X : array-like of shape (n_rows, n_features)
-        Finite numbers: all rows, or a sample of them.
+        All rows, or a sample of them; NaN is a value that is missing.
     names : sequence of str
         Of the columns.
     n_samples : int, optional
@@ -97,18 +97,20 @@ def column_cautions(X: Any, names: Sequence[str], n_samples: int | None = None) 
     X = np.asarray(X)
     n_samples = len(X) if n_samples is None else n_samples
     found: list[Caution] = []
-    constant = [j for j in range(X.shape[1]) if _is_constant(X[:, j])]
+    complete = ~np.isnan(X).any(axis=1) if X.dtype.kind == "f" else np.ones(len(X), dtype=bool)
+    columns = list(X.T) if complete.all() else [column[~np.isnan(column)] for column in X.T]
+    constant = [j for j, column in enumerate(columns) if _is_constant(column)]
     if constant:
-        value = f", {X[0, constant[0]]:g}" if len(constant) == 1 else ""
+        value = f", {columns[constant[0]][0]:g}" if len(constant) == 1 else ""
         found.append(_of_columns("constant", names, constant, f"the same value in every row{value}"))
     varying = [j for j in range(X.shape[1]) if j not in constant]
-    whole = [j for j in varying if _is_whole(X[:GLANCE, j]) and _is_whole(X[:, j])]
-    ids = [j for j in whole if _numbers_rows(X[:, j], names[j], n_samples)]
+    whole = [j for j in varying if _is_whole(columns[j][:GLANCE]) and _is_whole(columns[j])]
+    ids = [j for j in whole if _numbers_rows(columns[j], names[j], n_samples)]
     if ids:
         found.append(_of_columns("id", names, ids, "a different whole number in every row, as numbers of rows have"))
-    codes = [j for j in whole if j not in ids and _holds_codes(X[:, j])]
+    codes = [j for j in whole if j not in ids and _holds_codes(columns[j])]
     if codes:
-        values = ", ".join(f"{value:g}" for value in np.unique(X[:, codes[0]]))
+        values = ", ".join(f"{value:g}" for value in np.unique(columns[codes[0]]))
         which = f" ({values})" if len(codes) == 1 else ""
         words = f"few values, whole numbers{which}: codes or counts rather than measurements"
         found.append(_of_columns("codes", names, codes, words))
@@ -121,8 +123,12 @@ def column_cautions(X: Any, names: Sequence[str], n_samples: int | None = None) 
         )
         found.append(Caution("dimension", text))
     elif 1 < len(others) <= DEPENDENCE_COLUMNS:
-        step = -(-len(X) // DEPENDENCE_ROWS)
-        found += _dependences(X[::step][:, others], [names[j] for j in others])
+        rows = X if complete.all() else X[complete]
+        step = max(1, -(-len(rows) // DEPENDENCE_ROWS))
+        chosen = rows[::step][:, others]
+        # Of fewer rows than columns, or of rows that are all alike, every column depends on others.
+        if len(chosen) > len(others) and (np.ptp(chosen, axis=0) > 0).all():
+            found += _dependences(chosen, [names[j] for j in others])
     return found
 
 
@@ -178,6 +184,8 @@ def _listed(columns: Sequence[str]) -> str:
 
 
 def _is_constant(column: np.ndarray) -> bool:
+    if not len(column):
+        return False
     low, high = float(column.min()), float(column.max())
     eps = np.finfo(column.dtype).eps if column.dtype.kind == "f" else 0.0
     return high - low <= 4.0 * eps * max(abs(low), abs(high))

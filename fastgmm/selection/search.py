@@ -238,7 +238,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 check_weight_counts_rows(read.rows)
             sizes = self._checked_sizes()
             kinds = self._checked_kinds(rows.n_features)
-            cautions = [] if census is not None else self._cautions_of_columns(rows, read.rows.n_samples)
+            cautions = self._cautions_of_columns(read.sample, read.rows.n_samples)
             reporter = SearchReporter(len(sizes) * len(kinds), criterion.sign) if self.verbose else None
             watch = self._watch(len(sizes) * len(kinds), reporter=reporter, X=X, y=y, sample_weight=sample_weight)
             try:

@@ -68,7 +68,7 @@ class Missing:
 
     Attributes
     ----------
-    rule : {'error', 'drop'}
+    rule : {'error', 'drop', 'marginalise'}
     words : MissingWords
     """
 
@@ -80,12 +80,17 @@ class Missing:
         """Whether such rows are left out."""
         return self.rule == "drop"
 
+    @property
+    def keeps(self) -> bool:
+        """Whether such rows are kept, with NaN."""
+        return self.rule == "marginalise"
+
 
 class Block(NamedTuple):
     """Rows in order: numbers of shape (n_rows, n_columns), weights and names of shape (n_rows,) where asked for.
 
-    `numbers` is which rows of the table they are, from 1; `n_rows` and `n_missing` are how many rows there were, and
-    cells of each column without a value, with those that were left out.
+    `numbers` is which rows of the table they are, from 1; `n_rows`, `n_missing` and `n_incomplete` are how many rows
+    there were, cells of each column without a value, and rows with such a cell, with those that were left out.
     """
 
     X: np.ndarray
@@ -94,6 +99,7 @@ class Block(NamedTuple):
     numbers: np.ndarray
     n_rows: int
     n_missing: np.ndarray
+    n_incomplete: int
 
 
 class RawTable(ABC):
@@ -145,7 +151,7 @@ class RawTable(ABC):
     def blocks(self, columns: Sequence[str], weights: str | None = None, ids: str | None = None) -> Iterator[Block]:
         """Yield the rows of some columns in order, with the columns of weights and names where given.
 
-        Rows with a missing value are left out where `missing` says so.
+        Rows with a missing value are left out, or have NaN, where `missing` says so.
 
         Raises
         ------
@@ -157,7 +163,7 @@ class RawTable(ABC):
             weight = None if weights is None else self._blank(part, [weights], first)[:, 0].astype(np.float64)
             names = None if ids is None else self._texts(part, ids)
             absent = np.isnan(X)
-            incomplete = absent.any(axis=1)
+            incomplete = absent.any(axis=1) & (not self.missing.keeps)
             if weight is not None:
                 incomplete |= np.isnan(weight)
             numbers = np.arange(first + 1, first + 1 + len(X))
@@ -177,7 +183,7 @@ class RawTable(ABC):
                 )
             if weight is not None:
                 self._check_weights(weight, weights, numbers)
-            yield Block(X, weight, names, numbers, len(absent), absent.sum(axis=0))
+            yield Block(X, weight, names, numbers, len(absent), absent.sum(axis=0), int(absent.any(axis=1).sum()))
 
     def streamed(self, columns: Sequence[str], weights: str | None) -> StreamedRows:
         """Return a source over some columns, of a table that can be read block by block."""
@@ -186,7 +192,9 @@ class RawTable(ABC):
             for block in self.blocks(columns, weights):
                 yield {"X": block.X, **({} if block.weights is None else {"sample_weight": block.weights})}
 
-        return StreamedRows(open_batches, self.source, list(columns) if self.named else None, stable=True)
+        rows = StreamedRows(open_batches, self.source, list(columns) if self.named else None, stable=True)
+        rows.allows_missing = self.missing.keeps
+        return rows
 
     def _pieces(self, columns: Sequence[str], others: Sequence[str]) -> Iterator[tuple[Any, np.ndarray, int]]:
         """Yield pieces that have some columns and others, the numbers in the former, and how many rows come before."""
@@ -224,8 +232,8 @@ class RawTable(ABC):
         found = [(name, n) for name, n in zip(names, counts.tolist(), strict=True) if n]
         return TableError(
             f"{self._place(row)}, column {column!r}: {self._written(row, column)}. Cells without a value: "
-            f"{counted(found)}; in {n_incomplete} of {n_rows} rows. --missing drop leaves out these rows, --exclude "
-            "a column"
+            f"{counted(found)}; in {n_incomplete} of {n_rows} rows. --missing marginalise fits what is there, "
+            "--missing drop leaves out these rows, --exclude a column"
         )
 
     def _place(self, row: int) -> str:

@@ -6,18 +6,20 @@ import os
 import re
 from collections.abc import Sequence
 
-from fastgmm.exceptions import TableError
+from fastgmm.exceptions import TableError, did_you_mean
 from fastgmm.tables.cells import MissingWords
 from fastgmm.tables.columns import Missing
 from fastgmm.tables.reading import Request, Table, load_table
 
 __all__ = ["read_table"]
 
+MISSING_RULES = ("error", "drop", "marginalise")
 #: What messages call the parameters, which are options of the command line.
 OPTIONS = {
     "--no-header": "header=False",
     "--header": "header=True",
     "--missing drop": "missing='drop'",
+    "--missing marginalise fits what is there": "missing='marginalise' keeps them with NaN",
     "--na": "na_values",
 }
 
@@ -50,9 +52,9 @@ def read_table(
         The column of the names of rows.
     weights : str, optional
         The column of sample weights.
-    missing : {'error', 'drop'}, default='error'
-        What to do about rows that lack a value in one of the columns: raise an error that counts them, or leave the
-        rows out.
+    missing : {'error', 'drop', 'marginalise'}, default='error'
+        What to do about rows that lack a value in one of the columns: raise an error that counts them; leave the rows
+        out; or keep them with NaN, which estimators take with ``missing='marginalise'``.
     na_values : sequence of str, optional
         What stands for a missing value beside the usual empty cell, NA, NaN, null, none, '-' and '?'; for example
         ``["-999", "unknown"]``.
@@ -98,8 +100,10 @@ def read_table(
     age       used      number        1  31 to 44
     spent     used      number        0  3 to 12.5
     """
-    if missing not in ("error", "drop"):
-        raise ValueError(f"missing is {missing!r}; expected 'error' or 'drop'")
+    if missing not in MISSING_RULES:
+        raise ValueError(
+            f"missing is {missing!r}{did_you_mean(missing, MISSING_RULES)}; expected 'error', 'drop' or 'marginalise'"
+        )
     for name, given in (("columns", columns), ("exclude", exclude), ("na_values", na_values)):
         if isinstance(given, str):
             raise TypeError(f"{name} is the string {given!r}; expected a list, such as [{given!r}]")

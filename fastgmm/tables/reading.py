@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.standardised import mapped
 from fastgmm.exceptions import TableError
 from fastgmm.tables.columnar import is_columnar, read_columnar
-from fastgmm.tables.columns import Column, Missing, RawTable, listed, names_rows
+from fastgmm.tables.columns import Block, Column, Missing, RawTable, listed, names_rows
 from fastgmm.tables.compressed import decompressed
 from fastgmm.tables.delimited import read_delimited
 from fastgmm.tables.memory import is_large
@@ -115,7 +116,8 @@ class Table:
     columns : list of str
         Names of the columns of `X`; ``x0, x1, ...`` where the file has none.
     X : ndarray of shape (n_samples, n_features)
-        Finite, C-contiguous, float32 or float64. Of a table that is streamed: a sample of the rows.
+        C-contiguous, float32 or float64; NaN where a value is missing and rows are kept. Of a table that is streamed: a
+        sample of the rows.
     named : bool
         Whether the names are the file's own.
     ids : list of str, optional
@@ -128,8 +130,8 @@ class Table:
         What was decided in reading that a reader might doubt.
     numbers : ndarray of shape (n_samples,), optional
         Which rows of the file those in `X` are, from 1.
-    drops : bool
-        Whether rows with a missing value were to be left out.
+    missing : str
+        What was to be done about rows with a missing value, as in `Missing.rule`.
     report : TableReport, optional
         What became of all columns.
     """
@@ -143,7 +145,7 @@ class Table:
     stream: RowSource | None = None
     notes: list[str] = field(default_factory=list)
     numbers: np.ndarray | None = None
-    drops: bool = False
+    missing: str = "error"
     report: TableReport | None = None
 
     @property
@@ -155,10 +157,11 @@ class Table:
 
     @property
     def total_weight(self) -> float:
-        """Sum of the weights of all rows."""
+        """Sum of the weights of all rows; of those in memory, without rows that have no value at all."""
         if self.stream is not None:
             return self.stream.total_weight
-        return float(self.X.shape[0] if self.weights is None else self.weights.sum())
+        counted = np.ones(len(self.X)) if self.weights is None else self.weights
+        return float(counted.sum() if self.missing != "marginalise" else counted[~np.isnan(self.X).all(axis=1)].sum())
 
     @property
     def rows(self) -> np.ndarray | RowSource:
@@ -197,8 +200,22 @@ def load_table(path: str | os.PathLike[str], request: Request) -> Table:
     source = raw.streamed(columns, request.weights)
     rows = source.sample(random_state=np.random.RandomState(0))
     stream = source.with_sample(rows)
-    report = _report(raw, columns, looked, request, _count(raw, columns, request) if request.missing.drops else None)
-    return Table(raw.source, columns, rows.X, raw.named, None, rows.sample_weight, stream, raw.notes, report=report)
+    report = _report(
+        raw, columns, looked, request, None if request.missing.rule == "error" else _count(raw, columns, request)
+    )
+    return Table(
+        raw.source,
+        columns,
+        rows.X,
+        raw.named,
+        None,
+        rows.sample_weight,
+        stream,
+        raw.notes,
+        None,
+        raw.missing.rule,
+        report,
+    )
 
 
 def read_pieces(path: str | os.PathLike[str], request: Request) -> tuple[int, list[str], Iterator[Table]]:
@@ -217,17 +234,17 @@ def read_pieces(path: str | os.PathLike[str], request: Request) -> tuple[int, li
         table = _loaded(raw, columns, looked, request)
         return table.n_rows, raw.notes, iter([table])
     n_rows = raw.n_rows or 0
-    if n_rows and request.missing.drops:
+    if n_rows and request.missing.rule != "error":
         counts = _count(raw, columns, request)
         _report(raw, columns, looked, request, counts)
-        n_rows = counts[0]
+        n_rows = counts.n_kept
     if not n_rows:
         raise _without_rows(raw)
 
     def tables() -> Iterator[Table]:
         for block in raw.blocks(columns, request.weights, request.id):
             table = Table(raw.source, columns, block.X, raw.named, block.ids, block.weights, numbers=block.numbers)
-            yield replace(table, drops=raw.missing.drops)
+            yield replace(table, missing=raw.missing.rule)
 
     return n_rows, raw.notes, read_ahead(tables)
 
@@ -291,8 +308,7 @@ def _content_of(name: str, source: str) -> bytes | str:
 def _loaded(raw: RawTable, columns: list[str], looked: list[Column], request: Request) -> Table:
     blocks = list(raw.blocks(columns, request.weights, request.id))
     X = blocks[0].X if len(blocks) == 1 else np.concatenate([block.X for block in blocks])
-    n_missing = np.sum([block.n_missing for block in blocks], axis=0)
-    report = _report(raw, columns, looked, request, (len(X), sum(block.n_rows for block in blocks), n_missing))
+    report = _report(raw, columns, looked, request, _Counts.of(blocks))
     if not len(X):
         raise _without_rows(raw)
     weights = ids = None
@@ -307,15 +323,30 @@ def _loaded(raw: RawTable, columns: list[str], looked: list[Column], request: Re
         ids = [name for block in blocks for name in block.ids or []]
     numbers = np.concatenate([block.numbers for block in blocks])
     X = np.ascontiguousarray(X)
-    return Table(raw.source, columns, X, raw.named, ids, weights, None, raw.notes, numbers, raw.missing.drops, report)
+    return Table(raw.source, columns, X, raw.named, ids, weights, None, raw.notes, numbers, raw.missing.rule, report)
 
 
-def _count(raw: RawTable, columns: list[str], request: Request) -> tuple[int, int, np.ndarray]:
-    """Return the number of rows that have all values, of all rows, and of missing cells by column, in a pass."""
-    n_kept, n_rows, n_missing = 0, 0, np.zeros(len(columns), dtype=np.int64)
-    for block in raw.blocks(columns, request.weights):
-        n_kept, n_rows, n_missing = n_kept + len(block.X), n_rows + block.n_rows, n_missing + block.n_missing
-    return n_kept, n_rows, n_missing
+class _Counts(NamedTuple):
+    """Numbers of rows that are kept, of all, and of those that lack a value; and of such cells by column."""
+
+    n_kept: int
+    n_rows: int
+    n_incomplete: int
+    n_missing: np.ndarray
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block]) -> _Counts:
+        n_kept = n_rows = n_incomplete = 0
+        n_missing: Any = 0
+        for block in blocks:
+            n_kept, n_rows = n_kept + len(block.X), n_rows + block.n_rows
+            n_incomplete, n_missing = n_incomplete + block.n_incomplete, n_missing + block.n_missing
+        return cls(n_kept, n_rows, n_incomplete, n_missing)
+
+
+def _count(raw: RawTable, columns: list[str], request: Request) -> _Counts:
+    """Count rows and missing cells, in a pass of its own."""
+    return _Counts.of(raw.blocks(columns, request.weights))
 
 
 def _report(
@@ -323,10 +354,11 @@ def _report(
     columns: list[str],
     looked: list[Column],
     request: Request,
-    counts: tuple[int, int, np.ndarray] | None,
+    counts: _Counts | None,
 ) -> TableReport:
     """Return what became of the columns, and add it to the table's notes; without counts, no value is missing."""
-    n_kept, n_rows, n_missing = counts or (raw.n_rows or 0, raw.n_rows or 0, np.zeros(len(columns), dtype=np.int64))
+    none = np.zeros(len(columns), dtype=np.int64)
+    n_kept, n_rows, n_incomplete, n_missing = counts or _Counts(raw.n_rows or 0, raw.n_rows or 0, 0, none)
     known = {column.name: column for column in looked}
     others = [column for column in looked if column.name not in columns]
     used = [
@@ -339,7 +371,8 @@ def _report(
         if name is not None
     ]
     given = request.columns is not None or (request.known is not None and raw.named)
-    report = TableReport(raw.source, n_rows, n_rows - n_kept, in_order(raw.names, [*used, *others]), given)
+    ordered = in_order(raw.names, [*used, *others])
+    report = TableReport(raw.source, n_rows, n_incomplete, n_rows - n_kept, ordered, given)
     raw.notes += report.lines()
     return report
 

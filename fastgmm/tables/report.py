@@ -25,8 +25,10 @@ class TableReport:
         The file.
     n_rows : int
         Rows in the file.
+    n_incomplete : int
+        Rows in which a value is missing.
     n_left_out : int
-        Rows that were left out because a value is missing.
+        Those of them that were left out: all, or none.
     columns : list of Column
         In the order of the file, with `name`, `kind` ('number', 'date', 'category', 'text' or 'empty'), `about`,
         `use` ('used', 'left out', 'row names' or 'weights') and `n_missing`, the number of cells without a value
@@ -37,6 +39,7 @@ class TableReport:
 
     source: str
     n_rows: int
+    n_incomplete: int
     n_left_out: int
     columns: list[Column]
     chosen: bool = False
@@ -54,10 +57,11 @@ class TableReport:
             n_used = sum(column.use == "used" for column in self.columns)
             told = listed([f"{column.name} ({_what(column)})" for column in left_out], MOST_TOLD)
             found.append(f"{count_of(n_used, 'column')} of numbers used, {len(left_out)} left out: {told}")
-        if self.n_left_out:
+        if self.n_incomplete:
             counts = [(column.name, column.n_missing or 0) for column in self.columns if column.use != "left out"]
             told = counted((name, n) for name, n in counts if n)
-            found.append(f"{self.n_left_out} of {self.n_rows} rows left out; cells without a value: {told}")
+            what = "left out" if self.n_left_out else "with values missing, kept"
+            found.append(f"{self.n_incomplete} of {self.n_rows} rows {what}; cells without a value: {told}")
         return found
 
     def as_json(self) -> list[dict[str, Any]]:

@@ -254,7 +254,6 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
         ("a,b\n1,2\n3\n", {}, "line 3: has 1 cell; expected 2"),
         ("a,b\n1,2\n3,4,5\n", {}, "line 3: has 3 cells; expected 2"),
         ("a,b\nx,1,2\ny,3,4\n", {"columns": ["b"]}, "line 2: has 3 cells; expected 2"),
-        ("a,a\n1,2\n", {}, "columns 1 and 2 are both called 'a'"),
         ("id,a\nx,1\n", {"columns": ["id", "a"]}, "line 2, column 'id': 'x' is not a number"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "--columns: data.csv has no column 'c'; the columns are a, b"),
         ("a,b\n1,2\n", {"id": "c"}, "--id: data.csv has no column 'c'"),

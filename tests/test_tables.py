@@ -72,7 +72,9 @@ def test_columns_of_numbers_are_read_and_all_are_reported(dress, frame):
     assert (report.n_rows, report.n_left_out) == (N, 4)
     assert report.row_names == ["customer"]
     assert len(str(report).splitlines()) == 2 + 40
-    assert "34 columns of numbers used, 6 left out: customer (text, different in every row)" in table.notes[-2]
+    assert (
+        "34 columns of numbers used, 6 left out: customer (text, different in every row, as 'C900')" in table.notes[-2]
+    )
     assert table.notes[-1] == "4 of 120 rows left out; cells without a value: 'v3' 3, 'v30' 2"
 
 
@@ -135,6 +137,38 @@ def test_thousands_are_not_taken_for_decimals():
     assert read_table("data.csv").columns == ["b"]
 
 
+def test_titles_above_a_table_are_no_part_of_it():
+    for title in ("Report 2024,,\n", "Report 2024\n", "Report 2024\n\nin euros,,\n\n"):
+        with open("data.csv", "w") as file:
+            file.write(title + "a,b,c\n1,2,x\n3,4,y\n")
+        table = read_table("data.csv")
+        assert_array_equal(table.X, [[1.0, 2.0], [3.0, 4.0]])
+        assert "data.csv: 'Report 2024' is taken for a title and not read" in table.notes
+        with pytest.raises(TableError, match=f"line {3 + title.count(chr(10))}, column 'c': 'y' is not"):
+            read_table("data.csv", columns=["c"], na_values=["x"])
+    # Names over one column, and names of rows, are no titles.
+    for text in ("height\n1.5\n2.5\n", "name,\nx,1\ny,2\n", "a\nb\n1\n"):
+        with open("data.csv", "w") as file:
+            file.write(text)
+        assert not [note for note in main_notes("data.csv") if "title" in note]
+
+
+def main_notes(path):
+    """Return what reading says of a file, whatever is in it."""
+    try:
+        return read_table(path).notes
+    except TableError as error:
+        return [str(error)]
+
+
+def test_a_name_that_comes_again_is_told_apart():
+    with open("data.csv", "w") as file:
+        file.write("a,b,a,a\n1,2,3,4\n5,6,7,8\n")
+    table = read_table("data.csv")
+    assert table.columns == ["a", "b", "a.1", "a.2"]
+    assert table.notes[0] == "data.csv: column 3 is called 'a' as an earlier one, and is read as 'a.1'"
+
+
 def test_lines_that_a_spreadsheet_leaves_beneath_are_no_rows():
     with open("data.csv", "w") as file:
         file.write("a;b;\n1;2;\n3;4;\n;;\n;;\n")
@@ -176,7 +210,7 @@ def test_python_and_the_command_line_choose_alike_and_the_model_remembers(frame,
     assert read_training("fastgmm_model.npz")["reading"] == {"missing": "drop", "na": ["-99"]}
     assert main(["show", "fastgmm_model.npz"]) == 0
     out = capsys.readouterr().out
-    assert "6 left out: customer (text, different in every row)" in out
+    assert "6 left out: customer (text, different in every row, as 'C900')" in out
     assert "4 of 120 rows left out; cells without a value: 'v3' 3, 'v1' 1" in out
     # New data of the same layout are read in the same way, and rows keep their numbers.
     assert main(["predict", "fastgmm_model.npz", "data.csv", "--id", "customer", "--json"]) == 0
@@ -222,15 +256,19 @@ def test_an_id_is_proposed_by_name(frame, capsys):
 def test_describe_lists_all_columns_whatever_is_in_them(frame, capsys):
     frame["v5"] = frame["v5"].astype(object)
     frame.loc[0, "v5"] = "> 100"
-    frame.to_csv("data.csv", index=False)
+    frame.assign(same=7.5).to_csv("data.csv", index=False)
     assert main(["describe", "data.csv", "--json"]) == 0
-    columns = {column["name"]: column for column in json.loads(capsys.readouterr().out)["columns"]}
+    told = json.loads(capsys.readouterr().out)
+    assert [(caution["kind"], caution["columns"]) for caution in told["cautions"]] == [("constant", ["same"])]
+    columns = {column["name"]: column for column in told["columns"]}
+    assert columns["v5"]["use"] == "fault"
+    assert columns["v6"]["use"] == "used"
     assert columns["v3"]["n_missing"] == 3
     assert columns["v5"]["about"].endswith("; 1 hold no number, as '> 100'")
     assert main(["describe", "data.csv", "--exclude", "v5"]) == 0
     title, _, line, *_ = capsys.readouterr().out.splitlines()
-    assert title == "data.csv: 120 rows, 39 columns; 4 rows left out"
-    assert " ".join(line.split()) == "customer left out text 0 different in every row: may name the rows"
+    assert title == "data.csv: 120 rows, 40 columns; 4 rows with values missing"
+    assert " ".join(line.split()) == "customer left out text 0 different in every row, as 'C900'"
 
 
 WEIGHTED = ["--weights", "w"]

@@ -180,7 +180,7 @@ class Cells:
         if n_texts <= MOST_CATEGORIES and 2 * n_texts <= present:
             listed = ", ".join(shortened(text) for text, _ in self._texts.most_common(SHOWN))
             return "category", f"{n_texts} values: {listed}{', ...' if n_texts > SHOWN else ''}"
-        return "text", f"as {shortened(first)}"
+        return "text", f"{'different in every row, ' if self.are_different() else ''}as {shortened(first)}"
 
     def are_different(self) -> bool:
         """Return whether every cell holds another text, as names of rows do."""

@@ -46,7 +46,8 @@ class Column:
     is_different : bool
         Whether it is text that differs in every row, as names of rows do.
     use : str
-        'used', 'left out', 'row names' or 'weights'.
+        'used', 'left out', 'row names', 'weights' or, of a column of numbers with cells that hold something else,
+        'fault'.
     n_missing : int or None
         Cells without a value; None where nobody has counted.
     n_words : int
@@ -60,6 +61,11 @@ class Column:
     use: str = "left out"
     n_missing: int | None = None
     n_words: int = 0
+
+    @property
+    def what(self) -> str:
+        """What the column holds, in a few words."""
+        return f"{self.kind}, {self.about}" if self.about else self.kind
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,11 @@ class RawTable(ABC):
     def positions(self, names: Sequence[str]) -> list[int]:
         """Return which columns are called so; they are among `names`."""
         return [self._places[name] for name in names]
+
+    @property
+    def n_rows_read(self) -> int:
+        """Number of rows, as far as they were counted."""
+        return self.n_rows or 0
 
     @abstractmethod
     def survey(self, names: Sequence[str]) -> list[Column]:

@@ -24,6 +24,8 @@ DELIMITERS = "\t;,| "
 #: Lines and cells from which decimal mark and header are told, whatever the size of the file; and lines, the delimiter.
 TELLING, TELLING_CELLS = 1000, 100_000
 CONSISTENT = 20
+#: Lines above a table that are no part of it.
+MOST_TITLES = 5
 #: Rows whose cells are in memory at a time.
 PIECE_ROWS = 20_000
 #: A comment, or names of columns as NumPy's savetxt writes them; "#" alone is a name.
@@ -93,6 +95,7 @@ class _Delimited(RawTable):
             lines.drop_first()
         if lines.first is None:
             raise TableError(f"{source}: the file is empty; expected comma-separated values")
+        titles = _drop_titles(lines)
         self._delimiter = _delimiter_of(lines.telling()[:CONSISTENT])
         if self._delimiter == " ":
             lines.text = "\n".join(" ".join(line.split()) for line in lines.text.split("\n"))
@@ -108,7 +111,9 @@ class _Delimited(RawTable):
             found = Header(header) if header is not None else self._header(first, beneath, telling, known)
             if found.found:
                 lines.drop_first()
-        super().__init__(source, first if found.found else [f"x{j}" for j in range(len(first))], found.found, missing)
+        names, again = _told_apart(first) if found.found else ([f"x{j}" for j in range(len(first))], [])
+        super().__init__(source, names, found.found, missing)
+        self.notes += [f"{source}: {note}" for note in [*titles, *again]]
         self._body, self._lines_before = lines.text, lines.n_dropped
         if found.why is not None:
             which = f"{source}, line {line}"
@@ -136,6 +141,11 @@ class _Delimited(RawTable):
 
     def _parts(self, wanted: Sequence[str]) -> Iterator[_Delimited]:
         yield self
+
+    @property
+    def n_rows_read(self) -> int:
+        """Number of rows, as far as they were counted."""
+        return max((cells.n_cells for cells in self._cells.values()), default=0)
 
     def survey(self, names: Sequence[str]) -> list[Column]:
         self._read(names)
@@ -273,6 +283,40 @@ class _Lines:
         start = self.text.rfind("\n", 0, SPACE.match(self.text).end()) + 1  # type: ignore[union-attr]
         self.n_dropped += self.text.count("\n", 0, start)
         self.text = self.text[start:]
+
+
+def _drop_titles(lines: _Lines) -> list[str]:
+    """Drop what stands above a table, lines of one cell of words over lines of several cells; return what to say."""
+    telling = lines.telling()[:CONSISTENT]
+    for n_titles in range(min(MOST_TITLES, len(telling) - 2), 0, -1):
+        delimiter = _delimiter_of(telling[n_titles:])
+        cells = _cells(telling[: n_titles + 1], delimiter)
+        filled = [[cell for cell in row if cell] for row in cells]
+        titles, below = filled[:n_titles], filled[n_titles]
+        if len(below) < 2 or any(number_in(cell) is not None for cell in below):
+            continue  # what is below must look like names
+        if all(len(row) == 1 and number_in(row[0]) is None for row in titles):
+            dropped = []
+            for row in titles:
+                dropped.append(f"{row[0]!r} is taken for a title and not read")
+                lines.drop_first()
+            return dropped
+    return []
+
+
+def _told_apart(names: list[str]) -> tuple[list[str], list[str]]:
+    """Return names of which none is used twice, as ``a, a.1, a.2``, and what to say."""
+    found: list[str] = []
+    notes = []
+    for j, name in enumerate(names):
+        k, other = 0, name
+        while name and other in found:
+            k += 1
+            other = f"{name}.{k}"
+        if other != name:
+            notes.append(f"column {j + 1} is called {name!r} as an earlier one, and is read as {other!r}")
+        found.append(other)
+    return found, notes
 
 
 def _cells(lines: Sequence[str], delimiter: str) -> list[list[str]]:

@@ -95,7 +95,7 @@ def read_table(
            [44. ,  3. ]])
     >>> print("\\n".join(str(table.report).splitlines()[1:]))
     column    use       holds   missing
-    customer  left out  text          0  different in every row: may name the rows
+    customer  left out  text          0  different in every row, as 'A1'
     joined    left out  date          0  as '2020-01-31'
     age       used      number        1  31 to 44
     spent     used      number        0  3 to 12.5

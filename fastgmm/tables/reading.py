@@ -67,8 +67,11 @@ class Request:
         others = [name for name in (self.id, self.weights) if name is not None]
         return [*(self.columns or self.known or ()), *self.exclude, *others]
 
-    def chosen(self, raw: RawTable) -> tuple[list[str], list[Column]]:
-        """Return the columns to model, and what those that were looked through hold."""
+    def chosen(self, raw: RawTable, all_kinds: bool = False) -> tuple[list[str], list[Column]]:
+        """Return the columns to model, and what those that were looked through hold.
+
+        With `all_kinds`, there may be no column of numbers.
+        """
         looked: list[Column] = []
         for option, names in (
             ("--columns", self.columns or ()),
@@ -98,8 +101,8 @@ class Request:
             others = {*self.exclude, self.id, self.weights}
             looked = raw.survey([name for name in raw.names if not names_rows(name) and name not in others])
             columns = [column.name for column in looked if column.kind == "number"]
-        if not columns:
-            kinds = {column.name: f" ({column.kind})" for column in looked}
+        if not columns and not all_kinds:
+            kinds = {column.name: f" ({column.what})" for column in looked}
             named = [f"{name}{kinds.get(name, '')}" for name in raw.names]
             raise TableError(f"{raw.source}: no column of numbers is left to model; the columns are {listed(named)}")
         return columns, looked
@@ -195,27 +198,7 @@ def load_table(path: str | os.PathLike[str], request: Request) -> Table:
         If the file is missing, empty, or holds something else than finite numbers.
     """
     raw, columns, looked, streams = _opened(path, request)
-    if not streams:
-        return _loaded(raw, columns, looked, request)
-    source = raw.streamed(columns, request.weights)
-    rows = source.sample(random_state=np.random.RandomState(0))
-    stream = source.with_sample(rows)
-    report = _report(
-        raw, columns, looked, request, None if request.missing.rule == "error" else _count(raw, columns, request)
-    )
-    return Table(
-        raw.source,
-        columns,
-        rows.X,
-        raw.named,
-        None,
-        rows.sample_weight,
-        stream,
-        raw.notes,
-        None,
-        raw.missing.rule,
-        report,
-    )
+    return _load(raw, columns, looked, request, streams)
 
 
 def read_pieces(path: str | os.PathLike[str], request: Request) -> tuple[int, list[str], Iterator[Table]]:
@@ -249,14 +232,33 @@ def read_pieces(path: str | os.PathLike[str], request: Request) -> tuple[int, li
     return n_rows, raw.notes, read_ahead(tables)
 
 
-def describe_table(path: str | os.PathLike[str], request: Request) -> TableReport:
-    """Return what the columns of a table hold, whatever is in them; see `load_table`."""
+def describe_table(path: str | os.PathLike[str], request: Request) -> tuple[TableReport, Table | None]:
+    """Return what the columns of a table hold, whatever is in them, and those of numbers alone if there are any."""
     raw = _open(os.fspath(path), request)
-    columns, looked = request.chosen(raw)
+    columns, looked = request.chosen(raw, all_kinds=True)
     looked = looked or raw.survey(columns)
-    words = {column.name for column in looked if column.n_words or column.kind != "number"}
-    numbers = [name for name in columns if name not in words]
-    return _report(raw, numbers, looked, request, _count(raw, numbers, request) if numbers else None)
+    for column in looked:
+        if column.n_words:
+            column.use = "fault"
+    kinds = {column.name: column for column in looked}
+    numbers = [name for name in columns if kinds[name].kind == "number" and not kinds[name].n_words]
+    if not numbers:
+        return _report(raw, [], looked, request, None), None
+    table = _load(raw, numbers, looked, request, raw.n_rows is not None and is_large(raw.n_bytes))
+    assert table.report is not None, "what was read is reported"
+    return table.report, table
+
+
+def _load(raw: RawTable, columns: list[str], looked: list[Column], request: Request, streams: bool) -> Table:
+    if not streams:
+        return _loaded(raw, columns, looked, request)
+    source = raw.streamed(columns, request.weights)
+    rows = source.sample(random_state=np.random.RandomState(0))
+    stream = source.with_sample(rows)
+    counts = None if request.missing.rule == "error" else _count(raw, columns, request)
+    report = _report(raw, columns, looked, request, counts)
+    table = Table(raw.source, columns, rows.X, raw.named, None, rows.sample_weight, stream, raw.notes)
+    return replace(table, missing=raw.missing.rule, report=report)
 
 
 def _opened(path: str | os.PathLike[str], request: Request) -> tuple[RawTable, list[str], list[Column], bool]:
@@ -358,7 +360,7 @@ def _report(
 ) -> TableReport:
     """Return what became of the columns, and add it to the table's notes; without counts, no value is missing."""
     none = np.zeros(len(columns), dtype=np.int64)
-    n_kept, n_rows, n_incomplete, n_missing = counts or _Counts(raw.n_rows or 0, raw.n_rows or 0, 0, none)
+    n_kept, n_rows, n_incomplete, n_missing = counts or _Counts(raw.n_rows_read, raw.n_rows_read, 0, none)
     known = {column.name: column for column in looked}
     others = [column for column in looked if column.name not in columns]
     used = [

@@ -31,8 +31,8 @@ class TableReport:
         Those of them that were left out: all, or none.
     columns : list of Column
         In the order of the file, with `name`, `kind` ('number', 'date', 'category', 'text' or 'empty'), `about`,
-        `use` ('used', 'left out', 'row names' or 'weights') and `n_missing`, the number of cells without a value
-        (None where they were not counted).
+        `use` ('used', 'left out', 'row names', 'weights' or 'fault') and `n_missing`, the number of cells without a
+        value (None where they were not counted).
     chosen : bool
         Whether columns were asked for by name; otherwise those of numbers are used.
     """
@@ -55,7 +55,7 @@ class TableReport:
         left_out = [column for column in self.columns if column.use == "left out"]
         if left_out and not self.chosen:
             n_used = sum(column.use == "used" for column in self.columns)
-            told = listed([f"{column.name} ({_what(column)})" for column in left_out], MOST_TOLD)
+            told = listed([f"{column.name} ({column.what})" for column in left_out], MOST_TOLD)
             found.append(f"{count_of(n_used, 'column')} of numbers used, {len(left_out)} left out: {told}")
         if self.n_incomplete:
             counts = [(column.name, column.n_missing or 0) for column in self.columns if column.use != "left out"]
@@ -72,7 +72,7 @@ class TableReport:
         rows = [("column", "use", "holds", "missing", "")]
         for column in self.columns:
             missing = "" if column.n_missing is None else str(column.n_missing)
-            rows.append((column.name, column.use, column.kind, missing, _about(column)))
+            rows.append((column.name, column.use, column.kind, missing, column.about))
         widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
         lines = [
             "  ".join(
@@ -87,19 +87,9 @@ class TableReport:
             for name, use, kind, missing, about in rows
         ]
         title = f"{self.source}: {count_of(self.n_rows, 'row')}, {count_of(len(self.columns), 'column')}"
-        if self.n_left_out:
-            title += f"; {self.n_left_out} rows left out"
+        if self.n_incomplete:
+            title += f"; {self.n_incomplete} rows {'left out' if self.n_left_out else 'with values missing'}"
         return "\n".join([title, *lines])
-
-
-def _about(column: Column) -> str:
-    return "different in every row: may name the rows" if column.is_different else column.about
-
-
-def _what(column: Column) -> str:
-    if column.is_different:
-        return "text, different in every row"
-    return f"{column.kind}, {column.about}" if column.about else column.kind
 
 
 def in_order(names: Sequence[str], columns: Sequence[Column]) -> list[Column]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -12,19 +14,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from fastgmm.data import ArrayRows
+from fastgmm.data.standardised import observed_moments, standardised_rows
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, sensible_sizes, unconverged_too
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
 from fastgmm.estimator.reading import refuse_source
-from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
-from fastgmm.starts.units import StartInUnits
+from fastgmm.model.shapes import DIAGONAL
 
 __all__ = ["GaussianMixtureImputer"]
-
-#: Sizes whose BIC is higher than the best in a row, after which larger ones are not tried.
-PATIENCE = 2
 
 
 class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
@@ -51,11 +52,13 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
     keep_empty_features : bool, default=False
         Whether a feature that is missing in every row of `fit` is filled with zeros; it is left out otherwise.
     max_components : int, default=5
-        For ``n_components='bic'``, which stops earlier once two sizes in a row are worse than the best.
+        For ``n_components='bic'``, which stops at the first size that is worse than the one before.
     tol, max_iter, n_init, init_params
-        As in `GaussianMixture`; starts measure distances in standard deviations of the columns.
-    reg_covar : float or 'auto', default='auto'
         As in `GaussianMixture`.
+    reg_covar : float or 'auto', default=0.01
+        As in `GaussianMixture`, in units of standardised columns, as which they are fitted; `mixture_` is in their own
+        units. Ten thousand times the default there: a column of few different values, such as a code, would otherwise
+        draw components to its values.
     random_state : int, RandomState or None
         Seed of starts, and of what `sample_posterior` draws.
 
@@ -120,7 +123,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         keep_empty_features: bool = False,
         max_components: Any = 5,
         tol: float = 1e-3,
-        reg_covar: Any = "auto",
+        reg_covar: Any = 0.01,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: Any = "kmeans",
@@ -171,7 +174,13 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         if len(self._kept) == 0:
             raise ValueError(f"X misses every value of all {rows.shape[1]} features; expected some")
         self.indicator_features_ = np.flatnonzero(missing.any(axis=0))
-        self.mixture_, self.bic_ = self._best_mixture(np.ascontiguousarray(rows[:, self._kept]), weight)
+        kept = np.ascontiguousarray(rows[:, self._kept])
+        shift, variances = observed_moments(ArrayRows(kept, weight))
+        scale = np.sqrt(np.where(variances > 0, variances, 1.0))
+        standard, bic = self._best_mixture(standardised_rows(shift, scale, kept), weight)
+        self.mixture_ = _in_data_units(standard, shift, scale)
+        counted = ~np.isnan(kept) if weight is None else ~np.isnan(kept) * weight[:, None]
+        self.bic_ = bic + 2.0 * float(counted.sum(axis=0) @ np.log(scale))
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         return self
 
@@ -180,29 +189,24 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         family = Gaussian(get_covariance(self.covariance_type))
         n_rows = float(np.count_nonzero(~np.isnan(rows).all(axis=1)))
         sizes = [self.n_components] if fixed else sensible_sizes(family, self.max_components, rows.shape[1], n_rows)
-        options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
-        best, failure, n_worse = None, None, 0
+        best, failure = None, None
         for size in sizes:
-            model = GaussianMixture(size, random_state=seed, **options)
+            model = GaussianMixture(size, random_state=seed, **inner_options(self))
             try:
-                if fixed:
+                with nullcontext() if fixed else unconverged_too(), warnings.catch_warnings():
+                    # What is added to standardised variances is meant to be felt.
+                    warnings.simplefilter("ignore", RegularisationWarning)
                     model.fit(rows, sample_weight=weight)
-                else:
-                    with unconverged_too():
-                        model.fit(rows, sample_weight=weight)
                 bic = model.bic(rows, sample_weight=weight)
             except ComponentCollapseError as error:
                 failure, bic = failure or error, math.inf
-            n_worse = 0 if best is None or bic < best[1] else n_worse + 1
-            if math.isfinite(bic) and n_worse == 0:
-                best = model, bic
-            if n_worse == PATIENCE:
+            if best is not None and bic >= best[1]:
                 break
+            if math.isfinite(bic):
+                best = model, bic
         if best is None:
             assert failure is not None, "one size at least was tried"
             raise failure
-        # By name, as a file of the model can hold it.
-        best[0].set_params(init_params=self.init_params)
         return best
 
     def transform(self, X: Any) -> np.ndarray:
@@ -267,3 +271,19 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = isinstance(self.missing_values, float) and math.isnan(self.missing_values)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _in_data_units(model: GaussianMixture, shift: np.ndarray, scale: np.ndarray) -> GaussianMixture:
+    """Return the mixture of the data as they are, from one of standardised columns; spheres become diagonals."""
+    shape, covariances = model._covariance.shape, np.asarray(model.covariances_, dtype=np.float64)
+    if shape.is_matrix:
+        covariances = covariances * scale[:, None] * scale
+    else:
+        covariances, shape = shape.diagonals(covariances, *model.means_.shape) * scale**2, DIAGONAL
+    means = np.asarray(model.means_, dtype=np.float64) * scale + shift
+    weights = np.asarray(model.weights_, dtype=np.float64)
+    other = GaussianMixture.from_parameters(
+        weights / weights.sum(), means, covariances, covariance_type=shape.name, random_state=model.random_state
+    )
+    other.converged_, other.n_iter_ = model.converged_, model.n_iter_
+    return other.set_params(missing="marginalise")

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The kernels on other platforms than this one, as far as one Linux machine can tell: zig (ziglang on PyPI) compiles them
+# with their test against a long-double reference, and runs it where an emulator is found: qemu-user for aarch64 Linux,
+# wine for Windows, wasmtime (PyPI) for WebAssembly. macOS is compiled and linked, not run. CASES random cases each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/python.sh
+. ci/native.sh
+folder=${FOLDER:-$(mktemp -d)}
+[ -n "${FOLDER:-}" ] || trap 'rm -rf "$folder"' EXIT
+cases=${CASES:-300}
+sources="tests/fuzz/fuzz_kernels.cpp tests/fuzz/replay.cpp"
+if [ ! -x "$folder/zig/bin/python" ]; then
+    "$PYTHON" -m venv "$folder/zig"
+    "$folder/zig/bin/python" -m pip install --quiet ziglang wasmtime
+fi
+"$folder/zig/bin/python" -c 'import importlib.metadata as m; print("zig", m.version("ziglang"), "wasmtime", m.version("wasmtime"))'
+
+compile() {  # target, instruction sets, flags
+    build_native "$folder/$1" "$folder/zig/bin/python -m ziglang c++ -target $1" "$2" "-O2 $3" "" $sources
+}
+
+ran() {  # target, how it is run
+    echo "== $1"
+    "${@:2}" --random "$cases" 1
+}
+
+run_wasm='import sys, wasmtime
+engine = wasmtime.Engine()
+linker, store, wasi = wasmtime.Linker(engine), wasmtime.Store(engine), wasmtime.WasiConfig()
+wasi.argv = sys.argv[1:]
+wasi.inherit_stdout()
+wasi.inherit_stderr()
+store.set_wasi(wasi)
+linker.define_wasi()
+main = linker.instantiate(store, wasmtime.Module.from_file(engine, sys.argv[1])).exports(store)["_start"]
+try:
+    main(store)
+except wasmtime.ExitTrap as end:
+    sys.exit(end.code)'
+
+for target in ${@:-aarch64-linux-musl x86_64-windows-gnu wasm32-wasi aarch64-macos x86_64-macos}; do
+    case $target in
+        aarch64-linux-musl)
+            compile $target generic ""
+            if command -v qemu-aarch64 >/dev/null; then ran $target qemu-aarch64 "$folder/$target/run"; else echo "$target: built; there is no qemu-aarch64 to run it"; fi ;;
+        x86_64-windows-gnu)
+            compile $target "generic avx2" ""
+            mv "$folder/$target/run" "$folder/$target/run.exe" 2>/dev/null || true
+            wine=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null || true)
+            if [ -n "$wine" ]; then WINEDEBUG=-all WINEPREFIX="$folder/wine" ran $target "$wine" "$folder/$target/run.exe"; else echo "$target: built; there is no wine to run it"; fi ;;
+        wasm32-wasi)
+            compile $target generic "-msimd128 -fno-exceptions"
+            ran $target "$folder/zig/bin/python" -c "$run_wasm" "$folder/$target/run" ;;
+        *-macos)
+            compile $target generic ""
+            echo "== $target"
+            echo "compiled and linked, not run: $(wc -c <"$folder/$target/run") bytes" ;;
+        *) echo "unknown target $target; see the head of $0" >&2; exit 1 ;;
+    esac
+done

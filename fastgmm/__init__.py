@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastgmm.bayesian_mixture import BayesianGaussianMixture
     from fastgmm.classifier import GaussianMixtureClassifier
     from fastgmm.clusterer import GaussianMixtureClusterer
+    from fastgmm.coresets import coreset
     from fastgmm.encoders import FisherVectorEncoder, VLADEncoder
     from fastgmm.feature_selector import GaussianMixtureFeatureSelector
     from fastgmm.gaussian_mixture import GaussianMixture
@@ -47,6 +48,7 @@ __all__ = [
     "VLADEncoder",
     "__version__",
     "config_context",
+    "coreset",
     "fit_windows",
     "from_sklearn",
     "get_config",
@@ -77,6 +79,7 @@ _HOMES = {
     "GaussianMixtureSearch": "selection",
     "StudentMixture": "student_mixture",
     "VLADEncoder": "encoders",
+    "coreset": "coresets",
     "fit_windows": "windows",
     "from_sklearn": "scikit_learn",
     "linear_scores": "verification",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.data import ArrayRows
+from fastgmm.data.e_steps import LABELS, EStep, Truncated
 from fastgmm.estimator.error_methods import ErrorMethods
 from fastgmm.families import Family, Gaussian, LowRankFamily
 from fastgmm.starts import Start, initial_parameters
@@ -110,6 +114,16 @@ default='kmeans'
     likelihood : {'mixture', 'classification'}, default='mixture'
         'classification' assigns each row wholly to its most probable component, as tclust does by default; EM then ends
         when no row moves.
+    responsibilities : {'exact', 'truncated'}, default='exact'
+        Whether `fit` shares each row among all components, or among its `n_candidates` best of those it looks at. For
+        hundreds of components and more: the cost of a pass then does not grow with their number. Predictions are
+        exact. See `truncation_gap_`.
+    n_candidates : int, default=3
+        With ``responsibilities='truncated'``: how many components share a row.
+    n_neighbors : int, default=15
+        With ``responsibilities='truncated'``: how many neighbours of a candidate are looked at.
+    n_random : int, default=1
+        With ``responsibilities='truncated'``: how many components drawn at random are looked at in each pass.
 
     Attributes
     ----------
@@ -149,6 +163,9 @@ default='kmeans'
         With ``reg_covar='auto'``: what is added to the variance of each feature.
     statistics_ : SufficientStatistics
         After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+    truncation_gap_ : float
+        With ``responsibilities='truncated'``: what the bound lacks of the exact log-likelihood, in nats per row,
+        measured on some 4000 rows.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
@@ -210,6 +227,10 @@ default='kmeans'
         max_determinant_ratio: Any = None,
         trim: float = 0.0,
         likelihood: str = "mixture",
+        responsibilities: str = "exact",
+        n_candidates: int = 3,
+        n_neighbors: int = 15,
+        n_random: int = 1,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -237,6 +258,41 @@ default='kmeans'
         self.max_determinant_ratio = max_determinant_ratio
         self.trim = trim
         self.likelihood = likelihood
+        self.responsibilities = responsibilities
+        self.n_candidates = n_candidates
+        self.n_neighbors = n_neighbors
+        self.n_random = n_random
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **ErrorMethods._parameter_constraints,
+        "responsibilities": [StrOptions({"exact", "truncated"})],
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": [Interval(Integral, 0, None, closed="left")],
+        "n_random": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    # What models pickled before it have not.
+    responsibilities: str = "exact"
+
+    def _e_step_of(self, sample: ArrayRows) -> EStep:
+        if self.responsibilities == "exact":
+            return super()._e_step_of(sample)
+        if self.n_candidates > self.n_components:
+            raise ValueError(
+                f"n_candidates is {self.n_candidates} and n_components is {self.n_components}; expected no more "
+                "candidates than components"
+            )
+        # A copy is asked, so that the start is the same as for exact responsibilities.
+        random_state = np.random.RandomState()
+        random_state.set_state(check_random_state(self.random_state).get_state())
+        e_step = Truncated(self.n_candidates, self.n_neighbors, self.n_random, int(random_state.randint(1 << 31)))
+        if LABELS in sample.columns or self.noise is not None:
+            e_step.check_takes("rows are labelled" if self.noise is None else "noise is given")
+        if self._trims:
+            e_step.check_takes(f"trim is {self.trim:g}, likelihood {self.likelihood!r}")
+        if isinstance(self._covariance, LowRankFamily):
+            e_step.check_takes(f"covariance_type is {self.covariance_type!r}, whose covariances have loadings")
+        return e_step
 
     @property
     def _mixture_class(self) -> type:

@@ -25,7 +25,7 @@ RANKS = [
     {"callbacks", "summary"},
     {"plotting", "tables"},
     {"estimator"},
-    {"gaussian_mixture", "student_mixture", "conditional_mixtures", "encoders", "matching", "verification"},
+    {"gaussian_mixture", "student_mixture", "conditional_mixtures", "coresets", "encoders", "matching", "verification"},
     {"windows", "bayesian_mixture", "classifier", "outlier_detector", "regressor", "persistence", "installation"},
     {"selection", "scikit_learn"},
     {"start_up", "clusterer", "feature_selector", "imputer"},

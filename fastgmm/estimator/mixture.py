@@ -263,12 +263,14 @@ class BaseMixture(
         e_step = self._e_step_of(sample)
         census = found_missing(self, rows, self._covariance.shape.is_matrix)
         if census is not None:
+            e_step.check_takes("X misses values")
             e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state, self._completed)
         plan = self._plan(rows, sample)
         continued = self.warm_start and hasattr(self, "converged_")
         if continued:
             self._check_continuation()
         if errors is not None:
+            e_step.check_takes("rows have measurement errors")
             rows, e_step = self._with_errors(rows, e_step, errors)
         tol, acceleration = self.tol, self.acceleration
         if not e_step.is_smooth:
@@ -330,6 +332,7 @@ class BaseMixture(
         if not isinstance(self.reg_covar, str):
             self.__dict__.pop("reg_covar_", None)
         self.__dict__.update(run_attributes(run, problem.passes.n_made, dtype))
+        self.__dict__.update(problem.passes.attributes(problem.family.density(run.state)))
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
         for name in ("statistics_", "_latest_statistics", "_stream_sample"):
             self.__dict__.pop(name, None)

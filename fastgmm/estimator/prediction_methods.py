@@ -13,6 +13,7 @@ from fastgmm.data.incomplete import Marginalised
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
 from fastgmm.estimator.missing_values import counted_weight, finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow, Unchecked
+from fastgmm.inference.top import check_n_top, top_components
 from fastgmm.model import MixtureParameters
 
 __all__ = ["PredictionMethods"]
@@ -116,6 +117,38 @@ class PredictionMethods(PerRow):
             Rows sum to one.
         """
         return self._per_row(X, self._responsibilities, "probability")
+
+    def predict_topk(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k most probable components of each row, and their probabilities.
+
+        For mixtures of so many components that `predict_proba` would not fit into memory.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
+        k : int
+            How many components; at most as many as there are.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_samples, k), int64
+            The most probable first; -1 for noise, in a model with a background.
+        probabilities : ndarray of shape (n_samples, k)
+            Their posterior probabilities.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not from 1 to the number of components, or X is a source: `predict_blocks` reads those.
+        """
+        if self._source_of(X) is not None:
+            raise ValueError("X is a source; expected an array. Ask predict_topk about its blocks one by one")
+        rows, n_components = self._check_rows(X), len(self.means_) + hasattr(self, "noise_weight_")
+        check_n_top(k, n_components)
+        indices, probabilities = top_components(rows, k, n_components, self._responsibilities)
+        indices[indices == len(self.means_)] = -1
+        return indices, probabilities
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log density of each row.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm import config, kernels
+from fastgmm.inference.top import check_n_top, top_components
 from fastgmm.model import MixtureParameters
 
 __all__ = ["Scorer"]
@@ -108,6 +109,10 @@ class Scorer:
     def predict_proba(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return posterior probabilities, written to `out` (n_samples, n_components) if given."""
         return self._run("responsibilities", X, out, self.dtype, self.n_components)
+
+    def predict_topk(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k most probable components of each row, int64, the best first, and their probabilities."""
+        return top_components(X, check_n_top(k, self.n_components), self.n_components, self.predict_proba)
 
     def score_samples(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return log densities in nats, written to `out` (n_samples,) if given."""

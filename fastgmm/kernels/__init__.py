@@ -47,6 +47,15 @@ The other actions are functions of the engine:
     unless it is negative. Covariances are (K, D, D), or (K, D) with errors (N, D); scatter has the same shape.
 ``answer_with_errors(question, log_weights, means, covariances, X, errors, out, n_threads)``
     'log_density', 'responsibilities' or 'assign' of such rows, written to `out`.
+``accumulate_truncated(mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, counts, ...)``
+    ``accumulate`` over few components: each row asks those in its line of `candidates` (int32, negative for none),
+    those in their lines of `neighbors` (int32, (K, G)) and `n_random` drawn by `seed` and the row's number, counted
+    from `first_row`. The best of them take their place, best first, and share the row. Returns the log-likelihood of
+    the candidates alone, which no later pass under the same parameters lowers, and how many densities were evaluated.
+    With counts, sums and scatter None only the candidates are wanted.
+``refine_neighbors(mixture, old, neighbors, n_random, seed, n_threads)``
+    ``neighbors[k]`` written: the components that give the rows of component k the highest expected log density, of
+    its neighbours in `old`, theirs, and some drawn. Its spread is taken as the same in all directions.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.
@@ -95,6 +104,7 @@ __all__ = [
     "StudentTail",
     "accumulate",
     "accumulate_labels",
+    "accumulate_truncated",
     "accumulate_with_errors",
     "answer_with_errors",
     "assign",
@@ -108,6 +118,7 @@ __all__ = [
     "factorise_precisions",
     "log_density",
     "merge",
+    "refine_neighbors",
     "responsibilities",
     "update_distances",
 ]
@@ -315,3 +326,33 @@ def merge(
 def factorise_precisions(covariances, precisions_cholesky) -> int:
     """Write upper triangular factors of the inverses; return the first failing index or -1."""
     return engine_for("factorise_precisions").factorise_precisions(covariances, precisions_cholesky, config.n_threads())
+
+
+def accumulate_truncated(
+    X, sample_weight, parameters, neighbors, candidates, n_random, seed, first_row, statistics=None
+) -> tuple[float, int]:
+    """Ask a few components of each row (see the module's text), and add the best to `statistics`, where given.
+
+    `candidates` is written. Returns the log-likelihood of the candidates, and the number of densities evaluated.
+    """
+    engine, mixture = _on_engine("accumulate_truncated", parameters)
+    parts = (None,) * 3 if statistics is None else (statistics.counts, statistics.sums, statistics.scatter)
+    log_likelihood, n_evaluated = engine.accumulate_truncated(
+        mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, *parts, config.n_threads()
+    )
+    if statistics is not None:
+        statistics.log_likelihood += log_likelihood
+    return log_likelihood, n_evaluated
+
+
+def refine_neighbors(parameters, old, n_random, seed) -> np.ndarray:
+    """Return the components near each one, int32 of the shape of `old` (see the module's text)."""
+    engine, mixture = _on_engine("refine_neighbors", parameters)
+    neighbors = np.empty_like(old)
+    engine.refine_neighbors(mixture, old, neighbors, n_random, seed, config.n_threads())
+    return neighbors
+
+
+def _on_engine(action, parameters):
+    tail = getattr(parameters, "tail", None)
+    return engine_for(action, parameters.structure, tail), checked(action, parameters)

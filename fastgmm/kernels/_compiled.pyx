@@ -4,7 +4,7 @@
 import os
 import threading
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 cimport cython
@@ -14,7 +14,7 @@ cimport numpy as cnp
 from fastgmm.kernels._native cimport (
     ACCUMULATE, ACCUMULATE_LABELS, ASSIGN, DIAG, FULL, INTERRUPTED, LOG_DENSITY, OUT_OF_MEMORY, RESPONSIBILITIES,
     SPHERICAL, TIED, Action, CentreChoice, ErrorPass, KernelTable, Merging, MixtureEstimate, MixturePass, NearestPass,
-    SeedingPass, Structure, best_isa, built_with_openmp, table_for,
+    NeighborSearch, SeedingPass, Structure, TruncatedPass, best_isa, built_with_openmp, table_for,
 )
 
 from fastgmm.exceptions import EngineError
@@ -485,6 +485,70 @@ def merge(str shape, cnp.ndarray counts, cnp.ndarray means, cnp.ndarray matrices
     with nogil:
         status = now.merge(&m)
     _raise(status)
+
+
+cdef int32_t* _candidates(cnp.ndarray a, str name, int64_t size, bint written) except? NULL:
+    return <int32_t*> _values(a, name, cnp.NPY_INT32, size, written)
+
+
+cdef int _below(cnp.ndarray a, str name, int64_t k) except -1:
+    """Check that numbers of components are below k."""
+    if cnp.PyArray_SIZE(a) and a.max() >= k:
+        raise ValueError(f"{name} has {a.max()}; expected components below {k}")
+    return 0
+
+
+def accumulate_truncated(Mixture mixture, cnp.ndarray X, sample_weight, cnp.ndarray neighbors, cnp.ndarray candidates,
+                         int64_t n_random, uint64_t seed, int64_t first_row, counts, sums, scatter, int n_threads):
+    """Ask a few components of each row; see `fastgmm.kernels`. Return the log-likelihood and the number asked."""
+    cdef MixturePass whole
+    cdef TruncatedPass p
+    cdef int kind = mixture.begin(&whole, X, n_threads), status
+    cdef const KernelTable* now = table
+    memset(&p, 0, sizeof(TruncatedPass))
+    p.structure, p.rows, p.n, p.d, p.k = whole.structure, whole.rows, whole.n, whole.d, whole.k
+    p.log_offset, p.means, p.factor = whole.log_offset, whole.means, whole.factor
+    if candidates.ndim != 2 or neighbors.ndim != 2 or not 1 <= candidates.shape[1] <= p.k:
+        raise ValueError(
+            f"candidates has shape {tuple(np.shape(candidates))}, neighbors {tuple(np.shape(neighbors))}; expected "
+            f"(n_samples, 1 to {p.k}) and (n_components, n_neighbors)"
+        )
+    p.n_candidates, p.n_neighbors, p.n_random = candidates.shape[1], neighbors.shape[1], n_random
+    p.neighbors = _candidates(neighbors, "neighbors", p.k * p.n_neighbors, False)
+    p.candidates = _candidates(candidates, "candidates", p.n * p.n_candidates, True)
+    _below(neighbors, "neighbors", p.k)
+    _below(candidates, "candidates", p.k)
+    p.seed, p.first_row, p.n_threads, p.poll = seed, first_row, n_threads, poll_signals
+    if counts is not None:
+        _set_statistics(&whole, sample_weight, counts, sums, scatter)
+        p.counts, p.sums, p.scatter = whole.counts, whole.sums, whole.scatter
+    if sample_weight is not None:
+        p.sample_weight = _double(sample_weight, "sample_weight", p.n)
+    if p.n and p.k:
+        with nogil:
+            status = now.truncated[kind](&p)
+        _raise(status)
+    return p.log_likelihood, p.n_evaluated
+
+
+def refine_neighbors(Mixture mixture, cnp.ndarray old, cnp.ndarray neighbors, int64_t n_random, uint64_t seed,
+                     int n_threads):
+    """Write the components near each one, of those near it before, theirs and some at random."""
+    cdef NeighborSearch p
+    cdef int status
+    cdef const KernelTable* now = table
+    p.structure, p.d, p.k = mixture.start.structure, mixture.start.d, mixture.start.k
+    p.log_offset, p.means, p.factor = mixture.start.log_offset, mixture.start.means, mixture.start.factor
+    if neighbors.ndim != 2:
+        raise ValueError(f"neighbors has shape {tuple(np.shape(neighbors))}; expected (n_components, n_neighbors)")
+    p.n_neighbors, p.n_random, p.seed, p.n_threads = neighbors.shape[1], n_random, seed, n_threads
+    p.old_neighbors = _candidates(old, "old", p.k * p.n_neighbors, False)
+    p.neighbors = _candidates(neighbors, "neighbors", p.k * p.n_neighbors, True)
+    _below(old, "old", p.k)
+    if p.k and p.n_neighbors:
+        with nogil:
+            status = now.refine_neighbors(&p)
+        _raise(status)
 
 
 def _transcendental(str name, cnp.ndarray values):

@@ -1,6 +1,6 @@
 """What native/interface.hpp declares, for the compiled engine."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
@@ -102,6 +102,37 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         int shared
         int64_t* labels
         int n_threads
+    cdef struct TruncatedPass:
+        Structure structure
+        const void* rows
+        const double* sample_weight
+        int64_t n, d, k
+        const double* log_offset
+        const double* means
+        const double* factor
+        int64_t n_candidates, n_neighbors, n_random
+        const int32_t* neighbors
+        int32_t* candidates
+        uint64_t seed
+        int64_t first_row
+        double* counts
+        double* sums
+        double* scatter
+        double log_likelihood
+        int64_t n_evaluated
+        int n_threads
+        int (*poll)() noexcept nogil
+    cdef struct NeighborSearch:
+        Structure structure
+        int64_t d, k
+        const double* log_offset
+        const double* means
+        const double* factor
+        int64_t n_neighbors, n_random
+        const int32_t* old_neighbors
+        int32_t* neighbors
+        uint64_t seed
+        int n_threads
     cdef struct KernelTable:
         const char* name
         int (*mixture[2])(MixturePass*) noexcept nogil
@@ -112,6 +143,8 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         int (*estimate)(MixtureEstimate*) noexcept nogil
         int (*factorise)(const double*, int64_t, int64_t, double*, int, int64_t*) noexcept nogil
         int (*merge)(Merging*) noexcept nogil
+        int (*truncated[2])(TruncatedPass*) noexcept nogil
+        int (*refine_neighbors)(NeighborSearch*) noexcept nogil
         void (*exponentials[2])(const void*, void*, int64_t) noexcept nogil
         void (*logarithms[2])(const void*, void*, int64_t) noexcept nogil
     const KernelTable* table_for(const char*)

@@ -28,6 +28,8 @@ ACTIONS: dict[str, tuple[str | None, ...]] = {
     "estimate": STRUCTURES,
     "merge": ("full", "diag", "spherical"),
     "factorise_precisions": (None,),
+    "accumulate_truncated": STRUCTURES,
+    "refine_neighbors": STRUCTURES,
 }
 
 #: The same of actions that an engine need not have, beside the compiled and the plain one.

@@ -322,3 +322,42 @@ class PythonEngine:
             int(n_groups),
             _values(labels, "labels", (n,), np.int64, written=True),
         )
+
+    def accumulate_truncated(
+        self,
+        mixture,
+        X,
+        sample_weight,
+        neighbors,
+        candidates,
+        n_random,
+        seed,
+        first_row,
+        counts,
+        sums,
+        scatter,
+        n_threads,
+    ) -> tuple[float, int]:
+        """Ask a few components of each row; see `fastgmm.kernels`."""
+        operator.index(n_threads)
+        n, k = mixture._n_rows(X), len(mixture.means)
+        neighbors = _values(neighbors, "neighbors", np.shape(neighbors), np.int32)
+        candidates = _values(candidates, "candidates", (n, *np.shape(candidates)[1:]), np.int32, written=True)
+        for name, numbers in (("neighbors", neighbors), ("candidates", candidates)):
+            if numbers.size and numbers.max() >= k:
+                raise ValueError(f"{name} has {numbers.max()}; expected components below {k}")
+        given = None
+        if counts is not None:
+            given = _statistics(mixture.shape, mixture.means.shape, counts, sums, scatter)
+        sample_weight = _weight(sample_weight, n)
+        return self._passes["accumulate_truncated"](
+            mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, given
+        )
+
+    def refine_neighbors(self, mixture, old, neighbors, n_random, seed, n_threads) -> None:
+        """Write the components near each one; see `fastgmm.kernels`."""
+        operator.index(n_threads)
+        shape = (len(mixture.means), np.shape(neighbors)[1])
+        old = _values(old, "old", shape, np.int32)
+        neighbors = _values(neighbors, "neighbors", shape, np.int32, written=True)
+        self._passes["refine_neighbors"](mixture, old, neighbors, n_random, seed)

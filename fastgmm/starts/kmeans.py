@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgmm import config, kernels
 from fastgmm.data import ArrayRows
+from fastgmm.starts.many_clusters import MANY_CLUSTERS, kmeans_of_many
 
 __all__ = ["kmeans", "kmeans_plusplus", "lloyd"]
 
@@ -68,7 +69,7 @@ def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
     """Cluster rows by Lloyd's algorithm from a k-means++ start.
 
     Beyond `SAMPLE_ROWS` (or `SAMPLE_ROWS_PER_CLUSTER` per cluster) the centres come from a stratified sub-sample, and
-    one pass over all rows labels them.
+    one pass over all rows labels them. `MANY_CLUSTERS` or more are found as in `kmeans_of_many`.
 
     Parameters
     ----------
@@ -82,6 +83,8 @@ def kmeans(rows: ArrayRows, n_clusters: int, random_state: np.random.RandomState
     labels : ndarray of shape (n_samples,), int64
         The nearest of `centres`, up to the last step's movement.
     """
+    if n_clusters >= MANY_CLUSTERS:
+        return kmeans_of_many(rows, n_clusters, random_state)
     drawn = rows.sample(max(SAMPLE_ROWS, SAMPLE_ROWS_PER_CLUSTER * n_clusters), random_state)
     centres, labels = _lloyd(drawn, n_clusters, random_state)
     if drawn is not rows:

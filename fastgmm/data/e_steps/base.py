@@ -21,6 +21,10 @@ class EStep(ABC):
     def prepare(self, rows: Rows) -> Passes:
         """Return the passes over `rows`; what a fit needs once is done here."""
 
+    def check_takes(self, what: str) -> None:
+        """Raise where these passes are not for rows that have something besides: `what` names it in the message."""
+        return None
+
 
 class Passes(ABC):
     """The passes of one fit, counted.
@@ -32,7 +36,11 @@ class Passes(ABC):
         What the log-likelihood of a pass is divided by.
     n_made : int
         Passes made, those of runs that failed included.
+    may_go_back : bool
+        Whether a pass under parameters of before comes to what it came to then: what accelerators rely on.
     """
+
+    may_go_back = True
 
     def __init__(self, rows: Rows, total_weight: float) -> None:
         self.rows = rows
@@ -52,3 +60,7 @@ class Passes(ABC):
     @abstractmethod
     def _accumulate(self, density: Any) -> SufficientStatistics:
         """Make a pass."""
+
+    def attributes(self, density: Any) -> dict[str, Any]:
+        """Return what these passes have to tell of the mixture they led to, as fitted attributes."""
+        return {}

@@ -130,6 +130,43 @@ struct Merging {
     int n_threads;
 };
 
+// One pass that asks a few components of each row; see truncated.inl.
+struct TruncatedPass {
+    Structure structure;
+    const void* rows;             // (n, d) float or double
+    const double* sample_weight;  // (n) or null
+    int64_t n, d, k;
+    const double* log_offset;  // (k)
+    const double* means;       // (k, d)
+    const double* factor;      // precision factors in the structure's shape
+    int64_t n_candidates, n_neighbors, n_random;
+    const int32_t* neighbors;  // (k, n_neighbors), negative for none
+    int32_t* candidates;       // (n, n_candidates), the best of each row first, negative for none; rewritten
+    uint64_t seed;
+    int64_t first_row;   // number of the first row among all, for what is drawn
+    double* counts;      // (k), added to; or null, as sums and scatter: candidates alone are wanted
+    double* sums;        // (k, d) about the means, added to
+    double* scatter;     // in the structure's shape, added to
+    double log_likelihood;  // written: of the candidates alone
+    int64_t n_evaluated;    // written: log densities of a row under a component
+    int n_threads;
+    int (*poll)();
+};
+
+// One search for the components near each; see truncated.inl.
+struct NeighborSearch {
+    Structure structure;
+    int64_t d, k;
+    const double* log_offset;
+    const double* means;
+    const double* factor;
+    int64_t n_neighbors, n_random;
+    const int32_t* old_neighbors;  // (k, n_neighbors), negative for none
+    int32_t* neighbors;            // (k, n_neighbors), written, the nearest first
+    uint64_t seed;
+    int n_threads;
+};
+
 // The entry points of one instruction set, for float (0) and double (1).
 struct KernelTable {
     const char* name;
@@ -141,6 +178,8 @@ struct KernelTable {
     int (*estimate)(MixtureEstimate*);
     int (*factorise)(const double* covariances, int64_t k, int64_t d, double* factors, int n_threads, int64_t* failed);
     int (*merge)(Merging*);
+    int (*truncated[2])(TruncatedPass*);
+    int (*refine_neighbors)(NeighborSearch*);
     void (*exponentials[2])(const void*, void*, int64_t);
     void (*logarithms[2])(const void*, void*, int64_t);
 };

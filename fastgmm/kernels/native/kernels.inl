@@ -63,6 +63,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "estimate.inl"
 #include "merging.inl"
 #include "errors.inl"
+#include "truncated.inl"
 
 template <typename Real>
 void exponentials(const void* from, void* to, int64_t count) {
@@ -89,6 +90,8 @@ const KernelTable FASTGMM_TABLE = {
     estimate,
     factorise_all,
     merge_groups,
+    {truncated_pass<float>, truncated_pass<double>},
+    refine_neighbors,
     {exponentials<float>, exponentials<double>},
     {logarithms<float>, logarithms<double>},
 };

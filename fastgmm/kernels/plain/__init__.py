@@ -8,6 +8,7 @@ from fastgmm.kernels.plain.estimate import estimate, factorise_precisions
 from fastgmm.kernels.plain.merging import merge
 from fastgmm.kernels.plain.mixture import accumulate, accumulate_labels, assign, log_density, responsibilities
 from fastgmm.kernels.plain.nearest import assign_nearest, candidate_potentials, update_distances
+from fastgmm.kernels.plain.truncated import accumulate_truncated, refine_neighbors
 from fastgmm.kernels.python_engine import PythonEngine
 
 __all__ = ["ENGINE"]
@@ -26,6 +27,8 @@ _PASSES = (
     estimate,
     merge,
     factorise_precisions,
+    accumulate_truncated,
+    refine_neighbors,
 )
 
 ENGINE = PythonEngine(

@@ -1,0 +1,177 @@
+"""Each row shared among a few components: the cost of a pass does not grow with their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastgmm import kernels
+from fastgmm.data.e_steps.base import EStep, Passes
+from fastgmm.data.e_steps.plain import empty_about
+from fastgmm.data.rows import ArrayRows, Block, Rows
+from fastgmm.data.streamed_rows import StreamedRows
+from fastgmm.model import SufficientStatistics
+from fastgmm.model.component_neighbors import Entries, near_components
+
+__all__ = ["Truncated", "TruncatedPasses"]
+
+#: Passes at the start of a run that look for candidates alone: until they gain less than this share of the bound.
+MOST_SEARCHES, SEARCH_TOL = 12, 1e-4
+#: Components drawn for each in a search for its neighbours.
+RANDOM_NEIGHBORS = 8
+#: Rows on which the exact log-likelihood is set beside that of the candidates.
+GAP_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Truncated(EStep):
+    """Ask a few candidates of each row, their neighbours and some components at random, and keep the best.
+
+    A row's candidates share it, and all others have no part in it: variational EM, whose bound is the log-likelihood
+    of the candidates. Neither a pass nor an M-step lowers it, since a row gives up a candidate for a better one only.
+
+    Attributes
+    ----------
+    n_candidates : int
+        Components that share a row.
+    n_neighbors : int
+        Components known to be near each one.
+    n_random : int
+        Components drawn for a row in each pass.
+    seed : int
+        Of what is drawn.
+
+    References
+    ----------
+    Salwig, Kahlke, Hirschberger, Forster and Luecke, "Sublinear variational optimization of Gaussian mixture models
+    with millions to billions of parameters", arXiv 2501.12299 (2025). Neighbours are found from the components
+    themselves, as in Dong, Moses and Li, "Efficient k-nearest neighbor graph construction", WWW 2011.
+    """
+
+    n_candidates: int
+    n_neighbors: int
+    n_random: int
+    seed: int
+
+    def prepare(self, rows: Rows) -> TruncatedPasses:
+        """Return the passes over `rows`."""
+        if not isinstance(rows, (ArrayRows, StreamedRows)):
+            raise ValueError(
+                f"responsibilities is 'truncated' and the rows of X, {rows.description}, lie with workers; expected an "
+                "array or a source that this process reads. Use responsibilities='exact'"
+            )
+        return TruncatedPasses(rows, self)
+
+    def check_takes(self, what: str) -> None:
+        """Raise: candidates are those of whole rows, measured without error, that may belong to any component."""
+        raise ValueError(f"responsibilities is 'truncated' and {what}; expected one of the two. Use 'exact'")
+
+
+class TruncatedPasses(Passes):
+    """Passes that remember the candidates of each row.
+
+    Attributes
+    ----------
+    candidates : ndarray of shape (n_samples, n_candidates), int32
+        The best component of each row first; negative for none.
+    neighbors : ndarray of shape (n_components, n_neighbors), int32
+        The nearest first; negative for none.
+    n_evaluated : int
+        Densities evaluated, of a row under a component.
+    """
+
+    may_go_back = False  # candidates have changed
+
+    def __init__(self, rows: Rows, e_step: Truncated) -> None:
+        super().__init__(rows, rows.total_weight)
+        self.e_step = e_step
+        self.n_evaluated = 0
+        self.candidates: np.ndarray | None = None
+        self.neighbors: np.ndarray
+
+    def prepare(self, rows: Rows) -> Passes:
+        """Return these passes, for a run that begins anew."""
+        self.candidates = None
+        return super().prepare(rows)
+
+    def _accumulate(self, density: Any) -> SufficientStatistics:
+        density = kernels.bind(density)
+        if self.candidates is None:
+            self._begin(density)
+        else:
+            self.neighbors = self._refined(density)
+        return self._pass(density, self.neighbors, wants_statistics=True)
+
+    def _begin(self, density: Any) -> None:
+        n_components = density.n_components
+        n_neighbors = min(self.e_step.n_neighbors, n_components - 1)
+        self.neighbors = near_components(density.means, n_neighbors)
+        for _ in range(2):
+            self.neighbors = self._refined(density)
+        entries = Entries(density.means)
+        n_candidates = min(self.e_step.n_candidates, n_components)
+        self.candidates = np.concatenate(list(self.rows.map(lambda block: entries.of(block.rows, n_candidates))))
+        bound = self._pass(density, entries.neighbors).log_likelihood
+        for _ in range(MOST_SEARCHES):
+            self.n_made += 1
+            before, bound = bound, self._pass(density, self.neighbors).log_likelihood
+            if bound - before <= SEARCH_TOL * abs(bound):
+                break
+
+    def _refined(self, density: Any) -> np.ndarray:
+        return kernels.refine_neighbors(density, self.neighbors, RANDOM_NEIGHBORS, self._next_seed())
+
+    def _next_seed(self) -> int:
+        self._turn = getattr(self, "_turn", 0) + 1
+        return (self.e_step.seed << 24) + self._turn
+
+    def _pass(self, density: Any, neighbors: np.ndarray, wants_statistics: bool = False) -> SufficientStatistics:
+        seed, at = self._next_seed(), 0
+
+        def add(block: Block, statistics: SufficientStatistics) -> None:
+            nonlocal at
+            assert self.candidates is not None
+            candidates = self.candidates[at : at + len(block.rows)]
+            log_likelihood, n_evaluated = kernels.accumulate_truncated(
+                block.rows,
+                block.weight,
+                density,
+                neighbors,
+                candidates,
+                self.e_step.n_random,
+                seed,
+                at,
+                statistics if wants_statistics else None,
+            )
+            if not wants_statistics:
+                statistics.log_likelihood += log_likelihood
+            self.n_evaluated += n_evaluated
+            at += len(block.rows)
+
+        return self.rows.fold(partial(empty_about, density), add)
+
+    def attributes(self, density: Any) -> dict[str, Any]:
+        """Return `truncation_gap_`: what the candidates' log-likelihood lacks of the exact one, in nats per row."""
+        density = kernels.bind(density)
+        if self.candidates is None:
+            return {"truncation_gap_": float("nan")}
+        n_rows = len(self.candidates)
+        chosen = np.unique(np.linspace(0, n_rows - 1, min(GAP_ROWS, n_rows)).astype(np.int64))
+        exact = truncated = weight = 0.0
+        at = 0
+        for block in self.rows.map(lambda block: block):
+            inside = chosen[(chosen >= at) & (chosen < at + len(block.rows))] - at
+            rows = np.ascontiguousarray(block.rows[inside])
+            of_rows = None if block.weight is None else block.weight[inside]
+            held = self.candidates[at + inside]
+            found, _ = kernels.accumulate_truncated(rows, of_rows, density, self.neighbors, held, 0, 0, 0)
+            densities = kernels.log_density(rows, density, np.empty(len(rows), dtype=rows.dtype))
+            shares = np.ones(len(rows)) if of_rows is None else of_rows
+            exact += float(shares @ densities)
+            truncated += found
+            weight += float(shares.sum())
+            at += len(block.rows)
+        return {"truncation_gap_": (exact - truncated) / weight if weight else 0.0}

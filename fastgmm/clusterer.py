@@ -72,6 +72,8 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
     missing : {'error', 'marginalise'}, default='error'
         'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row belongs to clusters by
         what it has.
+    n_factors : int, 'bic' or 'cattell', default='bic'
+        Of covariance types with loadings, as `GaussianMixture` has it.
 
     Attributes
     ----------
@@ -148,6 +150,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         init_params: Any = "kmeans",
         random_state: Any = None,
         missing: str = "error",
+        n_factors: Any = "bic",
     ) -> None:
         self.n_clusters = n_clusters
         self.n_components = n_components
@@ -165,6 +168,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         self.init_params = init_params
         self.random_state = random_state
         self.missing = missing
+        self.n_factors = n_factors
 
     # A prior, and the BIC, set weights against rows.
     _weights_count_rows = True

@@ -15,12 +15,14 @@ from fastgmm import inference
 from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.e_steps import LABELS, EStep, Trimmed
 from fastgmm.data.e_steps.trimmed import TrimmedPasses, assigned_log_density
+from fastgmm.data.incomplete import Marginalised
 from fastgmm.em import ACCELERATIONS, STOP_ON
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
 from fastgmm.estimator.factor_methods import FactorMethods
 from fastgmm.estimator.input_validation import check_sample_weight, start_of_run
 from fastgmm.estimator.kept_state import kept_state
+from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.noise_and_prior import InitialNoise, check_noise, check_prior
 from fastgmm.estimator.on_demand import OnDemand
@@ -201,8 +203,10 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         return kept_state(self, super()._fitted_state)
 
     def _density(self) -> Any:
-        state = self._fitted_state()
-        return self._fitted_family().density(state) if "loadings_" in self.__dict__ else state
+        if "loadings_" not in self.__dict__:
+            return super()._density()
+        density = self._fitted_family().density(self._fitted_state())
+        return Marginalised(density) if takes_missing(self) else density
 
     def _fitted_family(self, memory: SufficientStatistics | None = None) -> Family:
         reg_covar = self.reg_covar

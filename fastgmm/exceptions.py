@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ComponentCollapseError",
+    "DriftWarning",
     "EngineError",
     "MissingValuesWarning",
     "RegularisationWarning",
@@ -42,6 +43,10 @@ class SelectionWarning(UserWarning):
 
 class MissingValuesWarning(UserWarning):
     """What rows miss leaves a part of the mixture without data: two features that no row has both of."""
+
+
+class DriftWarning(UserWarning):
+    """A batch of a stream is not what the model expects: the source may have changed."""
 
 
 class TableError(ValueError):

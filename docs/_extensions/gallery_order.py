@@ -14,6 +14,7 @@ ORDER = (
     "regression",
     "tully_fisher",
     "market_regimes",
+    "drift",
     "speakers",
     "image_encoders",
     "bayesian",

@@ -21,6 +21,9 @@ and, at its end, ``lower_bound`` (of a trial, in nats per row of the sample that
 ``lower_bound`` and ``change`` (of an iteration, in nats per sample), ``lower_bound``, ``n_iter`` and ``converged`` (of
 a run), or ``candidate`` (of a candidate; see `fastgmm.selection.candidates`).
 
+A callback that also has ``on_batch(estimator, X, sample_weight)`` is told of every batch of a stream (`partial_fit`)
+but the first, before the model learns from it, and returns True to leave it out: `DriftAlarm`.
+
 What `verbose` writes is told in the same way, and written by `progress` alone.
 
 A search tells a callback of its candidates' own runs if the callback has the attribute ``max_propagation_depth``, None
@@ -28,6 +31,7 @@ or a positive number, as scikit-learn's do.
 """
 
 from fastgmm.callbacks.callback import Callback
+from fastgmm.callbacks.drift_alarm import DriftAlarm
 from fastgmm.callbacks.progress import Reporter, SearchReporter
 from fastgmm.callbacks.support import CallbackSupport, unchanged_on_failure
 from fastgmm.callbacks.time_limit import TimeLimit
@@ -36,6 +40,7 @@ from fastgmm.callbacks.watch import Task, Watch, fitted_attributes
 __all__ = [
     "Callback",
     "CallbackSupport",
+    "DriftAlarm",
     "Reporter",
     "SearchReporter",
     "Task",

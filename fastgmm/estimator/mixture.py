@@ -21,6 +21,7 @@ from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
 from fastgmm.data.e_steps.trimmed import TrimmedPasses
 from fastgmm.em import Run
+from fastgmm.estimator.drift_methods import DriftMethods
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.imputation_methods import ImputationMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
@@ -88,6 +89,7 @@ class BaseMixture(
     PlotMethod,
     PredictionMethods,
     StatisticsMethods,
+    DriftMethods,
     StreamMethods,
     OrderMethods,
     LandscapeMethods,

@@ -57,6 +57,9 @@ class StreamMethods:
         never rest on fewer rows than they are numbers; the model is made of their running average. A model that
         `fit` made goes on as if its rows had been a stream.
 
+        Callbacks that have ``on_batch``, such as `fastgmm.callbacks.DriftAlarm`, are told of every batch but the first
+        and may leave it out.
+
         No batch makes up more than half of a component, and rows far from every component count in inverse proportion
         to their squared distance: a bad batch is one that later ones mend.
 
@@ -119,6 +122,13 @@ class StreamMethods:
         sample_weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
         if sample_weight is not None and not sample_weight.any():
             return  # rows that miss everything
+        # Beside scikit-learn's protocol: told of a batch before it is learned from.
+        left_out = False
+        for callback in vars(self).get("_skl_callbacks", ()):
+            if hasattr(callback, "on_batch"):
+                left_out |= bool(callback.on_batch(self, X, sample_weight))
+        if left_out:
+            return
         weight = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         dtype = np.result_type(np.asarray(self.means_), np.float32)
         family = self._fitted_family()

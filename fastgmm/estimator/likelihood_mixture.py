@@ -30,6 +30,7 @@ from fastgmm.estimator.parameter_validation import Names, check_means, check_pre
 from fastgmm.estimator.problem import count_floor
 from fastgmm.estimator.statistics_methods import AdaptationMethods
 from fastgmm.families import (
+    LOW_RANK,
     CovarianceFamily,
     Family,
     Gaussian,
@@ -139,7 +140,10 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
 
     @property
     def _covariance(self) -> CovarianceFamily:
-        return _bounded(self.covariance_type, self.max_eigenvalue_ratio, self.max_determinant_ratio)
+        bounds = self.max_eigenvalue_ratio, self.max_determinant_ratio
+        if self.covariance_type in LOW_RANK:
+            return bounded(super()._covariance, *bounds)  # of its numbers of factors, which may be a list
+        return _bounded(self.covariance_type, *bounds)
 
     # Trimming.
 

@@ -209,15 +209,15 @@ def _means_of(models: Any, background: Any) -> Iterator[np.ndarray]:
 
 
 def _density(model: Any, name: str) -> Any:
-    """Return the state of a fitted mixture; `name` is for messages."""
+    """Return the density of a fitted mixture; `name` is for messages."""
     if not isinstance(model, BaseMixture):
         raise TypeError(f"{name} is a {type(model).__name__}; expected a fitted mixture of fastgmm")
     check_is_fitted(model)
-    return model._fitted_state()
+    return model._fitted_family().density(model._fitted_state())
 
 
 def _like(model: Any, background: Any) -> Any:
-    """Return the state of an adapted mixture, checked to have the sizes of the background."""
+    """Return the density of an adapted mixture, checked to have the sizes of the background."""
     density = _density(model, "a model")
     if density.means.shape != background.means.shape:
         raise ValueError(

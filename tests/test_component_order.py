@@ -24,6 +24,7 @@ MODELS = [
         GaussianMixture(3, covariance_type=name, random_state=0)
         for name in ("full", "tied", "diag", "spherical", "VEV")
     ),
+    GaussianMixture(3, covariance_type="factor", n_factors=1, random_state=0),
     GaussianMixture(3, noise=0.1, random_state=0),
     StudentMixture(3, random_state=0, max_iter=1000),
     StudentMixture(3, covariance_type="tied", random_state=0, max_iter=1000),

@@ -38,12 +38,19 @@ def variational():
     return BayesianGaussianMixture(n_components=3, random_state=0, max_iter=2000).fit(X)
 
 
+def factors(cls):
+    X = gaussian().sample(500, random_state=0)[0]
+    return cls(3, covariance_type="factor", n_factors=1, random_state=0, max_iter=2000, tol=1e-4).fit(X)
+
+
 MODELS = {
     **{name: lambda name=name: gaussian(name) for name in ("full", "tied", "diag", "spherical")},
     **{f"student {name}": lambda name=name: student(name) for name in ("full", "tied", "diag", "spherical")},
     "noise": noisy,
     "student with noise": lambda: noisy(cls=StudentMixture),
     "variational": variational,
+    "factor": lambda: factors(GaussianMixture),
+    "student factor": lambda: factors(StudentMixture),
 }
 
 

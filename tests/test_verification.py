@@ -328,3 +328,20 @@ def test_frames_that_miss_values_are_scored_and_adapted_to_by_what_they_have():
     assert_allclose(found.counts, background.predict_proba(holes).sum(axis=0), rtol=1e-9)
     plain = GaussianMixture.from_parameters(background.weights_, background.means_, background.covariances_)
     assert_allclose(background.statistics(X).scatter, plain.statistics(X).scatter, rtol=1e-10)
+
+
+def test_factor_analysers_are_adapted_and_scored():
+    X = rows_of(model_of("full", 2, 6), 600)
+    background = GaussianMixture(2, covariance_type="factor", n_factors=2, random_state=0).fit(X)
+    assert_allclose(background.statistics(X).counts, background.predict_proba(X).sum(axis=0), rtol=1e-9)
+    speaker = background.adapt(X[:100] + 0.5)
+    exact = speaker.score(X) - background.score(X)
+    assert_allclose(log_likelihood_ratio(speaker, background, X, top=None), exact, rtol=1e-9)
+    assert np.isfinite(log_likelihood_ratio(speaker, background, X, top=1))
+    near = background.adapt(X[:100] + 0.5, relevance=1e7)
+    claim = X[100:200] + 0.5
+    exact = log_likelihood_ratio(near, background, claim, top=None)
+    assert_allclose(linear_scores(near, background, background.statistics(claim))[0, 0], exact, rtol=1e-3)
+    everything = background.adapt(X[:300], relevance=100.0, update=ALL)
+    assert np.isfinite(everything.score(X))
+    assert everything.loadings_.shape == background.loadings_.shape

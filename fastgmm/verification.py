@@ -43,6 +43,7 @@ def log_likelihood_ratio(adapted: Any, background: Any, X: Any, top: int | None 
     adapted : fitted mixture, or a list of them
         Made by ``background.adapt(...)``, so that component k is what became of component k.
     background : fitted mixture
+        Of everybody.
     X : array-like of shape (n_samples, n_features)
         The rows of one utterance.
     top : int or None, default=5
@@ -121,6 +122,7 @@ def linear_scores(models: Any, background: Any, statistics: Any, normalise: bool
     models : fitted mixture, or a list of them
         Adapted from the background; their means alone are looked at.
     background : fitted mixture
+        Of everybody.
     statistics : SufficientStatistics, or a list of them
         ``background.statistics(X)`` of each utterance.
     normalise : bool, default=True
@@ -178,6 +180,7 @@ def supervectors(models: Any, background: Any = None) -> np.ndarray:
     Returns
     -------
     vectors : ndarray of shape (n_models, n_components * n_features), float64
+        One row for each model, component after component.
 
     Raises
     ------

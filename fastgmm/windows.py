@@ -64,6 +64,7 @@ class WindowFits:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The series from its beginning.
 
         Returns
         -------
@@ -80,6 +81,7 @@ class WindowFits:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The series from its beginning.
 
         Returns
         -------

@@ -130,7 +130,7 @@ for _name, _class in COMPANIONS.items():
     _class.__name__ = _class.__qualname__ = _name
     for _parameter in signature(_class).parameters.values():
         # What scikit-learn's have not is at its default.
-        if _parameter.name not in signature(ORIGINALS[_name]).parameters and not hasattr(_class, _parameter.name):
+        if _parameter.name not in signature(ORIGINALS[_name]).parameters and _parameter.name not in vars(_class):
             setattr(_class, _parameter.name, _parameter.default)
 
 _companions: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()

@@ -1,7 +1,8 @@
 """Passes over rows of many patterns of missing values, a few rows or one to each.
 
 With Q the precision of what a row has, by itself and zero elsewhere, ``v = Q (x - c)`` is all that sums and scatter
-need of a row: it adds ``S v`` and ``S + S (v v^T - Q) S``. So masks are inverted side by side, some hundreds at a time,
+need of a row: it adds ``S v`` and ``S + S (v v^T - Q) S``. The kernels of rows with errors of measurement sum just that
+for normal components. For others, and beside a background, masks are inverted side by side, some hundreds at a time,
 and what is left is products of arrays.
 """
 
@@ -12,11 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgmm import kernels
 from fastgmm.data.patterns import Patterns
-from fastgmm.model import SufficientStatistics
+from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.model.errors import of_true_values
 from fastgmm.model.marginals import Marginals
+from fastgmm.model.shapes import DIAGONAL, FULL
 
-__all__ = ["SomeRows", "accumulate", "assign", "blocks", "log_density", "responsibilities"]
+__all__ = ["SomeRows", "accumulate", "assign", "blocks", "is_compiled", "log_density", "responsibilities"]
 
 #: Numbers in the matrices of the masks in hand: they stay in a cache.
 BLOCK_VALUES = 1 << 16
@@ -105,6 +109,42 @@ def _some_rows(
     return SomeRows(index, which, masks, n_observed, precisions, whitened, squares, joint)
 
 
+def is_compiled(marginals: Marginals) -> bool:
+    """Return whether the kernels have these passes: of normal components without a background."""
+    return marginals.tail is None and marginals.background is None
+
+
+class _Compiled:
+    """Passes of rows of their own patterns as the kernels of rows with errors have them: what is NaN is not measured.
+
+    Of normal components without a background, whose offsets are log weights beside the normaliser.
+    """
+
+    def __init__(self, marginals: Marginals) -> None:
+        shape, sizes = marginals.shape, marginals.means.shape
+        whole = (shape.full if shape.is_matrix else shape.diagonals)(marginals.covariances, *sizes)
+        log_weights = marginals.log_weights
+        self.components = log_weights, np.ascontiguousarray(marginals.means), np.ascontiguousarray(whole)
+        self.parameters = MixtureParameters(
+            shape.name, log_weights, marginals.means, marginals.covariances, marginals.density.precisions_cholesky
+        )
+
+    @classmethod
+    def of(cls, marginals: Marginals) -> _Compiled | None:
+        """Return these passes, or None where the kernels do not have them."""
+        return cls(marginals) if is_compiled(marginals) else None
+
+    def accumulate(self, rows: np.ndarray, weight: np.ndarray | None, statistics: SufficientStatistics) -> None:
+        """Add rows to statistics about the means, in place."""
+        shape = FULL if self.parameters.shape.is_matrix else DIAGONAL
+        found = SufficientStatistics.zeros(shape.name, self.parameters.means)
+        kernels.accumulate_with_errors(rows, None, weight, None, self.components, found)
+        found = of_true_values(found, self.parameters)
+        for total, part in zip(statistics.totals, found.totals, strict=True):
+            total += part
+        statistics.log_likelihood += found.log_likelihood
+
+
 def accumulate(
     marginals: Marginals,
     patterns: Patterns,
@@ -113,6 +153,12 @@ def accumulate(
     statistics: SufficientStatistics,
 ) -> None:
     """Add the rows of the patterns `chosen` to statistics about the means, in place."""
+    compiled = _Compiled.of(marginals)
+    if compiled is not None:
+        index, rows = patterns.gathered(chosen)
+        if len(index):
+            compiled.accumulate(rows, None if sample_weight is None else sample_weight[index], statistics)
+        return
     own = marginals.own_index
     target = statistics.scatter if marginals.background is None else statistics.scatter[own]
     sums = np.zeros(marginals.means.shape)
@@ -146,17 +192,32 @@ def accumulate(
 
 def log_density(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
     """Write the log density of the rows of the patterns `chosen`, in nats."""
-    for some in blocks(marginals, patterns, chosen):
-        out[some.index] = some.log_density
+    if not _answer("log_density", marginals, patterns, chosen, out):
+        for some in blocks(marginals, patterns, chosen):
+            out[some.index] = some.log_density
 
 
 def responsibilities(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
     """Write the posterior probabilities of the rows of the patterns `chosen`."""
-    for some in blocks(marginals, patterns, chosen):
-        out[some.index] = some.shares
+    if not _answer("responsibilities", marginals, patterns, chosen, out):
+        for some in blocks(marginals, patterns, chosen):
+            out[some.index] = some.shares
 
 
 def assign(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
     """Write the most probable component of the rows of the patterns `chosen`."""
-    for some in blocks(marginals, patterns, chosen):
-        out[some.index] = some.log_joint.argmax(axis=1)
+    if not _answer("assign", marginals, patterns, chosen, out):
+        for some in blocks(marginals, patterns, chosen):
+            out[some.index] = some.log_joint.argmax(axis=1)
+
+
+def _answer(question: str, marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> bool:
+    """Write the answers that the kernels have; return whether they have them."""
+    compiled = _Compiled.of(marginals)
+    if compiled is None:
+        return False
+    index, rows = patterns.gathered(chosen)
+    if len(index):
+        found = np.empty((len(index), *out.shape[1:]), dtype=out.dtype)
+        out[index] = kernels.answer_with_errors(question, rows, None, compiled.components, found)
+    return True

@@ -58,16 +58,24 @@ class Patterns:
         self.sizes = np.bincount(inverse.ravel(), minlength=len(first))
         self._order = np.argsort(inverse.ravel(), kind="stable")
         self._ends = np.cumsum(self.sizes)
+        self._gathered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def index(self, pattern: int) -> np.ndarray:
         """Return the numbers of a pattern's rows, ascending."""
         return self._order[self._ends[pattern] - self.sizes[pattern] : self._ends[pattern]]
 
     def rows(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers of the rows of several patterns, and for each which of these it has."""
-        index = [self.index(pattern) for pattern in patterns]
-        which = np.repeat(np.arange(len(patterns)), self.sizes[patterns])
-        return np.concatenate(index) if index else np.empty(0, dtype=np.int64), which
+        """Return the numbers of the rows of several patterns, ascending, and for each row which of these it has."""
+        chosen = np.zeros(len(self.sizes), dtype=bool)
+        chosen[patterns] = True
+        return self._order[np.repeat(chosen, self.sizes)], np.repeat(np.arange(len(patterns)), self.sizes[patterns])
+
+    def gathered(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers and rows of several patterns, ascending; those asked for last are kept for further passes."""
+        if self._gathered is None or not np.array_equal(self._gathered[0], patterns):
+            index, _ = self.rows(patterns)
+            self._gathered = patterns, index, self._X[index]
+        return self._gathered[1:]
 
     def values(self, index: np.ndarray) -> np.ndarray:
         """Return rows by their numbers."""

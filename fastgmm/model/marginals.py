@@ -93,6 +93,11 @@ class Marginals:
         """Of the components without the background."""
         return self.density.means[self._own]
 
+    @property
+    def log_weights(self) -> np.ndarray:
+        """What offsets have beside the normaliser of a Gaussian density, of the components without the background."""
+        return self.density.log_offset[self._own] - self._half_log_det + 0.5 * self.n_features * LOG_2PI
+
     def log_offsets(self, n_observed: np.ndarray, half_log_det: np.ndarray) -> np.ndarray:
         """Return the offsets of the components without the background, for numbers of features observed.
 

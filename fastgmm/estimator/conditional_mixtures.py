@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array
 
 from fastgmm.estimator.input_validation import numbers_of
 from fastgmm.inference.conditioning import MixturePerRow
+from fastgmm.model.shapes.low_rank import unpacked
 
 __all__ = ["ConditionalMixtures"]
 
@@ -57,11 +58,13 @@ class ConditionalMixtures(MixturePerRow):
 
     def __getitem__(self, row: int) -> Any:
         """Return the mixture of one row."""
-        row, dof = index(row), {}
-        covariances = self.covariances if self.covariances.ndim == 3 else self.covariances[row]
+        row, dof = index(row), dict[str, Any]()
+        covariances: Any = self.covariances if self.covariances.ndim == 3 else self.covariances[row]
         if self.degrees_of_freedom is not None and self.inflation is not None:
             covariances = covariances * self.inflation[row][:, None, None]
             dof = {"df": np.broadcast_to(self.degrees_of_freedom, self.weights.shape)[row]}
+        if self.shape.n_factors is not None:
+            covariances, dof = unpacked(covariances), {"covariance_type": "factor"}
         mixture = self.mixture_class.from_parameters(
             self.weights[row], self.means[row], covariances, random_state=self.random_state, **dof
         )
@@ -131,7 +134,7 @@ class ConditionalMixtures(MixturePerRow):
             # Values given were missing in some rows, and each has its own.
             covariances = np.repeat(covariances, n_samples, axis=0)
             dof = None if dof is None else np.repeat(dof, n_samples, axis=0)
-        repeated = MixturePerRow(weights, means, covariances, dof, inflation)
+        repeated = MixturePerRow(weights, means, covariances, dof, inflation, self.shape)
         return repeated.sample(random_state).reshape(len(self), int(n_samples), -1)
 
 

@@ -16,11 +16,13 @@ from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.gaussian import fitted_mixture
 from fastgmm.inference.conditioning import Conditioner, marginal
+from fastgmm.inference.conditioning_by_factors import condition_by_factors
 from fastgmm.inference.distances import mahalanobis
 from fastgmm.inference.divergence import entropy_bounds, kl_bounds, wasserstein_bounds
 from fastgmm.inference.regions import density_level, line_region
 from fastgmm.model import MixtureParameters
 from fastgmm.model.parameters import with_whole_matrices
+from fastgmm.model.shapes.low_rank import unpacked
 from fastgmm.model.student import StudentParameters
 
 __all__ = ["InferenceMethods", "check_columns"]
@@ -102,13 +104,15 @@ class InferenceMethods(PerRow):
         gaussian = self._components()
         columns = check_columns(columns, gaussian.n_features, getattr(self, "feature_names_in_", None))
         part = marginal(gaussian, columns)
-        part = with_whole_matrices(part)
+        n_factors = part.shape.n_factors
+        if n_factors is not None and n_factors >= len(columns):
+            part, n_factors = with_whole_matrices(part), None
         dof = {"df": part.degrees_of_freedom} if isinstance(part, StudentParameters) else {}
         model = self._mixture_class.from_parameters(  # type: ignore[attr-defined]
             part.weights,
             part.means,
-            part.covariances,
-            covariance_type=part.structure,
+            part.covariances if n_factors is None else unpacked(part.covariances),
+            covariance_type=part.structure if n_factors is None else "factor",
             random_state=self.random_state,
             **dof,
         )
@@ -159,7 +163,10 @@ class InferenceMethods(PerRow):
             "a value for each of columns",
             finite_of(self),
         )
-        found = Conditioner(gaussian, columns).at(values)
+        if gaussian.shape.n_factors is None or hasattr(gaussian, "tail") or np.isnan(values).any():
+            found = Conditioner(gaussian, columns).at(values)
+        else:
+            found = condition_by_factors(gaussian, columns, values)
         free = None if names is None else np.delete(names, columns)
         return ConditionalMixtures(
             **vars(found), feature_names=free, random_state=self.random_state, mixture_class=self._mixture_class

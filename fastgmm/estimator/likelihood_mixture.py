@@ -30,7 +30,6 @@ from fastgmm.estimator.parameter_validation import Names, check_means, check_pre
 from fastgmm.estimator.problem import count_floor
 from fastgmm.estimator.statistics_methods import AdaptationMethods
 from fastgmm.families import (
-    LOW_RANK,
     CovarianceFamily,
     Family,
     Gaussian,
@@ -40,6 +39,7 @@ from fastgmm.families import (
     bounded,
     get_covariance,
 )
+from fastgmm.families.sketched import gaussian_family
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
@@ -126,7 +126,8 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         reg_covar = self.reg_covar
         if isinstance(reg_covar, str):
             reg_covar = self.reg_covar_ = relative_reg_covar(sample)
-        gaussian = Gaussian(covariance, reg_covar, count_floor(sample), prior)
+        features = self._features_of_passes(n_features)
+        gaussian = gaussian_family(covariance, features, reg_covar, count_floor(sample), prior)
         family = self._family_of(gaussian)
         if noise is not None:
             family = WithBackground(family, noise.box, noise.share)
@@ -134,16 +135,18 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         searches = isinstance(self.init_params, str) and self.init_params == "multistart"
         return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components, e_step), searches)
 
+    def _features_of_passes(self, n_features: int) -> int:
+        """Return the number of features that passes are arranged for: few, where they need whole matrices anyway."""
+        return n_features if self._is_searched_as_gaussian and self.missing == "error" else 0
+
     def _family_of(self, gaussian: Gaussian) -> Family:
         """Return the family whose weights, means and covariances are estimated as a Gaussian mixture's."""
         return gaussian
 
     @property
     def _covariance(self) -> CovarianceFamily:
-        bounds = self.max_eigenvalue_ratio, self.max_determinant_ratio
-        if self.covariance_type in LOW_RANK:
-            return bounded(super()._covariance, *bounds)  # of its numbers of factors, which may be a list
-        return _bounded(self.covariance_type, *bounds)
+        n_factors = tuple(self.n_factors) if np.ndim(self.n_factors) else self.n_factors
+        return _bounded(self.covariance_type, n_factors, self.max_eigenvalue_ratio, self.max_determinant_ratio)
 
     # Trimming.
 
@@ -220,7 +223,8 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
             covariance = get_covariance(
                 self.covariance_type, self.n_factors_ if np.ndim(self.n_factors) else self.n_factors
             )
-            return beside_background(self._family_of(Gaussian(covariance, own)), vars(self))
+            gaussian = gaussian_family(covariance, self._features_of_passes(np.shape(self.means_)[1]), own)
+            return beside_background(self._family_of(gaussian), vars(self))
         if isinstance(reg_covar, str):
             reg_covar = getattr(self, "reg_covar_", 0.0)
             if memory is None:
@@ -249,8 +253,10 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
 
 
 @lru_cache(maxsize=64)
-def _bounded(covariance_type: str, max_eigenvalue_ratio: Any, max_determinant_ratio: Any) -> CovarianceFamily:
-    return bounded(get_covariance(covariance_type), max_eigenvalue_ratio, max_determinant_ratio)
+def _bounded(
+    covariance_type: str, n_factors: Any, max_eigenvalue_ratio: Any, max_determinant_ratio: Any
+) -> CovarianceFamily:
+    return bounded(get_covariance(covariance_type, n_factors), max_eigenvalue_ratio, max_determinant_ratio)
 
 
 @lru_cache(maxsize=64)

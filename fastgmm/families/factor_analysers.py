@@ -91,13 +91,13 @@ class FactorAnalysers:
             for k, q in enumerate(numbers):
                 found = _analysed(per_row[k], noise[k], int(q), floor[k], is_first)
                 loadings[k, :, :q], noise[k] = found[:2]
-            return packed(self._turned(loadings, noise), noise)
+            return packed(self.turned(loadings, noise), noise)
         for _ in range(FIRST_STEPS if is_first else STEPS):
             factors, spread = factor_posterior(loadings, noise)
             loadings, noise = self.step(per_row @ factors, variances, factors, spread, noise, counts)
-        return packed(self._turned(loadings, noise), noise)
+        return packed(self.turned(loadings, noise), noise)
 
-    def _turned(self, loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def turned(self, loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return the loadings in their canonical rotation, which is one for all where these are shared."""
         if not self.shares_loadings:
             return canonical(loadings, noise)[0]
@@ -113,7 +113,20 @@ class FactorAnalysers:
         noise: np.ndarray,
         counts: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return loadings and noise after one regression of the rows on their factors.
+        """Return loadings and noise after one regression of the rows on their factors; see `regress`."""
+        loadings, residuals = self.regress(sketch, variances, factors, spread, noise, counts)
+        return loadings, self.noise_of(residuals, counts)
+
+    def regress(
+        self,
+        sketch: np.ndarray,
+        variances: np.ndarray,
+        factors: np.ndarray,
+        spread: np.ndarray,
+        noise: np.ndarray,
+        counts: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return loadings, and the variances that they leave, (n_components, n_features).
 
         Parameters
         ----------
@@ -142,7 +155,11 @@ class FactorAnalysers:
         if not residuals.min() > 0:
             failed = int(np.argmin(residuals.min(axis=1)))
             raise collapse_error(failed, counts, variances.shape[1], "a feature is constant in it")
-        return loadings, NOISE[self.noise](residuals * counts[:, None], counts)
+        return loadings, residuals
+
+    def noise_of(self, residuals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return the noise variances, given those that are left of each component and feature."""
+        return NOISE[self.noise](residuals * counts[:, None], counts)
 
     # The start.
 
@@ -161,9 +178,7 @@ class FactorAnalysers:
         if not noise.min() > 0:
             failed = int(np.argmin(noise.min(axis=1)))
             raise collapse_error(failed, counts, per_row.shape[1], "a feature is constant in it")
-        return np.broadcast_to(loadings, (len(counts), *loadings.shape[1:])), NOISE[self.noise](
-            noise * counts[:, None], counts
-        )
+        return np.broadcast_to(loadings, (len(counts), *loadings.shape[1:])), self.noise_of(noise, counts)
 
     def _chosen(self, per_row, counts, values, axes, unit):
         """Return the number of factors of each component that has the lowest BIC, by itself."""

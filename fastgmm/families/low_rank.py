@@ -50,6 +50,16 @@ class LowRankFamily(CovarianceFamily):
         counted = partial(_counted, self.count, n_factors)
         return replace(self, n_factors=n_factors, estimate=estimate, n_parameters=counted)
 
+    @property
+    def regression(self) -> FactorAnalysers | None:
+        """The step by which the family is estimated of statistics along the loadings alone; None if it is not."""
+        if isinstance(self.estimate, FactorAnalysers):
+            # Shared loadings are regressed on the factors of all components, which then need one rotation.
+            return None if self.estimate.shares_loadings else self.estimate
+        assert isinstance(self.estimate, PrincipalSubspaces)
+        free = self.estimate == replace(PrincipalSubspaces(), n_factors=self.n_factors)
+        return FactorAnalysers("VII", n_factors=self.n_factors) if free else None
+
     def stored(self, covariances: np.ndarray) -> Shape:
         """Return the shape of covariances that the family has estimated."""
         return low_rank(covariances.shape[-1] - 1)

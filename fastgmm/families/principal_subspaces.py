@@ -21,7 +21,7 @@ import numpy as np
 
 from fastgmm.model.shapes.low_rank import packed
 
-__all__ = ["MOST_FACTORS", "PrincipalSubspaces", "most_factors", "per_component", "spectra"]
+__all__ = ["MOST_FACTORS", "PrincipalSubspaces", "chosen_number", "most_factors", "per_component", "spectra"]
 
 #: Most factors that are chosen for the user.
 MOST_FACTORS = 100
@@ -91,7 +91,8 @@ class PrincipalSubspaces:
         else:
             weights = counts if len(values) == len(counts) else np.array([total])
             found = [
-                _lowest_bic(row, most, count, total) for row, most, count in zip(values, limits, weights, strict=True)
+                chosen_number(row[:most], row.sum(), len(row), most, count, total, "bic")
+                for row, most, count in zip(values, limits, weights, strict=True)
             ]
         return np.broadcast_to(np.array(found, dtype=np.int64), counts.shape)
 
@@ -118,20 +119,25 @@ def most_factors(n_features: int, count: float) -> int:
     return max(0, min(n_features - 1, MOST_FACTORS, int(count) - 1))
 
 
+def chosen_number(
+    values: np.ndarray, total: float, n_features: int, most: int, count: float, of_all: float, how: str
+) -> int:
+    """Return the number of axes of a component, of `count` rows among those `of_all`.
+
+    Of its eigenvalues per row the largest are known, and the sum of all, `total`.
+    """
+    if how == "cattell":
+        return _scree(np.append(values, max(total - values.sum(), 0.0) / max(n_features - len(values), 1)), most)
+    d = np.arange(most + 1)
+    known = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(values, np.finfo(np.float64).tiny)))])
+    rest = np.maximum(total - np.concatenate([[0.0], np.cumsum(values)]), 0.0) / (n_features - d)
+    deviance = known + (n_features - d) * np.log(np.maximum(rest, np.finfo(np.float64).tiny))
+    return int(np.argmin(count * deviance + d * (n_features - 0.5 * (d - 1)) * np.log(max(of_all, 1.0))))
+
+
 def _scree(values, most):
     drops = values[:-1] - values[1:]
     if most == 0 or not drops.max() > 0:
         return min(1, most)
     kept = np.flatnonzero((drops[:most] > SCREE * drops.max()) & (values[:most] > 1e-8 * values[0]))
     return int(kept[-1]) + 1 if len(kept) else min(1, most)
-
-
-def _lowest_bic(values, most, count, total):
-    n_features = len(values)
-    d = np.arange(most + 1)
-    tiny = np.finfo(np.float64).tiny
-    kept = np.concatenate([[0.0], np.cumsum(np.log(np.maximum(values, tiny)))])[: most + 1]
-    rest = (values.sum() - np.concatenate([[0.0], np.cumsum(values)])[: most + 1]) / (n_features - d)
-    deviance = kept + (n_features - d) * np.log(np.maximum(rest, tiny))
-    n_parameters = d * (n_features - 0.5 * (d - 1))
-    return int(np.argmin(count * deviance + n_parameters * np.log(max(total, 1.0))))

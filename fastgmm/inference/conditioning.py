@@ -22,7 +22,7 @@ from fastgmm.inference.density import responsibilities
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import student_stretch
 from fastgmm.model import MixtureParameters
-from fastgmm.model.shapes import FULL
+from fastgmm.model.shapes import FULL, Shape
 from fastgmm.model.student import AS_NORMAL, log_gamma_ratio, variance_ratio
 
 __all__ = ["Conditioner", "MixturePerRow", "full_covariances", "marginal"]
@@ -63,6 +63,9 @@ class MixturePerRow:
         Of t components, those of the values given included.
     inflation : ndarray of shape (n_rows, n_components), optional
         Of t components: what their scale matrices are multiplied by, more the farther the values are from the mean.
+    shape : Shape
+        Of `covariances`: where components have factors, they are loadings and, last, noise variances,
+        (n_components, n_free, n_factors + 1).
     """
 
     weights: np.ndarray
@@ -70,6 +73,7 @@ class MixturePerRow:
     covariances: np.ndarray
     degrees_of_freedom: np.ndarray | None = None
     inflation: np.ndarray | None = None
+    shape: Shape = FULL
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -86,14 +90,20 @@ class MixturePerRow:
             weights = weights * self.inflation * variance_ratio(self.degrees_of_freedom)
         if self.covariances.ndim == 4:
             return between + np.einsum("nk,nkfg->nfg", weights, self.covariances)
-        return between + np.tensordot(weights, self.covariances, axes=1)
+        whole = self.shape.full(self.covariances, *self.means.shape[1:])
+        return between + np.tensordot(weights, whole, axes=1)
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Return the log density of one row of `values` (n_rows, n_free) under each mixture, in nats."""
-        factor = FULL.factorise(self.covariances)
-        whitened = ((values[:, None, :] - self.means)[..., None, :] @ factor)[..., 0, :]
-        n_free, squares = values.shape[1], (whitened**2).sum(axis=2)
-        normaliser = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1) - 0.5 * n_free * np.log(2.0 * np.pi)
+        factor, away = self.shape.factorise(self.covariances), values[:, None, :] - self.means
+        n_free = values.shape[1]
+        if self.shape.n_factors is None:
+            whitened = (away[..., None, :] @ factor)[..., 0, :]
+            half_log_det = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
+        else:
+            whitened = self.shape.whitened(away, factor)
+            half_log_det = self.shape.half_log_det(factor, *self.means.shape[1:])
+        squares, normaliser = (whitened**2).sum(axis=2), half_log_det - 0.5 * n_free * np.log(2.0 * np.pi)
         if self.degrees_of_freedom is None or self.inflation is None:
             powers = -0.5 * squares
         else:
@@ -108,6 +118,13 @@ class MixturePerRow:
         """Return one draw from each mixture, shape (n_rows, n_free)."""
         positions = random_state.uniform(size=(len(self), 1))
         chosen = (np.cumsum(self.weights, axis=1) < positions).sum(axis=1).clip(max=self.weights.shape[1] - 1)
+        if self.shape.n_factors is not None:
+            rows, none = np.empty((len(self), self.means.shape[2])), np.zeros(self.means.shape[2])
+            for k in np.unique(chosen):
+                members = np.flatnonzero(chosen == k)
+                drawn = self.shape.draw(none, self.covariances[k], len(members), random_state)
+                rows[members] = self.means[members, k] + drawn
+            return rows
         noise = random_state.standard_normal((len(self), self.means.shape[2]))
         factor, every = np.linalg.cholesky(self.covariances), np.arange(len(self))
         if self.degrees_of_freedom is not None and self.inflation is not None:

@@ -111,7 +111,7 @@ class SufficientStatistics:
 
     def tied_as(self, shape: Shape) -> SufficientStatistics:
         """Return these statistics, of a matrix per component, with the scatter as `shape` keeps it."""
-        return replace(self, structure=shape.name, scatter=shape.tie(self.scatter))
+        return replace(self, structure=shape.name, scatter=shape.tie(self.scatter)) if shape.is_shared else self
 
     def about(self, centres: np.ndarray) -> SufficientStatistics:
         """Return the same rows' statistics about other centres; these are left as they are.

@@ -10,9 +10,12 @@ import numpy as np
 from fastgmm.data import ArrayRows
 from fastgmm.data.e_steps import EStep
 from fastgmm.families import Gaussian, LowRankFamily, get_covariance
+from fastgmm.families.sketched import Sketched
 from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.model.shapes import DIAGONAL
 from fastgmm.starts.hierarchical import cluster_hierarchically
 from fastgmm.starts.kmeans import kmeans, kmeans_plusplus
+from fastgmm.starts.loadings import first_loadings
 from fastgmm.starts.multistart import TrialListener, multistart
 from fastgmm.starts.sampled import start_from_sample
 from fastgmm.starts.short_runs import PLAIN
@@ -183,6 +186,8 @@ def initial_parameters(
     ComponentCollapseError
         If a covariance of the start is not positive definite.
     """
+    if isinstance(family, Sketched):
+        return _as_given(_with_loadings(rows, n_components, family, start, random_state, listener), start)
     shape, precision_parts = family.shape, None
     if start.precisions is not None:
         precision_parts = shape.factors_of_precisions(start.precisions)
@@ -203,5 +208,26 @@ def initial_parameters(
             counts = statistics.counts + family.count_floor
             means = statistics.centres + statistics.sums / counts[:, None]
             found = MixtureParameters(shape.name, counts / counts.sum(), means, *precision_parts)
+    return _as_given(found, start)
+
+
+def _as_given(found: MixtureParameters, start: Start) -> MixtureParameters:
     weights = found.weights if start.weights is None else start.weights
     return replace(found, weights=weights, means=found.means if start.means is None else start.means)
+
+
+def _with_loadings(
+    rows: ArrayRows,
+    n_components: int,
+    family: Sketched,
+    start: Start,
+    random_state: np.random.RandomState,
+    listener: TrialListener | None,
+) -> MixtureParameters:
+    labels = start.init_params
+    if isinstance(labels, np.ndarray):
+        labels = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        return first_loadings(rows, n_components, family, labels, None, random_state)
+    # Where components are is asked without their factors.
+    first = initial_statistics(rows, n_components, DIAGONAL.name, labels, random_state, listener)
+    return first_loadings(rows, n_components, family, None, first, random_state)

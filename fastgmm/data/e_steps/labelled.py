@@ -145,7 +145,8 @@ class _LabelledPasses(Passes):
 
 def _is_passed(density: Any) -> bool:
     """Return whether what a row leaves hangs on the density: it counts by its distance, or misses values."""
-    return getattr(density, "tail", None) is not None or isinstance(density, Marginalised)
+    has_factors = density.shape.n_factors is not None  # scatter is known along the loadings of the density
+    return has_factors or getattr(density, "tail", None) is not None or isinstance(density, Marginalised)
 
 
 def _folded(rows: Rows, e_step: Labelled, density: Any) -> SufficientStatistics:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from fastgmm.kernels.actions import LOW_RANK, RESPONSIBILITY_FLOOR
-from fastgmm.kernels.plain import low_rank
+from fastgmm.kernels.plain.low_rank import FactorProducts
 from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
 
 __all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterior", "responsibilities"]
 
+#: How many times more numbers a tile of components with factors holds than others.
+LARGER_TILES = 8
 
-def _squared_distances(mixture, rows) -> np.ndarray:
-    """Return ``|(x - mean) U|^2`` of each row and component, shape (n_rows, n_components)."""
-    if mixture.shape.startswith(LOW_RANK):
-        return low_rank.squared_distances(mixture, rows)
+
+def _squared_distances(mixture, products) -> Callable[[np.ndarray], np.ndarray]:
+    """Return ``distances(rows)``: ``|(x - mean) U|^2`` of each row and component, shape (n_rows, n_components)."""
+    return partial(_distances_by_factor, mixture) if products is None else products.squared_distances
+
+
+def _products(mixture) -> FactorProducts | None:
+    """Return what rows are multiplied with where components have few factors."""
+    return FactorProducts(mixture.factor, mixture.means) if mixture.shape.startswith(LOW_RANK) else None
+
+
+def _distances_by_factor(mixture, rows) -> np.ndarray:
     squares = np.empty((len(rows), len(mixture.means)))
     for k, mean in enumerate(mixture.means):
         factor = mixture.factor if mixture.shape == "tied" else mixture.factor[k]
@@ -46,22 +59,28 @@ def posterior(values) -> tuple[np.ndarray, np.ndarray]:
     return (best + np.log(total))[:, 0], shares
 
 
-def _n_values(means) -> int:
-    return sum(means.shape)
+def _n_values(mixture) -> int:
+    n_components, n_features = mixture.means.shape
+    if mixture.shape.startswith(LOW_RANK):
+        # A tile is as large as it may be beside the loadings: matrix products are the faster for it.
+        return max(1, (n_features + n_components * mixture.factor.shape[2]) // LARGER_TILES)
+    return n_components + n_features
 
 
 @quietly
 def log_density(mixture, X, out, n_threads) -> None:
     """Write the log densities of all rows."""
-    for part, rows in tiles(X, _n_values(mixture.means)):
-        out[part, 0] = posterior(_log_joint(mixture, _squared_distances(mixture, rows)))[0]
+    distances = _squared_distances(mixture, _products(mixture))
+    for part, rows in tiles(X, _n_values(mixture)):
+        out[part, 0] = posterior(_log_joint(mixture, distances(rows)))[0]
 
 
 @quietly
 def responsibilities(mixture, X, out, n_threads) -> None:
     """Write the posterior probabilities of all rows."""
-    for part, rows in tiles(X, _n_values(mixture.means)):
-        density, shares = posterior(_log_joint(mixture, _squared_distances(mixture, rows)))
+    distances = _squared_distances(mixture, _products(mixture))
+    for part, rows in tiles(X, _n_values(mixture)):
+        density, shares = posterior(_log_joint(mixture, distances(rows)))
         shares[density == -np.inf] = 1.0 / len(mixture.means)
         out[part] = shares
 
@@ -69,16 +88,18 @@ def responsibilities(mixture, X, out, n_threads) -> None:
 @quietly
 def assign(mixture, X, out, n_threads) -> None:
     """Write the most probable component of all rows."""
-    for part, rows in tiles(X, _n_values(mixture.means)):
-        out[part, 0] = _log_joint(mixture, _squared_distances(mixture, rows)).argmax(axis=1)
+    distances = _squared_distances(mixture, _products(mixture))
+    for part, rows in tiles(X, _n_values(mixture)):
+        out[part, 0] = _log_joint(mixture, distances(rows)).argmax(axis=1)
 
 
 @quietly
 def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail_sums=None) -> float:
     """Add one pass to counts, sums and scatter, and to what a tail wants; return the log-likelihood."""
-    log_likelihood = 0.0
-    for rows, weight in weighted_tiles(X, sample_weight, _n_values(mixture.means)):
-        squares = _squared_distances(mixture, rows)
+    log_likelihood, products = 0.0, _products(mixture)
+    distances = _squared_distances(mixture, products)
+    for rows, weight in weighted_tiles(X, sample_weight, _n_values(mixture)):
+        squares = distances(rows)
         density, shares = posterior(_log_joint(mixture, squares))
         log_likelihood += float((weight * density).sum())
         shares *= weight[:, None]
@@ -91,14 +112,17 @@ def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail
                 u = (dof + len(centre)) / (dof + squares[present, k])
                 tail_sums[:, k] += share @ u, share @ (np.log(u) - u)
                 share = share * u
-            _add_moments(mixture.shape, k, rows[present] - centre, share, sums, scatter)
+            if products is None:
+                _add_moments(mixture.shape, k, rows[present] - centre, share, sums, scatter)
+            elif len(share):
+                products.add_moments(k, rows[present], share, sums[k], scatter[k])
     return log_likelihood
 
 
 @quietly
 def accumulate_labels(shape, X, sample_weight, labels, centres, counts, sums, scatter, n_threads) -> None:
     """Add rows owned by the component that their label names to counts, sums and scatter."""
-    for rows, weight, owners in weighted_tiles(X, sample_weight, _n_values(centres), labels):
+    for rows, weight, owners in weighted_tiles(X, sample_weight, sum(centres.shape), labels):
         for k in np.intersect1d(owners, np.arange(len(centres))):
             present = owners == k
             counts[k] += weight[present].sum()

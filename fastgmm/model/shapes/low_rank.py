@@ -136,6 +136,14 @@ class LowRank(Shape):
         scaled, root = unpacked(factor)
         return ((scaled / root[..., None]) ** 2).sum(axis=1)
 
+    def posterior(self, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return C (n_components, n_features, n_factors) and V (n_components, n_factors, n_factors).
+
+        The factors of a row x given the row are normal about ``(x - mean) C`` with the covariance V, which is diagonal.
+        """
+        spread = 1.0 / (1.0 + self.strengths(factor))
+        return factor[..., :-1] * spread[:, None, :], spread[:, :, None] * np.eye(self.n_factors)
+
     def precisions(self, factor: np.ndarray) -> np.ndarray:
         scaled, root = unpacked(factor)
         whole = -(scaled / (1.0 + self.strengths(factor))[:, None, :]) @ scaled.transpose(0, 2, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ def check_n_top(k: Any, n_components: int) -> int:
     ValueError
         Unless that is 1 to `n_components`.
     """
-    if not isinstance(k, Integral) or isinstance(k, bool) or not 1 <= k <= n_components:
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n_components:
         raise ValueError(f"k is {k!r}; expected an integer from 1 to {n_components}, the number of components")
     return int(k)
 

@@ -1,6 +1,7 @@
 """Summaries: what they say is true of the model."""
 
 import pickle
+from inspect import signature
 from xml.etree import ElementTree
 
 import numpy as np
@@ -184,7 +185,10 @@ def test_before_a_fit_there_is_nothing_to_say(estimator):
         estimator.summary()
 
 
-@pytest.mark.parametrize("name", [name for name in fastgmm.__all__ if isinstance(getattr(fastgmm, name), type)])
+CLASSES = {name: getattr(fastgmm, name) for name in fastgmm.__all__ if isinstance(getattr(fastgmm, name), type)}
+
+
+@pytest.mark.parametrize("name", [name for name, cls in CLASSES.items() if "reg_covar" in signature(cls).parameters])
 def test_every_estimator_shows_its_parameters_as_scikit_learns_do(name):
     estimator = getattr(fastgmm, name)(reg_covar=0.25)
     assert repr(estimator) == f"{name}(reg_covar=0.25)"

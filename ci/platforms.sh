@@ -16,8 +16,8 @@ if [ ! -x "$folder/zig/bin/python" ]; then
 fi
 "$folder/zig/bin/python" -c 'import importlib.metadata as m; print("zig", m.version("ziglang"), "wasmtime", m.version("wasmtime"))'
 
-compile() {  # target, instruction sets, flags
-    build_native "$folder/$1" "$folder/zig/bin/python -m ziglang c++ -target $1" "$2" "-O2 $3" "" $sources
+compile() {  # target, instruction sets, flags, flags of the linker
+    build_native "$folder/$1" "$folder/zig/bin/python -m ziglang c++ -target $1" "$2" "-O2 ${3:-}" "${4:-}" $sources
 }
 
 ran() {  # target, how it is run
@@ -42,18 +42,18 @@ except wasmtime.ExitTrap as end:
 for target in ${@:-aarch64-linux-musl x86_64-windows-gnu wasm32-wasi aarch64-macos x86_64-macos}; do
     case $target in
         aarch64-linux-musl)
-            compile $target generic ""
+            compile $target generic
             if command -v qemu-aarch64 >/dev/null; then ran $target qemu-aarch64 "$folder/$target/run"; else echo "$target: built; there is no qemu-aarch64 to run it"; fi ;;
         x86_64-windows-gnu)
-            compile $target "generic avx2" ""
+            compile $target "generic avx2"
             mv "$folder/$target/run" "$folder/$target/run.exe" 2>/dev/null || true
             wine=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null || true)
             if [ -n "$wine" ]; then WINEDEBUG=-all WINEPREFIX="$folder/wine" ran $target "$wine" "$folder/$target/run.exe"; else echo "$target: built; there is no wine to run it"; fi ;;
         wasm32-wasi)
-            compile $target generic "-msimd128 -fno-exceptions"
+            compile $target generic "-msimd128 -fno-exceptions -D_WASI_EMULATED_SIGNAL" -lwasi-emulated-signal
             ran $target "$folder/zig/bin/python" -c "$run_wasm" "$folder/$target/run" ;;
         *-macos)
-            compile $target generic ""
+            compile $target generic
             echo "== $target"
             echo "compiled and linked, not run: $(wc -c <"$folder/$target/run") bytes" ;;
         *) echo "unknown target $target; see the head of $0" >&2; exit 1 ;;

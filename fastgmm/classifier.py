@@ -19,7 +19,7 @@ from fastgmm.estimator.class_labels import check_class_priors, class_numbers, en
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class
 from fastgmm.estimator.fit_context import fit_context
-from fastgmm.estimator.inner_mixture import factors_or_matrices
+from fastgmm.estimator.inner_mixture import DISTRIBUTIONS, factors_or_matrices
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.on_demand import OnDemand
@@ -31,10 +31,10 @@ from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import COVARIANCES, LOW_RANK, ClassMixtures, Gaussian, get_covariance
 from fastgmm.families.gaussian import FACTOR_ATTRIBUTES, MATRIX_ATTRIBUTES
-from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.labelled import labelled_start
 from fastgmm.starts.units import relative_reg_covar
+from fastgmm.student_mixture import MIXTURES
 
 __all__ = ["GaussianMixtureClassifier"]
 
@@ -88,6 +88,10 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         what it has.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
+    distribution : {'normal', 'student'}, default='normal'
+        Of the components: with 'student' they have heavy tails (`StudentMixture`), each its own, so that outliers among
+        the rows of a class hardly move it. EM, accelerated, then goes on to a hundredth of `tol`, as degrees of freedom
+        change the likelihood by little.
 
     Attributes
     ----------
@@ -104,6 +108,8 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     covariances_, precisions_cholesky_ : ndarray, float64
         As those of `GaussianMixture` with all classes' components. With covariances not shared, 'tied' is stored as
         'full'.
+    scales_, df_ : ndarray, float64
+        Of t components: as those of `StudentMixture`.
     covariance_type_ : str
         The one chosen.
     bic_ : float
@@ -168,7 +174,10 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "missing": [Names(MISSING)],
+        "distribution": DISTRIBUTIONS,
     }
+    # Of a model that an earlier version pickled.
+    distribution: str = "normal"
 
     # Of one that an earlier version pickled.
     n_factors: Any = "bic"
@@ -192,6 +201,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         verbose_interval: int = 10,
         missing: str = "error",
         n_factors: Any = "bic",
+        distribution: str = "normal",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -209,6 +219,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self.verbose_interval = verbose_interval
         self.missing = missing
         self.n_factors = n_factors
+        self.distribution = distribution
 
     # Fitting.
 
@@ -243,11 +254,19 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             If fewer than two classes are known, a class has fewer labelled rows than components, priors do not fit,
             or a component collapses whatever the covariance type (`fastgmm.exceptions.ComponentCollapseError`).
         """
+        heavy = self.distribution == "student"
+        if heavy and self.shrinkage:
+            raise ValueError(
+                f"shrinkage is {self.shrinkage:g} and distribution 'student', whose rows do not count alike; expected "
+                "shrinkage=0.0, or distribution='normal'"
+            )
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state, y=y)
         classes, rows, sample = self._labelled(read, y)
         priors = check_class_priors(self.priors, classes)
-        sizes = components_per_class(self, GaussianMixture, sample, sample.along[LABELS], classes, random_state)
+        sizes = components_per_class(
+            self, MIXTURES[self.distribution], sample, sample.along[LABELS], classes, random_state
+        )
         stops = np.cumsum(sizes)
         blocks = tuple(slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True))
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
@@ -272,10 +291,12 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             covariance = get_covariance(name, self.n_factors)
             covariance.check_n_features(sample.n_features)
             gaussian = Gaussian(covariance, reg_covar, count_floor(sample))
-            family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage))
+            df = "free" if heavy else None
+            family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage), df)
             own = np.random.RandomState(random_state.randint(2**31 - 1))
             begin = partial(_begin, sample, family, own)
-            problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
+            tol, acceleration = (0.01 * self.tol, "quasi-newton") if heavy else (self.tol, None)
+            problem = Problem(passes, family, begin, sample.dtype, tol, self.max_iter, acceleration=acceleration)
             describe = partial(type(self)._set_fitted, classes=classes, problem=problem)
             watch.attributes_of = partial(fitted_attributes, self, describe)
             watch.start(number, self.max_iter)
@@ -327,17 +348,18 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self.classes_ = classes
         sizes = [block.stop - block.start for block in family.blocks]
         self.component_classes_ = np.repeat(np.arange(len(classes)), sizes)
-        for name in (*FACTOR_ATTRIBUTES, *MATRIX_ATTRIBUTES):
+        for name in (*FACTOR_ATTRIBUTES, *MATRIX_ATTRIBUTES, "df_"):
             self.__dict__.pop(name, None)
         self.__dict__.update(family.attributes(run.state, np.dtype(np.float64)))
         self.converged_, self.n_iter_ = run.converged, run.n_iter
         self.lower_bound_, self.lower_bounds_ = run.lower_bound, run.lower_bounds
 
-    def _mixture(self) -> GaussianMixture:
+    def _mixture(self) -> Any:
         """Return all classes' components as one mixture."""
         covariance_type = self._kernel if "loadings_" not in vars(self) else self.covariance_type_
-        mixture = GaussianMixture.from_parameters(
-            self.weights_, self.means_, factors_or_matrices(self), covariance_type=covariance_type
+        tails = {"df": self.df_} if hasattr(self, "df_") else {}
+        mixture = MIXTURES[self.distribution].from_parameters(  # type: ignore[attr-defined]
+            self.weights_, self.means_, factors_or_matrices(self), covariance_type=covariance_type, **tails
         )
         for name in ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stopped_", "feature_names_in_"):
             if hasattr(self, name):

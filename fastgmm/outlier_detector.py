@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import chdtrc, chdtri
+from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -17,11 +18,13 @@ from fastgmm.callbacks import CallbackSupport, Task
 from fastgmm.data import ArrayRows, Block, Rows
 from fastgmm.data.e_steps import EStep, Incomplete, Plain, Trimmed
 from fastgmm.data.incomplete import Marginalised
+from fastgmm.em import best_run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
+    DISTRIBUTIONS,
     INNER_CONSTRAINTS,
-    covariance_to_count,
     factors_or_matrices,
+    inner_family,
     inner_options,
     lowest_bic,
     sensible_sizes,
@@ -35,7 +38,7 @@ from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.reweighting import reweighted
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
-from fastgmm.families import Gaussian, get_covariance
+from fastgmm.families import Gaussian, Student, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import draw_by_factors
@@ -43,12 +46,16 @@ from fastgmm.model.shapes.low_rank import unpacked
 from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.quantiles import weighted_quantile
-from fastgmm.starts.units import StartInUnits, memberships_in_units, relative_reg_covar
+from fastgmm.starts.units import StartInUnits, central_half, memberships_in_units, relative_reg_covar
+from fastgmm.student_mixture import MIXTURES
 
 __all__ = ["GaussianMixtureOutlierDetector"]
 
 #: Share that the robust fits set aside when `contamination` does not say.
-DEFAULT_SHARE = 0.1
+DEFAULT_SHARES = {"trimming": 0.25, "noise": 0.1}
+#: Sizes chosen from: numbers in the data for each parameter, so that a component on few rows does not seem to be worth
+#: its parameters, and the least weight of a component, so that anomalies alike are none.
+NUMBERS_PER_PARAMETER, LEAST_WEIGHT = 10.0, 0.1
 
 
 class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod, PerRow, OutlierMixin, BaseEstimator):
@@ -57,7 +64,9 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     Parameters
     ----------
     n_components : int or 'bic', default='bic'
-        'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`.
+        'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`, of those whose
+        components, unless `robust` is None, each have a tenth of the rows and of which the rows suffice for ten times
+        as many parameters.
     covariance_type : str, default='full'
         As in `GaussianMixture`.
     contamination : 'auto' or float in (0, 0.5], default='auto'
@@ -69,9 +78,10 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         How anomalies are kept from shaping the components. 'trimming' leaves the least likely rows out of every
         iteration, and at the end counts those within the 99% region of a component again, so that p-values hold;
         'noise' fits an even background beside the components, which scores then leave out; None is plain maximum
-        likelihood.
+        likelihood. Of t components, 'trimming' is where they start from: they then count all rows.
     robust_share : float in (0, 0.5], optional
-        Share of the rows trimmed, or that start as noise: `contamination` where it is a number, 0.1 otherwise.
+        Share of the rows trimmed, or that start as noise: `contamination` where it is a number; otherwise 0.25
+        trimmed, and 0.1 as noise.
     max_components : int, default=9
         For ``n_components='bic'``.
     n_simulations : int, default=10000
@@ -87,10 +97,13 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         the log density of whole rows that are as rare as it is in what it has, so that rows can be compared.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
+    distribution : {'normal', 'student'}, default='normal'
+        Of the components: with 'student' they have heavy tails (`StudentMixture`), in which anomalies lie, and p-values
+        are those of these tails.
 
     Attributes
     ----------
-    mixture_ : GaussianMixture
+    mixture_ : GaussianMixture or StudentMixture
         The model of the regular rows.
     offset_ : float
         Log density below which a row is an anomaly, in nats.
@@ -135,7 +148,10 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         "robust": [Names(("trimming", "noise")), None],
         "robust_share": [None, Interval(Real, 0.0, 0.5, closed="right")],
         "n_simulations": [Interval(Integral, 1, None, closed="left")],
+        "distribution": DISTRIBUTIONS,
     }
+    # Of a model that an earlier version pickled.
+    distribution: str = "normal"
 
     # Of one that an earlier version pickled.
     n_factors: Any = "bic"
@@ -159,6 +175,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         random_state: Any = None,
         missing: str = "error",
         n_factors: Any = "bic",
+        distribution: str = "normal",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -176,6 +193,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         self.random_state = random_state
         self.missing = missing
         self.n_factors = n_factors
+        self.distribution = distribution
 
     # Fitting.
 
@@ -215,11 +233,13 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             _, rows, sample = incomplete(census, Plain(), rows, sample, random_state)
         sizes = [self.n_components]
         if isinstance(self.n_components, str):
-            family = Gaussian(covariance_to_count(self, self.covariance_type))
+            family = inner_family(self)
             most = min(self.max_components, read.sample.n_samples)
-            sizes = sensible_sizes(family, most, read.sample.n_features, read.rows.total_weight)
+            n_features, n_rows = read.sample.n_features, read.rows.total_weight
+            sizes = sensible_sizes(family, most, n_features, n_rows, NUMBERS_PER_PARAMETER)
         watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=read.sample.sample_weight)
-        fit_size = partial(self._fit_size, read, (rows, sample, census is not None), random_state)
+        fit = self._fit_size if self.robust is None else self._fit_eligible
+        fit_size = partial(fit, read, (rows, sample, census is not None), random_state)
         self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         simulated = None
@@ -233,6 +253,12 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             warn_unconverged(self.max_iter, stacklevel=5)
         return self
 
+    def _fit_eligible(self, read: Reading, known: Any, random_state: Any, size: int, task: Task) -> tuple[Any, float]:
+        """Return a fitted mixture of `size` components, and its BIC: infinite if anomalies may be a component of it."""
+        mixture, bic = self._fit_size(read, known, random_state, size, task)
+        chosen = isinstance(self.n_components, str) and size > 1
+        return mixture, np.inf if chosen and mixture.weights_.min() < LEAST_WEIGHT else bic
+
     def _fit_size(
         self, read: Reading, known: tuple[Rows, ArrayRows, bool], random_state: Any, size: int, task: Task
     ) -> tuple[GaussianMixture, float]:
@@ -241,7 +267,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             return self._trimmed(*known, size, random_state)
         noise = self._share() if self.robust == "noise" else None
         options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
-        model = GaussianMixture(size, random_state=random_state, noise=noise, **options)
+        model = MIXTURES[self.distribution](size, random_state=random_state, noise=noise, **options)
         X, weight = read.given, read.sample.sample_weight
         if read.rows is not read.sample:
             X, weight = read.given.with_sample(read.sample), None
@@ -250,7 +276,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         bic = model.bic(X, sample_weight=weight)
         # The background, where there is one, is left behind.
         regular = model.weights_ / model.weights_.sum()
-        mixture = self._known(regular, model.means_, factors_or_matrices(model))
+        tails = {"df": model.df_} if hasattr(model, "df_") else {}
+        mixture = self._known(regular, model.means_, factors_or_matrices(model), **tails)
         for name in (*RUN_ATTRIBUTES, "stopped_", "n_samples_seen_"):
             setattr(mixture, name, getattr(model, name))
         return mixture, bic
@@ -275,23 +302,40 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         e_step: EStep = Trimmed(self._share())
         passes = (Incomplete(e_step) if is_incomplete else e_step).prepare(rows)
         problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
-        run = problem.best_of(self.n_init)
-        state = reweighted(rows, run.state, self._share(), family, is_incomplete)
-        covariances = state.covariances if state.shape.n_factors is None else unpacked(state.covariances)
-        mixture = self._known(state.weights, state.means, covariances)
-        mixture.__dict__.update(run_attributes(run, problem.passes.n_made))
-        mixture.n_samples_seen_ = n_rows = problem.passes.total_weight
+        run, tails = problem.best_of(self.n_init), {}
+        if size == 1:
+            # All rows at once are one start, which anomalies may have spoilt; those about the median are another.
+            central = Start(central_half(sample))
+            begin_there = partial(initial_parameters, sample, 1, family, central, random_state)
+            run = best_run([lambda: run, replace(problem, begin=begin_there).run])
+        n_passes, n_rows = passes.n_made, passes.total_weight
+        if self.distribution == "student":
+            everything: EStep = Plain()
+            passes = (Incomplete(everything) if is_incomplete else everything).prepare(rows)
+            heavy, trimmed = Student(family), run.state
+            options: Any = {"stop_on": "gap", "acceleration": "quasi-newton"}
+            begin_there = partial(_already, heavy.begin(trimmed))
+            run = Problem(passes, heavy, begin_there, sample.dtype, self.tol, self.max_iter, **options).run()
+            state, tails = run.state, {"df": run.state.degrees_of_freedom}
+            n_passes, n_rows = n_passes + passes.n_made, passes.total_weight
+        else:
+            state = reweighted(rows, run.state, self._share(), family, is_incomplete)
+        matrices = state.covariances if state.shape.n_factors is None else unpacked(state.covariances)
+        mixture = self._known(state.weights, state.means, matrices, **tails)
+        mixture.__dict__.update(run_attributes(run, n_passes))
+        mixture.n_samples_seen_ = n_rows
         return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
 
-    def _known(self, weights: Any, means: Any, covariances: Any) -> GaussianMixture:
+    def _known(self, weights: Any, means: Any, matrices: Any, **tails: Any) -> Any:
+        cls: Any = MIXTURES[self.distribution]
         n_factors = None if isinstance(self.n_factors, str) else self.n_factors
-        known = GaussianMixture._known(weights, means, covariances, self.covariance_type, n_factors=n_factors)
+        known = cls._known(weights, means, matrices, self.covariance_type, n_factors=n_factors, **tails)
         return known.set_params(missing=self.missing)
 
     def _share(self) -> float:
         if self.robust_share is not None:
             return float(self.robust_share)
-        return DEFAULT_SHARE if isinstance(self.contamination, str) else float(self.contamination)
+        return DEFAULT_SHARES[self.robust] if isinstance(self.contamination, str) else float(self.contamination)
 
     def _threshold(self, rows: Rows) -> float:
         if not isinstance(self.contamination, str):
@@ -302,8 +346,15 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             return weighted_quantile(scores, np.concatenate([part[1] for part in parts]), self.contamination)
         if self._simulated_scores is not None:
             return float(np.quantile(self._simulated_scores, self.significance))
-        peak = float(self.mixture_.score_samples(self.mixture_.means_)[0])
-        return peak - 0.5 * float(chdtri(self.n_features_in_, self.significance))
+        peak, d = float(self.mixture_.score_samples(self.mixture_.means_)[0]), self.n_features_in_
+        df = self._df()
+        if np.isinf(df):
+            return peak - 0.5 * float(chdtri(d, self.significance))
+        return peak - 0.5 * (df + d) * float(np.log1p(d * fdtri(d, df, 1.0 - self.significance) / df))
+
+    def _df(self) -> float:
+        """Return the degrees of freedom of a model of one component."""
+        return float(getattr(self.mixture_, "df_", (np.inf,))[0])
 
     # Predicting.
 
@@ -315,8 +366,9 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
 
     def _pvalues(self, rows: np.ndarray) -> np.ndarray:
         if self._simulated_scores is None:
-            n_observed = np.maximum(np.count_nonzero(~np.isnan(rows), axis=1), 1)
-            return chdtrc(n_observed, squared_distances(rows, self.mixture_._density())[:, 0])
+            d = np.maximum(np.count_nonzero(~np.isnan(rows), axis=1), 1)
+            squares, df = squared_distances(rows, self.mixture_._density())[:, 0], self._df()
+            return chdtrc(d, squares) if np.isinf(df) else fdtrc(d, df, squares / d)
         lower = np.searchsorted(self._simulated_scores, self._log_density(rows), side="right")
         return (lower + 1.0) / (len(self._simulated_scores) + 1.0)
 
@@ -389,6 +441,10 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             In (0, 1]. Uniform for rows of the model.
         """
         return self._per_row(X, self._pvalues, "pvalue")
+
+
+def _already(state: Any, listener: Any) -> Any:
+    return state
 
 
 def _scores_and_weight(mixture: GaussianMixture, block: Block) -> tuple[np.ndarray, np.ndarray | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -19,8 +20,9 @@ from fastgmm.data.standardised import joined, mapped, observed_moments, standard
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
+    DISTRIBUTIONS,
     INNER_CONSTRAINTS,
-    covariance_to_count,
+    inner_family,
     inner_options,
     lowest_bic,
     sensible_sizes,
@@ -31,9 +33,9 @@ from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.reading import check_labels_are_taken, learn_columns, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
-from fastgmm.families import Gaussian
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import Conditioner
+from fastgmm.student_mixture import MIXTURES
 
 __all__ = ["GaussianMixtureRegressor"]
 
@@ -63,10 +65,13 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         it has. Targets are never missing.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
+    distribution : {'normal', 'student'}, default='normal'
+        Of the components: with 'student' they have heavy tails (`StudentMixture`), so that outliers among the rows
+        hardly move the prediction, and the spread predicted grows with the distance from the rows.
 
     Attributes
     ----------
-    mixture_ : GaussianMixture
+    mixture_ : GaussianMixture or StudentMixture
         Of inputs and targets, standardised: ``(x - centre_) / scale_``.
     centre_, scale_ : ndarray of shape (n_features + n_targets,), float64
         In units of the data.
@@ -98,7 +103,12 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     True
     """
 
-    _parameter_constraints: dict = INNER_CONSTRAINTS
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **INNER_CONSTRAINTS,
+        "distribution": DISTRIBUTIONS,
+    }
+    # Of a model that an earlier version pickled.
+    distribution: str = "normal"
 
     # Of one that an earlier version pickled.
     n_factors: Any = "bic"
@@ -117,6 +127,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         random_state: Any = None,
         missing: str = "error",
         n_factors: Any = "bic",
+        distribution: str = "normal",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -129,6 +140,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         self.random_state = random_state
         self.missing = missing
         self.n_factors = n_factors
+        self.distribution = distribution
 
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -167,14 +179,14 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
             given, weight = self._standardised_source(source, y, np.random.RandomState(seed)), None
             total = given.total_weight
         fixed = not isinstance(self.n_components, str)
-        family = Gaussian(covariance_to_count(self, self.covariance_type))
-        candidates = sensible_sizes(family, self.max_components, len(self.scale_), total)
+        cls = MIXTURES[self.distribution]
+        candidates = sensible_sizes(inner_family(self), self.max_components, len(self.scale_), total)
         sizes = [self.n_components] if fixed else candidates
         watch = self._watch(len(sizes), X=X, y=y, sample_weight=weight)
 
         # One seed for all sizes: what a size comes to does not hang on those tried before.
         def fit_size(size: int, task: Task) -> tuple[GaussianMixture, float]:
-            model = GaussianMixture(size, random_state=seed, **inner_options(self))
+            model = cls(size, random_state=seed, **inner_options(self))
             with nullcontext() if fixed else unconverged_too(), task.follow(model):
                 model.fit(given, sample_weight=weight)
             return model, 0.0 if fixed else model.bic(given, sample_weight=weight)
@@ -320,19 +332,21 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         ConditionalMixtures
-            Of ``n_samples`` mixtures in ``n_targets`` features; an item is the `GaussianMixture` of one row.
+            Of ``n_samples`` mixtures in ``n_targets`` features; an item is the `GaussianMixture`, or
+            `StudentMixture`, of one row.
         """
         refuse_source(X, "condition, which holds a mixture for each row,")
         X = self._check_rows(X)
         d = X.shape[1]
         mixtures = self._conditioner().at(self._standardised(X))
         scale = self.scale_[d:]
+        in_units = replace(
+            mixtures,
+            means=mixtures.means * scale + self.centre_[d:],
+            covariances=mixtures.covariances * scale[:, None] * scale,
+        )
         return ConditionalMixtures(
-            mixtures.weights,
-            mixtures.means * scale + self.centre_[d:],
-            mixtures.covariances * scale[:, None] * scale,
-            random_state=self.random_state,
-            mixture_class=GaussianMixture,
+            **vars(in_units), random_state=self.random_state, mixture_class=MIXTURES[self.distribution]
         )
 
     def log_density(self, X: Any, y: Any) -> np.ndarray:

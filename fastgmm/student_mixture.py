@@ -10,15 +10,19 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.data import ArrayRows
 from fastgmm.estimator.kept_state import kept_state
 from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.families import Family, Gaussian, Student
 from fastgmm.families.student import SMALLEST_DF
+from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model import MixtureParameters
 from fastgmm.model.student import StudentParameters
+from fastgmm.starts.fenced import within_fences
+from fastgmm.starts.multistart import multistart
 
-__all__ = ["StudentMixture"]
+__all__ = ["MIXTURES", "StudentMixture"]
 
 STUDENT_PARTS = ("weights_", "means_", "scales_", "df_", "precisions_cholesky_")
 
@@ -184,8 +188,13 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         self.trim = trim
         self.likelihood = likelihood
 
-    # A search finds Gaussian components, whose statistics know nothing of tails.
+    # The start on a sample of many rows finds Gaussian components, which far rows mislead.
     _is_searched_as_gaussian = False
+
+    def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
+        assert isinstance(family, Student), "a stream has no background"
+        inside = within_fences(rows)
+        return family.begin(multistart(inside, self.n_components, family.components, random_state, is_brief=True))
 
     @property
     def _mixture_class(self) -> type:
@@ -296,3 +305,7 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
     def to_sklearn(self) -> Any:
         """Raise ValueError: scikit-learn has no mixture of t distributions."""
         raise ValueError("scikit-learn has no mixture of Student t components; refit with GaussianMixture")
+
+
+#: The mixture of each `distribution` of components, of estimators that hold one.
+MIXTURES: dict[str, type] = {"normal": GaussianMixture, "student": StudentMixture}

@@ -128,19 +128,19 @@ GaussianMixtureSearch          trimmed    -    -    -    -         -   -   -  - 
 GaussianMixtureSearch          incomplete +    +    +    +         +   +   +  +     +          -           -       -
 GaussianMixtureSearch          both       -    -    -    -         -   -   -  -     -          -           -       -
 GaussianMixtureClassifier      plain      -    -    -    -         -   -   -  -     -          -           -       -
-GaussianMixtureClassifier      labelled   +    +    +    +         +   +   +  -     -          -           +       -
+GaussianMixtureClassifier      labelled   +    +    +    +         +   +   +  -     -          -           +       +
 GaussianMixtureClassifier      trimmed    -    -    -    -         -   -   -  -     -          -           -       -
 GaussianMixtureClassifier      incomplete -    -    -    -         -   -   -  -     -          -           -       -
-GaussianMixtureClassifier      both       +    +    +    +         +   +   +  -     -          -           +       -
-GaussianMixtureOutlierDetector plain      +    +    +    +         +   +   +  -     +          -           -       -
+GaussianMixtureClassifier      both       +    +    +    +         +   +   +  -     -          -           +       +
+GaussianMixtureOutlierDetector plain      +    +    +    +         +   +   +  -     +          -           -       +
 GaussianMixtureOutlierDetector labelled   -    -    -    -         -   -   -  -     -          -           -       -
-GaussianMixtureOutlierDetector trimmed    +    +    +    +         +   +   +  -     =          -           -       -
-GaussianMixtureOutlierDetector incomplete +    +    +    +         +   +   +  -     +          -           -       -
+GaussianMixtureOutlierDetector trimmed    +    +    +    +         +   +   +  -     =          -           -       +
+GaussianMixtureOutlierDetector incomplete +    +    +    +         +   +   +  -     +          -           -       +
 GaussianMixtureOutlierDetector both       -    -    -    -         -   -   -  -     -          -           -       -
-GaussianMixtureRegressor       plain      +    +    +    +         +   +   +  -     -          -           -       -
+GaussianMixtureRegressor       plain      +    +    +    +         +   +   +  -     -          -           -       +
 GaussianMixtureRegressor       labelled   -    -    -    -         -   -   -  -     -          -           -       -
 GaussianMixtureRegressor       trimmed    -    -    -    -         -   -   -  -     -          -           -       -
-GaussianMixtureRegressor       incomplete +    +    +    +         +   +   +  -     -          -           -       -
+GaussianMixtureRegressor       incomplete +    +    +    +         +   +   +  -     -          -           -       +
 GaussianMixtureRegressor       both       -    -    -    -         -   -   -  -     -          -           -       -
 """  # noqa: E501
 
@@ -162,6 +162,8 @@ def asked(estimator, e_step, family):
     options = ASKED.get(family, {"covariance_type": family})
     if estimator == "GaussianMixtureOutlierDetector" and family == "background":
         options = {"robust": "noise"}
+    if family == "student" and not estimator.endswith(("Mixture", "Search")):
+        options = {"distribution": "student"}
     if estimator == "GaussianMixtureSearch" and "covariance_type" not in options:
         options = {**options, "covariance_type": ["tied", "full"]}
     if estimator == "GaussianMixtureOutlierDetector" and e_step == "trimmed":

@@ -29,6 +29,7 @@ WITH_NAMES = {"feature_names_in_"}
 WITH_AUTO = {"reg_covar_"}
 WITH_FACTORS = {"loadings_", "noise_variances_", "n_factors_"}
 WITH_TRIM, WITH_TRUNCATED = {"trim_threshold_"}, {"truncation_gap_"}
+WITH_TAILS = {"scales_", "df_"}
 
 
 def documented(cls):
@@ -42,6 +43,8 @@ def assert_as_documented(model, *conditional):
     """Check that a model has all that its class documents and no other public fitted attribute."""
     under_conditions = (WITH_NOISE, AFTER_PARTIAL_FIT, WITH_NAMES, WITH_AUTO, WITH_FACTORS, WITH_TRIM, WITH_TRUNCATED)
     expected = documented(type(model)).difference(*under_conditions)
+    if hasattr(model, "component_classes_"):
+        expected -= WITH_TAILS
     for names in conditional:
         assert names <= documented(type(model))
         expected |= names
@@ -125,3 +128,7 @@ def test_a_background_and_a_source_set_what_is_documented():
     assert_as_documented(BayesianGaussianMixture(max_iter=0, random_state=0).fit(X))
     assert_as_documented(noisy.set_params(reg_covar="auto").fit(X), WITH_AUTO)
     assert_as_documented(noisy.set_params(reg_covar=0.0).fit(X))
+    assert_as_documented(noisy.set_params(trim=0.1).fit(X), WITH_TRIM)
+    assert_as_documented(noisy.set_params(trim=0.0).fit(X))
+    heavy = GaussianMixtureClassifier(distribution="student", random_state=0).fit(X, np.repeat([0, 1], 60))
+    assert_as_documented(heavy, WITH_TAILS)

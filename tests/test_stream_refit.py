@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastgmm
-from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, StudentMixture
 from fastgmm.data import ArrayRows
 from fastgmm.data.stream_sample import StreamSample
 from fastgmm.estimator import stream_methods
@@ -260,3 +260,17 @@ def test_a_sample_of_other_columns_is_named():
     model._stream_sample = StreamSample.empty(4000, 3, X.dtype, 0)
     with pytest.raises(ValueError, match="_stream_sample has rows of 3 features; expected 4"):
         model.partial_fit(X[1000:])
+
+
+def test_a_stream_of_heavy_tails_leaves_a_poor_start_too():
+    rng = np.random.default_rng(2)
+    centres, labels = rng.uniform(-15, 15, size=(6, 2)), rng.integers(6, size=12_000)
+    X = centres[labels] + rng.standard_t(4.0, size=(12_000, 2))
+    model = StudentMixture(6, random_state=2)
+    for batch in np.array_split(X, 100):
+        model.partial_fit(batch)
+    best = StudentMixture(6, init_params=labels).fit(X)
+    assert model.score(X) > best.score(X) - 0.004
+    # Components keep their numbers through the refit, and so do their tails.
+    assert np.isfinite(model.df_).all()
+    assert model.statistics_.tail_sums.shape == (2, 6)

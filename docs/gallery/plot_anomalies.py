@@ -32,7 +32,7 @@ def contaminated(seed):
 
 
 # %%
-# The detector trims the least likely tenth of the rows from each iteration, so that what
+# The detector trims the least likely quarter of the rows from each iteration, so that what
 # does not belong has no say in what is regular, and chooses the number of components by
 # BIC. With a covariance for each of them, `reg_covar` of a twentieth of the mean variance
 # keeps components from fitting too tightly to the rows they were fitted to. Five draws of

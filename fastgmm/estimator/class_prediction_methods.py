@@ -9,7 +9,7 @@ import numpy as np
 from fastgmm import inference
 from fastgmm.data.incomplete import density_for
 from fastgmm.estimator.per_row import PerRow
-from fastgmm.families.gaussian import fitted_mixture
+from fastgmm.families.student import student_or_gaussian
 from fastgmm.inference.density import log_posterior
 from fastgmm.model import MixtureParameters, get_shape
 from fastgmm.model.moments import components_of
@@ -29,7 +29,7 @@ class ClassPredictionMethods(PerRow):
         return hasattr(self, "means_")
 
     def _state(self) -> MixtureParameters:
-        return fitted_mixture(vars(self), get_shape(self._kernel))
+        return student_or_gaussian(get_shape(self._kernel), vars(self))
 
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         """Return log density and class probability together, (n_samples, n_classes), float64, in nats."""

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import ArrayRows
-from fastgmm.estimator.inner_mixture import covariance_to_count, sensible_sizes, unconverged_too
+from fastgmm.estimator.inner_mixture import inner_family, sensible_sizes, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
-from fastgmm.families import Gaussian
 from fastgmm.starts.units import StartInUnits
 
 __all__ = ["components_per_class"]
@@ -30,7 +29,7 @@ def components_per_class(
     estimator : GaussianMixtureClassifier
         Whose ``n_components``, ``covariance_type``, ``reg_covar`` and ``max_components`` say which.
     mixture_class : type
-        GaussianMixture.
+        GaussianMixture or StudentMixture.
     rows : ArrayRows
     labels : ndarray of shape (n_samples,), int64
         Index of each row's class, -1 where it is unlabelled.
@@ -77,7 +76,7 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
     total = float(len(X) if weight is None else weight.sum())
     given = estimator.covariance_type
     covariance_type = given if isinstance(given, str) else given[0]
-    family = Gaussian(covariance_to_count(estimator, covariance_type))
+    family = inner_family(estimator, covariance_type)
     best = (np.inf, 1)
     for size in sensible_sizes(family, min(estimator.max_components, len(X)), X.shape[1], total):
         candidate = mixture_class(

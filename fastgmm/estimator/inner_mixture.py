@@ -15,13 +15,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastgmm.callbacks import Task, Watch
 from fastgmm.estimator.missing_values import MISSING
 from fastgmm.estimator.parameter_validation import Names
-from fastgmm.families import COVARIANCES, LOW_RANK, CovarianceFamily, Family, get_covariance
+from fastgmm.families import COVARIANCES, LOW_RANK, CovarianceFamily, Family, Gaussian, Student, get_covariance
 from fastgmm.starts import INIT_PARAMS
 
 __all__ = [
+    "DISTRIBUTIONS",
     "INNER_CONSTRAINTS",
     "covariance_to_count",
     "factors_or_matrices",
+    "inner_family",
     "inner_options",
     "lowest_bic",
     "sensible_sizes",
@@ -44,6 +46,16 @@ INNER_CONSTRAINTS: dict = {
 }
 
 
+#: What an estimator takes for the `distribution` of its components.
+DISTRIBUTIONS: list = [StrOptions({"normal", "student"})]
+
+
+def inner_family(estimator: Any, covariance_type: Any = None) -> Family:
+    """Return the family of an estimator's mixture, for its number of parameters."""
+    gaussian = Gaussian(covariance_to_count(estimator, covariance_type or estimator.covariance_type))
+    return Student(gaussian) if estimator.distribution == "student" else gaussian
+
+
 def inner_options(estimator: Any) -> dict[str, Any]:
     """Return the options of a mixture inside an estimator whose constructor takes `INNER_CONSTRAINTS`."""
     names = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "init_params", "missing", "n_factors")
@@ -60,7 +72,7 @@ def factors_or_matrices(model: Any) -> Any:
     """Return the covariances of a fitted mixture as `from_parameters` takes them."""
     if "loadings_" in vars(model):
         return model.loadings_, model.noise_variances_
-    return model.covariances_
+    return getattr(model, "scales_", model.covariances_)
 
 
 def lowest_bic(watch: Watch, sizes: list[int], fit: Callable[[int, Task], tuple[Any, float]]) -> tuple[Any, float]:
@@ -102,7 +114,9 @@ def lowest_bic(watch: Watch, sizes: list[int], fit: Callable[[int, Task], tuple[
     return best
 
 
-def sensible_sizes(family: Family, max_components: int, n_features: int, n_rows: float) -> list[int]:
+def sensible_sizes(
+    family: Family, max_components: int, n_features: int, n_rows: float, numbers_per_parameter: float = 2.0
+) -> list[int]:
     """Return the numbers of components to choose from by BIC: one, and those that the rows suffice for.
 
     The BIC is a criterion for large samples; of a mixture with more parameters than half the numbers in the data it
@@ -110,7 +124,7 @@ def sensible_sizes(family: Family, max_components: int, n_features: int, n_rows:
     """
 
     def suffices(size: int) -> bool:
-        return size == 1 or family.n_parameters(size, n_features) <= n_rows * n_features / 2
+        return size == 1 or family.n_parameters(size, n_features) <= n_rows * n_features / numbers_per_parameter
 
     return list(takewhile(suffices, range(1, max_components + 1)))
 

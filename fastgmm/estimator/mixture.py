@@ -127,7 +127,7 @@ class BaseMixture(
     n_factors: Any = None
     #: Whether weights are set against the rows that a prior is worth, as `read_rows` asks.
     _weights_count_rows: bool = False
-    #: Whether a search for Gaussian components on a sample of the rows finds a good start, and mends that of a stream.
+    #: Whether a search for Gaussian components on a sample of the rows finds a good start.
     _is_searched_as_gaussian: bool = True
     #: Whether a fit warns of regularisation that is large beside the data.
     _warns_of_reg_covar: bool = True

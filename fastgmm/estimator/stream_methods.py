@@ -49,8 +49,8 @@ class StreamMethods:
         component. A sample of the rows is kept, of 4000 rows or ``50 * n_components * (n_features + 2)``: when it is
         full, and once more at 32 times as many rows, EM and a search run on it, and the stream goes on from what they
         find where that is clearly better. The sample is pickled and saved with the model and dropped after the second
-        time. There is none, but ten starts, with `forgetting`, a start that is given or t components; and none in a
-        model that `fit` made, of one component, or where it would be more than 8000 rows.
+        time. There is none, but ten starts, with `forgetting` or a start that is given; and none in a model that `fit`
+        made, of one component, or where it would be more than 8000 rows.
 
         With ``n`` the weight seen so far over that of the batch, every later one replaces the share
         ``2 / n ** 0.6`` of the statistics, a half at most, `forgetting` at least, and so little that the statistics
@@ -149,8 +149,8 @@ class StreamMethods:
         if sample is not None and is_refit_due(sample.size, sample.n_seen - len(X), sample.n_seen):
             better = self._refit(sample, family, state, float(average.counts.sum()))
             if better is not None:
-                average = latest = better
-                state = family.maximise(average, None)
+                average = latest = better[0]
+                state = family.maximise(average, better[1] if family.has_tails else None)
         self._set_state(family, state, dtype)
         n_batches = self.n_iter_ + 1 if "statistics_" in self.__dict__ else 1
         self._remember(average, latest, seen, n_batches, family, state, dtype)
@@ -164,7 +164,7 @@ class StreamMethods:
         return validate_data(self, X, reset=False, dtype=DTYPES, order="C", ensure_all_finite=finite_of(self))
 
     def _begin(self: Any, X: Any, sample_weight: Any) -> None:
-        is_refitted = self._is_start_named and not self.forgetting and self._is_searched_as_gaussian
+        is_refitted = self._is_start_named and not self.forgetting
         with warnings.catch_warnings():
             # The first batch is where the stream starts, not where it ends.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -210,13 +210,13 @@ class StreamMethods:
 
     def _refit(
         self: Any, sample: StreamSample, family: Family, state: Any, weight: float
-    ) -> SufficientStatistics | None:
-        """Return statistics, worth a weight, of a better state than that of the stream, or None."""
+    ) -> tuple[SufficientStatistics, Any] | None:
+        """Return statistics, worth a weight, of a better state than that of the stream, and that state, or None."""
         rows = sample.worth(weight if self._weights_count_rows else None)
         random_state = np.random.RandomState((sample.seed + sample.n_seen) % (1 << 32))
         better = better_statistics(rows, family, state, partial(self._searched, family, random_state), sample.n_seen)
         if better is not None:
-            better.scale(weight / float(better.counts.sum()))
+            better[0].scale(weight / float(better[0].counts.sum()))
         return better
 
     def _remember(

@@ -10,9 +10,11 @@ import numpy as np
 
 from fastgmm.families.base import Family
 from fastgmm.families.gaussian import Gaussian, covariance_attributes
+from fastgmm.families.student import Student, with_tails
 from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
 from fastgmm.model.shapes import low_rank
 from fastgmm.model.shapes.low_rank import packed, unpacked
+from fastgmm.model.student import StudentParameters
 
 __all__ = ["ClassMixtures"]
 
@@ -33,6 +35,8 @@ class ClassMixtures(Family):
         Given class probabilities; None for learnt ones.
     shrinkage : float
         Rows of the covariance within components, pooled over all, that are added to each component's own.
+    df : {'free'} or None
+        Degrees of freedom of t components; None for normal ones.
     """
 
     gaussian: Gaussian
@@ -40,6 +44,31 @@ class ClassMixtures(Family):
     shared: bool = True
     priors: np.ndarray | None = None
     shrinkage: float = 0.0
+    df: Any = None
+
+    @property
+    def components(self) -> Gaussian | Student:
+        """The family of all components, or of those of each class, with their tails."""
+        return self.gaussian if self.df is None else Student(self.gaussian, self.df)
+
+    @property
+    def has_tails(self) -> bool:  # type: ignore[override]
+        """Whether the components are t components."""
+        return self.df is not None
+
+    @property
+    def is_accelerated(self) -> bool:  # type: ignore[override]
+        """Whether M-steps are those of one mixture."""
+        return self.shared and self.priors is None and not self.shrinkage
+
+    @property
+    def is_closed_form(self) -> bool:  # type: ignore[override]
+        """Whether the M-step takes a few operations per parameter."""
+        return self.components.is_closed_form
+
+    def coordinates(self, state: MixtureParameters) -> Any:
+        """Return coordinates about the mixture of all classes."""
+        return self.components.coordinates(state)  # type: ignore[arg-type]
 
     @property
     def n_components(self) -> int:
@@ -51,7 +80,7 @@ class ClassMixtures(Family):
         """The shape of all classes together: one shared matrix per class is not one shared matrix."""
         return self.gaussian.shape if self.shared else self.gaussian.shape.per_component
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
+    def n_parameters(self, n_components: int, n_features: int) -> float:
         """Return the number of free parameters."""
         covariance = self.gaussian.covariance
         if self.shared:
@@ -59,11 +88,12 @@ class ClassMixtures(Family):
         else:
             covariances = sum(_of_class(covariance, b).n_parameters(b.stop - b.start, n_features) for b in self.blocks)
         weights = self.n_components - (1 if self.priors is None else len(self.blocks))
-        return int(covariances + self.n_components * n_features + weights)
+        dof = 0 if self.df is None else self.n_components
+        return covariances + self.n_components * n_features + weights + dof
 
     def density(self, state: MixtureParameters) -> Any:
         """Return what the kernels read."""
-        return self.gaussian.density(state)
+        return self.components.density(state)  # type: ignore[arg-type]
 
     def fitted(self, state: MixtureParameters) -> ClassMixtures:
         """Return the family with what an M-step chose for the state given."""
@@ -80,25 +110,26 @@ class ClassMixtures(Family):
         if self.shrinkage and not self.shape.is_shared:
             statistics = _with_pooled_rows(statistics, counts, self.shrinkage)
         if self.shared:
-            return replace(self.gaussian.maximise(statistics, state), weights=weights)
+            return replace(self.components.maximise(statistics, state), weights=weights)  # type: ignore[arg-type]
         own = self.gaussian.shape
-        # A covariance of the class's own is one for all its components, which has no warm start.
         parts = [
-            self.gaussian.maximise(
+            self.components.maximise(
                 statistics.take(block).tied_as(own),
-                None if state is None or own.is_shared else _components(state, block),
+                None if state is None else _components(state, block, own),  # type: ignore[arg-type]
             )
             for block in self.blocks
         ]
         if parts[0].shape.n_factors is not None:
             parts = _alike(parts)
-        return MixtureParameters(
+        mixture = MixtureParameters(
             self.shape.name if parts[0].shape.n_factors is None else parts[0].structure,
             weights,
             np.concatenate([part.means for part in parts]),
             np.concatenate([_each(own, part.covariances, part.n_components) for part in parts]),
             np.concatenate([_each(own, part.precisions_cholesky, part.n_components) for part in parts]),
         )
+        dof = [part.degrees_of_freedom for part in parts if isinstance(part, StudentParameters)]
+        return StudentParameters.of(mixture, np.concatenate(dof)) if dof else mixture
 
     def _weights(self, counts: np.ndarray) -> np.ndarray:
         if self.priors is None:
@@ -109,10 +140,13 @@ class ClassMixtures(Family):
 
     def attributes(self, state: MixtureParameters, dtype: np.dtype) -> dict[str, Any]:
         """Return the parameters of all components, and the probabilities of the classes."""
+        own = _covariances(state)
+        if isinstance(state, StudentParameters):
+            own = with_tails(own, state, np.dtype(np.float64))
         return {
             "weights_": state.weights,
             "means_": state.means,
-            **_covariances(state),
+            **own,
             "priors_": np.array([state.weights[block].sum() for block in self.blocks]),
             "_kernel": self.shape.name,
         }
@@ -120,7 +154,7 @@ class ClassMixtures(Family):
     def state(self, attributes: Mapping[str, Any]) -> MixtureParameters:
         """Return the mixture of all classes that fitted attributes describe."""
         gaussian = replace(self.gaussian, covariance=replace(self.gaussian.covariance, shape=self.shape))
-        return gaussian.state(attributes)
+        return replace(self, gaussian=gaussian).components.state(attributes)
 
 
 def _of_class(covariance: Any, block: slice) -> Any:
@@ -160,15 +194,19 @@ def _each(shape: Shape, matrices: np.ndarray, n_components: int) -> np.ndarray:
     return np.ascontiguousarray(shape.untie(matrices, n_components))
 
 
-def _components(state: MixtureParameters, block: slice) -> MixtureParameters:
-    shape = state.shape
-    return MixtureParameters(
-        state.structure,
+def _components(state: MixtureParameters, block: slice, own: Shape) -> MixtureParameters:
+    # A covariance of the class's own is one for all its components.
+    chosen = block.start if own.is_shared else block
+    mixture = MixtureParameters(
+        own.name if own.is_shared else state.structure,
         state.weights[block],
         state.means[block],
-        shape.take(state.covariances, block),
-        shape.take(state.precisions_cholesky, block),
+        state.shape.take(state.covariances, chosen),
+        state.shape.take(state.precisions_cholesky, chosen),
     )
+    if isinstance(state, StudentParameters):
+        return StudentParameters.of(mixture, state.degrees_of_freedom[block])
+    return mixture
 
 
 def _with_pooled_rows(statistics: SufficientStatistics, counts: np.ndarray, n_rows: float) -> SufficientStatistics:

@@ -30,7 +30,15 @@ from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
 from fastgmm.model.student import StudentParameters, variance_ratio
 from fastgmm.model.student_coordinates import StudentCoordinates
 
-__all__ = ["FIRST_DF", "LARGEST_DF", "SMALLEST_DF", "Student", "solve_degrees_of_freedom"]
+__all__ = [
+    "FIRST_DF",
+    "LARGEST_DF",
+    "SMALLEST_DF",
+    "Student",
+    "solve_degrees_of_freedom",
+    "student_or_gaussian",
+    "with_tails",
+]
 
 #: Degrees of freedom are estimated between these. Below one a t density is hardly bounded in its tails or its peak.
 SMALLEST_DF, LARGEST_DF = 1.0, 1e6
@@ -159,21 +167,13 @@ class Student(Family):
 
     def attributes(self, state: StudentParameters, dtype: np.dtype) -> dict[str, Any]:
         """Return weights, means, scales, degrees of freedom, and the covariances that these come to, in `dtype`."""
-        found, dof = self.components.attributes(state, dtype), state.degrees_of_freedom
-        found["df_"] = dof.astype(dtype)
-        if state.shape.n_factors is not None:
-            return found
-        scales = found["scales_"] = found["covariances_"]
-        found["covariances_"] = _scaled(self.shape, scales, variance_ratio(dof))
-        return found
+        return with_tails(self.components.attributes(state, dtype), state, dtype)
 
     def state(self, attributes: Mapping[str, Any]) -> StudentParameters:
         """Return the mixture that fitted attributes describe."""
-        mixture = fitted_mixture({**attributes, "covariances_": attributes.get("scales_")}, self.shape)
-        dof = np.asarray(attributes["df_"], dtype=np.float64)
-        if dof.shape != mixture.weights.shape or not (dof > 0).all():
-            raise ValueError(f"df_ is {attributes['df_']!r}; expected a positive number for each component")
-        return StudentParameters.of(mixture, dof)
+        state = student_or_gaussian(self.shape, attributes)
+        assert isinstance(state, StudentParameters), "fitted attributes of t components have df_"
+        return state
 
     def statistics_of(self, state: StudentParameters, weight: float) -> SufficientStatistics:
         """Return statistics, worth `weight` rows, whose M-step gives these parameters."""
@@ -214,6 +214,34 @@ def _digamma_gap(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     small = np.minimum(a, 15.0)
     direct = np.log(small) - digamma(small), 1.0 - small * polygamma(1, small)
     return np.where(a < 15.0, direct[0], gap), np.where(a < 15.0, direct[1], slope)
+
+
+def student_or_gaussian(shape: Shape, attributes: Mapping[str, Any]) -> MixtureParameters:
+    """Return the mixture that fitted attributes describe, of t components where they have `df_`.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing, or has not the shape that the means ask for.
+    """
+    if "df_" not in attributes:
+        return fitted_mixture(attributes, shape)
+    mixture = fitted_mixture({**attributes, "covariances_": attributes.get("scales_")}, shape)
+    dof = np.asarray(attributes["df_"], dtype=np.float64)
+    if dof.shape != mixture.weights.shape or not (dof > 0).all():
+        raise ValueError(f"df_ is {attributes['df_']!r}; expected a positive number for each component")
+    return StudentParameters.of(mixture, dof)
+
+
+def with_tails(attributes: dict[str, Any], state: StudentParameters, dtype: np.dtype) -> dict[str, Any]:
+    """Return the attributes of normal components as those of t components: degrees of freedom, and scales."""
+    found, dof = dict(attributes), state.degrees_of_freedom
+    found["df_"] = dof.astype(dtype)
+    if state.shape.n_factors is not None:
+        return found
+    scales = found["scales_"] = found["covariances_"]
+    found["covariances_"] = _scaled(state.shape, scales, variance_ratio(dof))
+    return found
 
 
 def _scaled(shape: Shape, scales: np.ndarray, ratio: np.ndarray) -> np.ndarray:

@@ -111,5 +111,7 @@ def draw_by_factors(n_samples: int, parameters: MixtureParameters, random_state:
         noise = random_state.standard_normal((int(count), parameters.n_features))
         factor = factors[k]
         away = np.linalg.solve(factor.T, noise.T).T if parameters.shape.is_matrix else noise / factor
+        if isinstance(parameters, StudentParameters):
+            away = away * student_stretch(parameters.degrees_of_freedom[k], (len(away), 1), random_state)
         parts.append(parameters.means[k] + away)
     return np.concatenate(parts)

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm import config
 from fastgmm.estimator.inner_mixture import unconverged_too
 from fastgmm.estimator.input_validation import check_sample_weight
-from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
+from fastgmm.student_mixture import MIXTURES
 from fastgmm.summary import full_covariances
 
 __all__ = ["BootstrapLRT", "ParameterBootstrap", "bootstrap_lrt", "bootstrap_parameters"]
@@ -77,6 +78,7 @@ def bootstrap_lrt(
     max_iter: int = 1000,
     n_jobs: Any = None,
     random_state: Any = None,
+    distribution: str = "normal",
 ) -> BootstrapLRT:
     """Test g components against g + 1 for g = 1, 2, ... by the parametric bootstrap of the likelihood ratio.
 
@@ -100,6 +102,8 @@ def bootstrap_lrt(
         Processes. The result does not depend on it.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
+    distribution : {'normal', 'student'}, default='normal'
+        Of the components: those of `GaussianMixture` or of `StudentMixture`.
 
     Returns
     -------
@@ -133,12 +137,14 @@ def bootstrap_lrt(
         raise ValueError(f"n_bootstrap is {n_bootstrap}; expected a positive int")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; expected a number in (0, 1)")
+    if distribution not in MIXTURES:
+        raise ValueError(f"distribution is {distribution!r}; expected 'normal' or 'student'")
     if max_components is not None and max_components < 1:
         raise ValueError(f"max_components is {max_components}; expected a positive int, or None")
     random_state = check_random_state(random_state)
 
-    def fitted(n_components: int) -> GaussianMixture:
-        model = GaussianMixture(
+    def fitted(n_components: int) -> Any:
+        model = MIXTURES[distribution](
             n_components,
             covariance_type=covariance_type,
             init_params=init_params,
@@ -206,9 +212,11 @@ class ParameterBootstrap:
     means : ndarray of shape (n_bootstrap, n_components, n_features)
         The means of each replicate.
     covariances : ndarray of shape (n_bootstrap, n_components, n_features, n_features)
-        Whole matrices, whatever the structure.
+        Whole matrices, whatever the structure; of t components, the scale matrices.
     n_failed : int
         Draws in which a component collapsed and that were drawn again or given up.
+    df : ndarray of shape (n_bootstrap, n_components), or None
+        Degrees of freedom of t components.
 
     See Also
     --------
@@ -219,13 +227,23 @@ class ParameterBootstrap:
     means: np.ndarray
     covariances: np.ndarray
     n_failed: int
+    df: np.ndarray | None = None
+
+    @property
+    def _parameters(self) -> dict[str, np.ndarray]:
+        own = {"weights": self.weights, "means": self.means, "covariances": self.covariances}
+        return own if self.df is None else {**own, "df": self.df}
 
     def standard_errors(self) -> dict[str, np.ndarray]:
-        """Return the standard deviation over replicates of 'weights', 'means' and 'covariances'."""
-        return {name: np.nanstd(getattr(self, name), axis=0, ddof=1) for name in ("weights", "means", "covariances")}
+        """Return the standard deviation over replicates of 'weights', 'means', 'covariances', and 'df' of t components.
+
+        That of degrees of freedom is NaN where some replicate is normal.
+        """
+        with np.errstate(invalid="ignore"):
+            return {name: np.nanstd(values, axis=0, ddof=1) for name, values in self._parameters.items()}
 
     def intervals(self, level: float = 0.95) -> dict[str, np.ndarray]:
-        """Return percentile intervals of 'weights', 'means' and 'covariances': lower and upper along the first axis.
+        """Return percentile intervals of the same: lower and upper along the first axis.
 
         Raises
         ------
@@ -235,8 +253,10 @@ class ParameterBootstrap:
         if not 0 < level < 1:
             raise ValueError(f"level is {level}; expected a number in (0, 1)")
         tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+        # Degrees of freedom may be infinite: no interpolation.
         return {
-            name: np.nanquantile(getattr(self, name), tails, axis=0) for name in ("weights", "means", "covariances")
+            name: np.nanquantile(values, tails, axis=0, method="nearest" if name == "df" else "linear")
+            for name, values in self._parameters.items()
         }
 
 
@@ -253,7 +273,7 @@ def bootstrap_parameters(
 
     Parameters
     ----------
-    estimator : GaussianMixture or GaussianMixtureSearch
+    estimator : GaussianMixture, StudentMixture or GaussianMixtureSearch
         Fitted; of a search, the best model.
     X : array-like of shape (n_samples, n_features)
         What it was fitted to.
@@ -301,9 +321,10 @@ def bootstrap_parameters(
     check_is_fitted(estimator)
     # Names of columns are the search's to check.
     given, estimator = estimator, getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, GaussianMixture):
+    if not isinstance(estimator, LikelihoodMixture):
         raise TypeError(
-            f"estimator is a {type(estimator).__name__}; expected a fitted GaussianMixture or GaussianMixtureSearch"
+            f"estimator is a {type(estimator).__name__}; expected a fitted GaussianMixture, StudentMixture or "
+            "GaussianMixtureSearch"
         )
     if kind not in ("nonparametric", "parametric", "weighted"):
         raise ValueError(f"kind is {kind!r}; expected 'nonparametric', 'parametric' or 'weighted'")
@@ -313,7 +334,8 @@ def bootstrap_parameters(
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_bootstrap)
     drawn = _run(_parameter_replicate, seeds, n_jobs, estimator, X, kind)
     weights, means, covariances = (np.array([replicate[i] for replicate in drawn]) for i in range(3))
-    return ParameterBootstrap(weights, means, covariances, sum(replicate[3] for replicate in drawn))
+    df = np.array([replicate[4] for replicate in drawn]) if hasattr(estimator, "df_") else None
+    return ParameterBootstrap(weights, means, covariances, sum(replicate[3] for replicate in drawn), df)
 
 
 def _parameter_replicate(seed: Any, estimator: Any, X: Any, kind: Any) -> Any:
@@ -330,13 +352,13 @@ def _parameter_replicate(seed: Any, estimator: Any, X: Any, kind: Any) -> Any:
             model = _refitted(estimator, rows, weight)
         except ValueError:
             continue
-        return model.weights_, model.means_, full_covariances(model), failed
+        return model.weights_, model.means_, full_covariances(model), failed, getattr(model, "df_", None)
     n_components, n_features = estimator.means_.shape
     empty = np.full((n_components, n_features, n_features), np.nan)
-    return empty[:, 0, 0], empty[:, 0], empty, MAX_ATTEMPTS
+    return empty[:, 0, 0], empty[:, 0], empty, MAX_ATTEMPTS, empty[:, 0, 0]
 
 
-def _refitted(estimator: GaussianMixture, X: Any, sample_weight: Any = None) -> GaussianMixture:
+def _refitted(estimator: Any, X: Any, sample_weight: Any = None) -> Any:
     """Return a copy of the estimator whose EM has continued from its parameters on other rows."""
     model = copy.copy(estimator)
     model.warm_start, model.verbose, model.lower_bound_ = True, 0, -np.inf

@@ -26,7 +26,6 @@ from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.exceptions import SelectionWarning, did_you_mean
 from fastgmm.families import LOW_RANK, get_covariance
 from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE
-from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.cautions import column_cautions, outcome_cautions
 from fastgmm.selection.criteria import Criterion, get_criterion
@@ -35,11 +34,9 @@ from fastgmm.selection.winner_methods import WinnerMethods
 from fastgmm.starts import INIT_PARAMS
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.units import feature_variances
-from fastgmm.student_mixture import StudentMixture
+from fastgmm.student_mixture import MIXTURES
 
 __all__ = ["GaussianMixtureSearch"]
-
-MIXTURES: dict[str, type] = {"normal": GaussianMixture, "student": StudentMixture}
 
 #: Candidates this close to the best, in units of BIC, are continued until EM changes by `POLISH` times `tol` only.
 CONTENTION = 10.0

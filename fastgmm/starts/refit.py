@@ -27,7 +27,8 @@ from fastgmm.em.acceleration import QuasiNewton, proposal_cost
 from fastgmm.em.run import Run, run_em
 from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import Family
-from fastgmm.model import SufficientStatistics
+from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.model.student import StudentParameters
 from fastgmm.starts.completed import completed
 from fastgmm.starts.multistart import rows_enough
 
@@ -71,8 +72,8 @@ def better_statistics(
     state: Any,
     search: Callable[[ArrayRows], Any],
     n_seen: int,
-) -> SufficientStatistics | None:
-    """Return the statistics of the rows under a better state than that of the stream, or None.
+) -> tuple[SufficientStatistics, Any] | None:
+    """Return the statistics of the rows under a better state than that of the stream, and that state, or None.
 
     They must gain more than what the numbers of the parameters gain by having been estimated from these very rows,
     and what is lost because they are fewer than all rows seen: half a nat each for every number, nothing as long as the
@@ -106,9 +107,11 @@ def better_statistics(
         return None
     statistics = rows.accumulate(best)
     if not moved:
-        return statistics
-    state = family.first(_permuted(statistics, _places(rows, before, best)))
-    return rows.accumulate(density_for(rows.X, family.density(state)))
+        return statistics, here
+    order = _places(rows, before, best)
+    # Degrees of freedom are not in the statistics.
+    under = _reordered(found, order) if family.has_tails else family.first(_permuted(statistics, order))
+    return rows.accumulate(density_for(rows.X, family.density(under))), under
 
 
 def _distinct(density: Any) -> float:
@@ -148,6 +151,12 @@ def _places(rows: ArrayRows, before: Any, after: Any) -> np.ndarray:
         labels[0] * n_components + labels[1], weights=rows.sample_weight, minlength=n_components**2
     ).reshape(n_components, n_components)
     return linear_sum_assignment(common, maximize=True)[1]
+
+
+def _reordered(state: StudentParameters, order: np.ndarray) -> StudentParameters:
+    parts = (state.shape.take(matrices, order) for matrices in (state.covariances, state.precisions_cholesky))
+    mixture = MixtureParameters(state.structure, state.weights[order], state.means[order], *parts)
+    return StudentParameters.of(mixture, state.degrees_of_freedom[order])
 
 
 def _permuted(statistics: SufficientStatistics, order: np.ndarray) -> SufficientStatistics:

@@ -12,8 +12,16 @@ from fastgmm.data import ArrayRows
 from fastgmm.data.standardised import mean_and_covariance
 from fastgmm.model import Components
 from fastgmm.starts.kmeans import SAMPLE_ROWS, SAMPLE_ROWS_PER_CLUSTER, kmeans, kmeans_plusplus
+from fastgmm.starts.quantiles import weighted_quantile
 
-__all__ = ["AUTO_REG_COVAR", "StartInUnits", "feature_variances", "memberships_in_units", "relative_reg_covar"]
+__all__ = [
+    "AUTO_REG_COVAR",
+    "StartInUnits",
+    "central_half",
+    "feature_variances",
+    "memberships_in_units",
+    "relative_reg_covar",
+]
 
 #: What ``reg_covar='auto'`` adds to a variance, as a share of the feature's own over all rows.
 AUTO_REG_COVAR = 1e-6
@@ -64,6 +72,29 @@ def memberships_in_units(
     centres = kmeans(standard, n_components, random_state)[0] * sd + mean
     nearest = Components("diag", np.zeros(n_components), centres, np.tile(1.0 / sd, (n_components, 1)))
     return kernels.assign(rows.X, nearest, np.empty(rows.n_samples, dtype=np.int64))
+
+
+def central_half(rows: ArrayRows) -> np.ndarray:
+    """Return labels that put the rows nearest to the median into one component, half the weight, and no others.
+
+    Distances are in quartile ranges of the features.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+        The rows to label.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int64
+        0, or -1 for the far half.
+    """
+    weight = np.ones(rows.n_samples) if rows.sample_weight is None else rows.sample_weight
+    columns = rows.X.astype(np.float64).T
+    low, middle, high = (np.array([weighted_quantile(x, weight, q) for x in columns]) for q in (0.25, 0.5, 0.75))
+    reach = np.where(high > low, high - low, 1.0)
+    distances = (((columns.T - middle) / reach) ** 2).sum(axis=1)
+    return np.where(distances <= weighted_quantile(distances, weight, 0.5), 0, -1)
 
 
 @dataclass(frozen=True)

@@ -338,7 +338,9 @@ class BaseMixture(
         # A stream that this model may have learned from is forgotten; one that follows goes on from here.
         for name in ("statistics_", "_latest_statistics", "_stream_sample"):
             self.__dict__.pop(name, None)
-        self.n_samples_seen_ = problem.passes.rows.total_weight * unit
+        passes = problem.passes
+        seen = passes.rows.total_weight if isinstance(passes, TrimmedPasses) else passes.total_weight
+        self.n_samples_seen_ = seen * unit
 
     def _set_state(self, family: Family, state: Any, dtype: np.dtype) -> None:
         """Set the fitted attributes that describe a state."""

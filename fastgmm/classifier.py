@@ -178,8 +178,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     }
     # Of a model that an earlier version pickled.
     distribution: str = "normal"
-
-    # Of one that an earlier version pickled.
+    missing: str = "error"
     n_factors: Any = "bic"
 
     def __init__(

@@ -271,8 +271,11 @@ default='kmeans'
         "n_random": [Interval(Integral, 0, None, closed="left")],
     }
 
-    # What models pickled before it have not.
+    # What models pickled before these have not.
     responsibilities: str = "exact"
+    n_candidates: int = 3
+    n_neighbors: int = 15
+    n_random: int = 1
 
     def _e_step_of(self, sample: ArrayRows) -> EStep:
         if self.responsibilities == "exact":

@@ -152,8 +152,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     }
     # Of a model that an earlier version pickled.
     distribution: str = "normal"
-
-    # Of one that an earlier version pickled.
+    missing: str = "error"
     n_factors: Any = "bic"
 
     def __init__(

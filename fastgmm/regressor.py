@@ -109,8 +109,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     }
     # Of a model that an earlier version pickled.
     distribution: str = "normal"
-
-    # Of one that an earlier version pickled.
+    missing: str = "error"
     n_factors: Any = "bic"
 
     def __init__(

@@ -28,14 +28,14 @@ ACTIONS: dict[str, tuple[str | None, ...]] = {
     "estimate": STRUCTURES,
     "merge": ("full", "diag", "spherical"),
     "factorise_precisions": (None,),
-    "accumulate_truncated": STRUCTURES,
-    "refine_neighbors": STRUCTURES,
 }
 
 #: The same of actions that an engine need not have, beside the compiled and the plain one.
 FURTHER_ACTIONS: dict[str, tuple[str | None, ...]] = {
     "accumulate_with_errors": ("full", "diag"),
     "answer_with_errors": ("full", "diag"),
+    "accumulate_truncated": STRUCTURES,
+    "refine_neighbors": STRUCTURES,
 }
 
 

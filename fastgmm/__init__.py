@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastgmm.gaussian_mixture import GaussianMixture
     from fastgmm.imputer import GaussianMixtureImputer
     from fastgmm.installation import show_config
+    from fastgmm.many_fits import fit_many
     from fastgmm.matching import match_components
     from fastgmm.outlier_detector import GaussianMixtureOutlierDetector
     from fastgmm.persistence import load, save
@@ -49,6 +50,7 @@ __all__ = [
     "__version__",
     "config_context",
     "coreset",
+    "fit_many",
     "fit_windows",
     "from_sklearn",
     "get_config",
@@ -80,6 +82,7 @@ _HOMES = {
     "StudentMixture": "student_mixture",
     "VLADEncoder": "encoders",
     "coreset": "coresets",
+    "fit_many": "many_fits",
     "fit_windows": "windows",
     "from_sklearn": "scikit_learn",
     "linear_scores": "verification",

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from fastgmm.callbacks import CallbackSupport, Task, Watch
 from fastgmm.estimator.fit_context import fit_context
-from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, unconverged_too
+from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, covariance_to_count, inner_options, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.per_row import PerRow
@@ -199,7 +199,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         """
         refuse_source(X, "fit of GaussianMixtureClusterer")
         read = read_rows(self, X, sample_weight, check_random_state(self.random_state))
-        get_covariance(self.covariance_type).check_n_features(read.sample.n_features)
+        get_covariance(self.covariance_type, self.n_factors).check_n_features(read.sample.n_features)
         check_weight_counts_rows(read.rows)
         sizes = self._sizes(read)
         weight = read.sample.sample_weight
@@ -220,7 +220,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
             raise ValueError(f"n_clusters is {least}; expected at most the number of rows of X, {n_samples}")
         if not isinstance(self.n_components, str):
             return [max(int(self.n_components), least)]
-        family = Gaussian(get_covariance(self.covariance_type))
+        family = Gaussian(covariance_to_count(self, self.covariance_type))
         sizes = [least]
         # The BIC is for large samples: of a mixture with more parameters than half the numbers in X it says nothing.
         while (size := max(sizes[-1] + 1, round(sizes[-1] * STEP))) <= max(self.max_components, 2 * least):
@@ -264,9 +264,12 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         of_components = shares[:, : self.n_components_]
         is_auto = isinstance(self.n_clusters, str)
         least = 0.0 if is_auto else self.min_cluster_size / int(self.n_clusters)
-        merge: ComponentMerge = merge_shares(
-            self.mixture_, of_components, read.sample.sample_weight, method=self.method, min_weight=least
-        )
+        weight = read.sample.sample_weight
+        # A row that misses values is shared by whatever it might belong to: not what clusters overlap by.
+        whole = ~np.isnan(read.sample.X).any(axis=1)
+        if 0.5 <= whole.mean() < 1.0:
+            of_components, weight = of_components[whole], None if weight is None else weight[whole]
+        merge: ComponentMerge = merge_shares(self.mixture_, of_components, weight, method=self.method, min_weight=least)
         self.n_clusters_ = merge.suggested_n_clusters if is_auto else int(self.n_clusters)
         self.merges_, self.strengths_ = merge.merges, merge.strengths
         cluster = merge.cluster_of_component(self.n_clusters_)

@@ -5,7 +5,7 @@ import sklearn.mixture
 from sklearn.datasets import make_blobs
 
 from benchmarks.timing import SETTINGS, interleaved
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, fit_many
 
 LIBRARIES = {"fastgmm": GaussianMixture, "scikit-learn": sklearn.mixture.GaussianMixture}
 N_SCORED = 200_000
@@ -43,6 +43,22 @@ class SmallWork:
 
     def time_score_samples_one_row(self, library):
         self.model.score_samples(self.row)
+
+
+class ManyFits:
+    """A mixture for each of many groups of 200 rows: in one call, and in a loop over a tenth of the groups."""
+
+    def setup(self):
+        rng = np.random.default_rng(0)
+        side = rng.integers(3, size=(10_000, 200, 1))
+        self.X = rng.normal(size=(10_000, 200, 2)) + 3.0 * side
+
+    def time_fit_many_10000_groups(self):
+        fit_many(self.X, 3, random_state=0)
+
+    def time_loop_over_1000_groups(self):
+        for rows in self.X[:1000]:
+            GaussianMixture(3, random_state=0).fit(rows)
 
 
 class Scorer:

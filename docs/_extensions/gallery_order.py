@@ -6,6 +6,7 @@ ORDER = (
     "image_segmentation",
     "cluster_shapes",
     "feature_selection",
+    "many_fits",
     "digits_views",
     "anomalies",
     "semi_supervised",

@@ -56,6 +56,8 @@ The other actions are functions of the engine:
 ``refine_neighbors(mixture, old, neighbors, n_random, seed, n_threads)``
     ``neighbors[k]`` written: the components that give the rows of component k the highest expected log density, of
     its neighbours in `old`, theirs, and some drawn. Its spread is taken as the same in all directions.
+``fit_many(shape, X, first_rows, n_init, max_iter, tol, reg_covar, seed, weights, means, ..., outcomes, n_threads)``
+    Many small fits, a thread to a problem; see `fit_many`. Of the compiled engine alone.
 ``factorise_precisions(covariances, precisions_cholesky, n_threads)``
     Upper triangular ``U[k]`` with ``inv(covariances[k]) = U[k] U[k]^T`` written; returns the index of the first
     matrix that is not positive definite, or -1.
@@ -116,6 +118,7 @@ __all__ = [
     "engine_for",
     "estimate",
     "factorise_precisions",
+    "fit_many",
     "log_density",
     "merge",
     "refine_neighbors",
@@ -320,6 +323,72 @@ def merge(
         floor = np.zeros(matrices.shape[1:])
     engine_for("merge", structure).merge(
         structure, counts, means, matrices, floor, extra_count, entropy, shared, n_groups, labels, config.n_threads()
+    )
+
+
+def fit_many(
+    structure,
+    X,
+    first_rows,
+    *,
+    n_init,
+    max_iter,
+    tol,
+    reg_covar,
+    seed,
+    weights,
+    means,
+    covariances,
+    lower_bounds,
+    n_iter,
+    outcomes,
+):
+    """Fit a mixture to the rows of each of many problems, by k-means++, Lloyd's steps and EM, a thread to a problem.
+
+    What a problem comes to depends on its rows, the seed and its number, not on the others. Only the compiled engine
+    has it; ask `engine().supports("fit_many", structure)`.
+
+    Parameters
+    ----------
+    structure : {'full', 'tied', 'diag', 'spherical'}
+    X : ndarray of shape (n_rows, n_features), float64
+        The rows of problem after problem.
+    first_rows : ndarray of shape (n_problems + 1,), int64
+        Where each problem's rows begin; the last is n_rows.
+    n_init : int
+        Starts of each problem; the highest lower bound is kept.
+    max_iter, tol, reg_covar
+        As a mixture has them.
+    seed : int
+        From 0 to less than 2^64.
+    weights : ndarray of shape (n_problems, n_components), float64
+        Written for the problems fitted, as all that follows.
+    means : ndarray of shape (n_problems, n_components, n_features), float64
+    covariances : ndarray of shape (n_problems, ...), float64
+        In the structure's shape.
+    lower_bounds : ndarray of shape (n_problems,), float64
+        Mean log-likelihood before the last M-step, in nats per row.
+    n_iter : ndarray of shape (n_problems,), int64
+    outcomes : ndarray of shape (n_problems,), int64
+        0 for problems to be fitted, which have at least n_components rows; written: 1 converged, 2 not converged, 3
+        every start collapsed.
+    """
+    engine_for("fit_many", structure).fit_many(
+        structure,
+        X,
+        first_rows,
+        n_init,
+        max_iter,
+        tol,
+        reg_covar,
+        seed,
+        weights,
+        means,
+        covariances,
+        lower_bounds,
+        n_iter,
+        outcomes,
+        config.n_threads(),
     )
 
 

@@ -14,7 +14,7 @@ cimport numpy as cnp
 from fastgmm.kernels._native cimport (
     ACCUMULATE, ACCUMULATE_LABELS, ASSIGN, DIAG, FULL, INTERRUPTED, LOG_DENSITY, OUT_OF_MEMORY, RESPONSIBILITIES,
     SPHERICAL, TIED, Action, CentreChoice, ErrorPass, KernelTable, Merging, MixtureEstimate, MixturePass, NearestPass,
-    NeighborSearch, SeedingPass, Structure, TruncatedPass, best_isa, built_with_openmp, table_for,
+    NeighborSearch, SeedingPass, SmallFits, Structure, TruncatedPass, best_isa, built_with_openmp, table_for,
 )
 
 from fastgmm.exceptions import EngineError
@@ -549,6 +549,47 @@ def refine_neighbors(Mixture mixture, cnp.ndarray old, cnp.ndarray neighbors, in
         with nogil:
             status = now.refine_neighbors(&p)
         _raise(status)
+
+
+def fit_many(str shape, cnp.ndarray X, cnp.ndarray first_rows, int64_t n_init, int64_t max_iter, double tol,
+             double reg_covar, uint64_t seed, cnp.ndarray weights, cnp.ndarray means, cnp.ndarray covariances,
+             cnp.ndarray lower_bounds, cnp.ndarray n_iter, cnp.ndarray outcomes, int n_threads):
+    """Fit a mixture to the rows of every problem whose outcome is 0; see `fastgmm.kernels.fit_many`."""
+    cdef SmallFits f
+    cdef const KernelTable* now = table
+    cdef int status
+    cdef int structure = _structure(shape)
+    cdef int64_t n_problems = _length(outcomes, "outcomes")
+    if _kind(X) != 1 or means is None or means.ndim != 3:
+        raise ValueError(
+            f"X has dtype {X.dtype} and means has shape {tuple(np.shape(means))}; expected float64 and (n_problems, "
+            "n_components, n_features)"
+        )
+    f.structure, f.n_problems, f.k, f.d = <Structure> structure, n_problems, means.shape[1], X.shape[1]
+    f.rows = <const double*> cnp.PyArray_DATA(X)
+    f.first_rows = _integers(first_rows, "first_rows", n_problems + 1, False)
+    f.outcomes = _integers(outcomes, "outcomes", n_problems, True)
+    f.most_rows = 1
+    cdef int64_t p, size
+    if f.first_rows[0] != 0 or f.first_rows[n_problems] != X.shape[0] or f.k < 1:
+        raise ValueError(f"first_rows does not go from 0 to {X.shape[0]}, the number of rows of X")
+    for p in range(n_problems):
+        size = f.first_rows[p + 1] - f.first_rows[p]
+        if size < 0 or (f.outcomes[p] == 0 and size < f.k):
+            raise ValueError(f"problem {p} has {size} rows; expected at least n_components = {f.k}")
+        f.most_rows = max(f.most_rows, size)
+    f.matrix_values = _size(structure, f.k, f.d)
+    f.n_init, f.max_iter, f.tol, f.reg_covar, f.seed = n_init, max_iter, tol, reg_covar, seed
+    f.weights = _written(weights, "weights", n_problems * f.k)
+    f.means = _written(means, "means", n_problems * f.k * f.d)
+    f.covariances = _written(covariances, "covariances", n_problems * f.matrix_values)
+    f.lower_bounds = _written(lower_bounds, "lower_bounds", n_problems)
+    f.n_iter = _integers(n_iter, "n_iter", n_problems, True)
+    f.n_threads = n_threads
+    f.poll = poll_signals
+    with nogil:
+        status = now.fit_many(&f)
+    _raise(status)
 
 
 def _transcendental(str name, cnp.ndarray values):

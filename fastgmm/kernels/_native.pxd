@@ -133,6 +133,23 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         int32_t* neighbors
         uint64_t seed
         int n_threads
+    cdef enum Outcome:
+        FIT_WANTED, FIT_CONVERGED, FIT_UNCONVERGED, FIT_COLLAPSED, FIT_REFUSED
+    cdef struct SmallFits:
+        Structure structure
+        const double* rows
+        const int64_t* first_rows
+        int64_t n_problems, d, k, most_rows, matrix_values, n_init, max_iter
+        double tol, reg_covar
+        uint64_t seed
+        double* weights
+        double* means
+        double* covariances
+        double* lower_bounds
+        int64_t* n_iter
+        int64_t* outcomes
+        int n_threads
+        int (*poll)() noexcept nogil
     cdef struct KernelTable:
         const char* name
         int (*mixture[2])(MixturePass*) noexcept nogil
@@ -145,6 +162,7 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         int (*merge)(Merging*) noexcept nogil
         int (*truncated[2])(TruncatedPass*) noexcept nogil
         int (*refine_neighbors)(NeighborSearch*) noexcept nogil
+        int (*fit_many)(SmallFits*) noexcept nogil
         void (*exponentials[2])(const void*, void*, int64_t) noexcept nogil
         void (*logarithms[2])(const void*, void*, int64_t) noexcept nogil
     const KernelTable* table_for(const char*)

@@ -36,6 +36,7 @@ FURTHER_ACTIONS: dict[str, tuple[str | None, ...]] = {
     "answer_with_errors": ("full", "diag"),
     "accumulate_truncated": STRUCTURES,
     "refine_neighbors": STRUCTURES,
+    "fit_many": STRUCTURES,
 }
 
 

@@ -167,6 +167,29 @@ struct NeighborSearch {
     int n_threads;
 };
 
+enum Outcome { FIT_WANTED = 0, FIT_CONVERGED = 1, FIT_UNCONVERGED = 2, FIT_COLLAPSED = 3, FIT_REFUSED = 4 };
+
+// Many small fits of k components, each to rows of its own.
+struct SmallFits {
+    Structure structure;
+    const double* rows;         // (total, d), those of problem after problem
+    const int64_t* first_rows;  // (n_problems + 1)
+    int64_t n_problems, d, k;
+    int64_t most_rows;      // of one problem
+    int64_t matrix_values;  // of all covariances of one problem
+    int64_t n_init, max_iter;
+    double tol, reg_covar;
+    uint64_t seed;
+    double* weights;       // (n_problems, k), written where the outcome was FIT_WANTED, as all that follows
+    double* means;         // (n_problems, k, d)
+    double* covariances;   // (n_problems, matrix_values)
+    double* lower_bounds;  // (n_problems)
+    int64_t* n_iter;       // (n_problems)
+    int64_t* outcomes;     // (n_problems)
+    int n_threads;
+    int (*poll)();
+};
+
 // The entry points of one instruction set, for float (0) and double (1).
 struct KernelTable {
     const char* name;
@@ -180,6 +203,7 @@ struct KernelTable {
     int (*merge)(Merging*);
     int (*truncated[2])(TruncatedPass*);
     int (*refine_neighbors)(NeighborSearch*);
+    int (*fit_many)(SmallFits*);
     void (*exponentials[2])(const void*, void*, int64_t);
     void (*logarithms[2])(const void*, void*, int64_t);
 };

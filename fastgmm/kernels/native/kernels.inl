@@ -64,6 +64,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "merging.inl"
 #include "errors.inl"
 #include "truncated.inl"
+#include "small_fits.inl"
 
 template <typename Real>
 void exponentials(const void* from, void* to, int64_t count) {
@@ -92,6 +93,7 @@ const KernelTable FASTGMM_TABLE = {
     merge_groups,
     {truncated_pass<float>, truncated_pass<double>},
     refine_neighbors,
+    fit_many,
     {exponentials<float>, exponentials<double>},
     {logarithms<float>, logarithms<double>},
 };

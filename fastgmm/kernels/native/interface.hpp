@@ -143,10 +143,10 @@ struct TruncatedPass {
     const int32_t* neighbors;  // (k, n_neighbors), negative for none
     int32_t* candidates;       // (n, n_candidates), the best of each row first, negative for none; rewritten
     uint64_t seed;
-    int64_t first_row;   // number of the first row among all, for what is drawn
-    double* counts;      // (k), added to; or null, as sums and scatter: candidates alone are wanted
-    double* sums;        // (k, d) about the means, added to
-    double* scatter;     // in the structure's shape, added to
+    int64_t first_row;      // number of the first row among all, for what is drawn
+    double* counts;         // (k), added to; or null, as sums and scatter: candidates alone are wanted
+    double* sums;           // (k, d) about the means, added to
+    double* scatter;        // in the structure's shape, added to
     double log_likelihood;  // written: of the candidates alone
     int64_t n_evaluated;    // written: log densities of a row under a component
     int n_threads;

@@ -1,6 +1,7 @@
 """Rows measured with errors: extreme deconvolution gives the mixture of the true values."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastgmm.data import ArrayRows, batches
 from fastgmm.data.e_steps import ERRORS, LABELS, Labelled, Plain, WithErrors
 from fastgmm.data.e_steps.errors import components_of_true_values
 from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.model.errors import of_true_values
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DATA = Path(__file__).parent / "data"
@@ -169,17 +171,37 @@ def test_engines_agree(structure, dtype):
 
 
 @pytest.mark.parametrize("engine", ["auto", "plain"])
-def test_without_errors_what_is_nan_is_missing(engine, structure):
+def test_without_errors_rows_are_completed_where_they_have_nan(engine, structure):
     p, X, variances, _ = problem(structure)
     missing = variances < 0.3
     X[missing] = np.nan
     for diagonal in (False, *[True] * (not p.shape.is_matrix)):
-        components, found = components_of_true_values(p, diagonal), []
+        components = components_of_true_values(p, diagonal)
+        whole = replace(p, structure="diag" if diagonal else "full", covariances=components[2])
+        found = []
         for errors in (None, np.where(missing, np.inf, 0.0)):
-            found.append(SufficientStatistics.zeros("diag" if diagonal else "full", p.means))
+            found.append(SufficientStatistics.zeros(whole.structure, p.means))
             with config_context(engine=engine):
                 kernels.accumulate_with_errors(X, errors, None, None, components, found[-1])
-        assert_same(*found, rtol=1e-12)
+        # Without errors rows are completed at once.
+        assert_same(found[0], of_true_values(found[1], whole), rtol=1e-11)
+
+
+def test_rows_side_by_side_may_miss_different_numbers_of_values(dtype):
+    rng = np.random.default_rng(0)
+    for n, d in ((1, 2), (2, 4), (3, 9), (8, 5), (9, 3), (21, 12)):
+        p, X, _, _ = problem(n=max(n, 2), d=d, seed=n, dtype=dtype)
+        X = X[:n].copy()
+        if n > 1:
+            X[rng.uniform(size=X.shape) < 0.5] = np.nan
+        components, found = components_of_true_values(p, False), []
+        for engine in ("auto", "plain"):
+            with config_context(engine=engine):
+                found.append(SufficientStatistics.zeros("full", p.means))
+                kernels.accumulate_with_errors(X, None, None, None, components, found[-1])
+                shares = kernels.answer_with_errors("responsibilities", X, None, components, np.empty((n, 3), dtype))
+            assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
+        assert_same(*found, rtol=1e-11)
 
 
 def test_rows_beyond_every_component_count_for_nothing():

@@ -39,12 +39,13 @@ The other actions are functions of the engine:
     Gaussian groups merged greedily, in place; see `merge`. Not of the shape tied.
 ``accumulate_with_errors(log_weights, means, covariances, X, errors, sample_weight, labels, counts, ..., n_threads)``
     One pass over rows measured with normal errors: `errors` are the variances of each row (N, D) or their covariances
-    (N, D, D), in the dtype of X; where a variance is infinite, nothing was measured, whatever X has there. Without any,
-    None, rows have no errors, and what is NaN was not measured. With
+    (N, D, D), in the dtype of X; where a variance is infinite, nothing was measured, whatever X has there. With
     ``T = covariances[k] + errors[n]`` and ``g = T^-1 (X[n] - means[k])``, both over what was measured and zero
     elsewhere, it adds r to counts, ``r g`` to sums and ``r (g g^T - T^-1)`` to scatter, in place, and returns the total
     weighted log-likelihood of what was measured. ``labels[n]`` (int64), if given, confines a row to its component
     unless it is negative. Covariances are (K, D, D), or (K, D) with errors (N, D); scatter has the same shape.
+    Without errors, None, what is NaN is missing, and rows are completed by what is expected of it: ``r E[x - mean]``
+    is added to sums and ``r E[(x - mean) (x - mean)^T]`` to scatter. Each row may have a pattern of its own.
 ``answer_with_errors(question, log_weights, means, covariances, X, errors, out, n_threads)``
     'log_density', 'responsibilities' or 'assign' of such rows, written to `out`.
 ``accumulate_truncated(mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, counts, ...)``

@@ -21,7 +21,7 @@ from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.shapes import DIAGONAL, FULL, Shape
 from fastgmm.model.statistics import SufficientStatistics
 
-__all__ = ["Errors", "blurred", "in_units_of_precision", "of_true_values"]
+__all__ = ["Errors", "blurred", "in_units_of_precision", "kept_scatter", "of_true_values"]
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,25 @@ def of_true_values(statistics: SufficientStatistics, parameters: MixtureParamete
     else:
         scatter = covariances * statistics.scatter * covariances + totals * covariances
     sums = _times(shape, covariances, statistics.sums)
-    if shape is not kept:
-        if kept.is_matrix:
-            scatter = kept.tie(scatter)
-        else:
-            diagonals = shape.diagonals(scatter, *sizes)
-            merged = kept.features_per_variance(sizes[1])
-            scatter = diagonals.reshape(sizes[0], -1, merged).sum(axis=2).reshape(kept.dims(*sizes))
     return SufficientStatistics(
-        kept.name, statistics.centres, statistics.counts, sums, scatter, statistics.log_likelihood
+        kept.name,
+        statistics.centres,
+        statistics.counts,
+        sums,
+        kept_scatter(scatter, shape, kept, sizes),
+        statistics.log_likelihood,
     )
+
+
+def kept_scatter(scatter: np.ndarray, shape: Shape, kept: Shape, sizes: tuple[int, int]) -> np.ndarray:
+    """Return the scatter of components, of whole matrices or diagonals, as another shape keeps it."""
+    if shape is kept:
+        return scatter
+    if kept.is_matrix:
+        return kept.tie(scatter)
+    merged = kept.features_per_variance(sizes[1])
+    diagonals = shape.diagonals(scatter, *sizes)
+    return diagonals.reshape(sizes[0], -1, merged).sum(axis=2).reshape(kept.dims(*sizes))
 
 
 def _times(shape: Shape, matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@
 // the mean: neither distance nor determinant know of it. Where rows have no errors but miss values, that matrix would
 // be factorised for what is there; it is cheaper to factorise the precision P of what is missing, m by m:
 //     d_o' V_oo^-1 d_o = d' P d - q_m' P_mm^-1 q_m,   q = P d,   d_m = 0,   det V_oo = det V det P_mm,
-// and what is missing has the mean -P_mm^-1 q_m and the covariance P_mm^-1. The rows of a tile are sorted by how much
-// they miss, so that the lanes of a vector have about as many.
+// and what is missing has the mean -P_mm^-1 q_m and the covariance P_mm^-1, with which the sums are those of whole
+// rows. The rows of a tile are sorted by how much they miss, so that the lanes of a vector have about as many.
 
 INLINE int64_t packed(int64_t i) { return i * (i + 1) / 2; }
 
@@ -20,7 +20,7 @@ struct ErrorMixture {
     const double* means;
     double* covariances;  // (k, triangle), lower; not with holes
     double* precisions;   // holes: (k, d, side), zeros behind the columns of P
-    double* bordered;     // holes: (k, d + 1, d + 1), P beside a unit matrix of one
+    double* bordered;     // holes: (k, d + 1, d + 1), P and zeros
     double* log_weight;   // (k); with holes less half the log-determinant of V
 
     void lay_out(Arena& arena, const ErrorPass& pass) {
@@ -60,7 +60,6 @@ struct ErrorMixture {
     void invert_covariance(const double* covariance, int64_t c, double* r) {
         double* const u = r + d * d;
         double* const border = bordered + c * (d + 1) * (d + 1);
-        border[(d + 1) * (d + 1) - 1] = 1.0;
         if (!factorise_small(covariance, d, r, u)) {
             log_weight[c] = -INFINITE;  // no component
             for (int64_t i = 0; i < d; ++i) border[i * (d + 2)] = precisions[(c * d + i) * side + i] = 1.0;
@@ -92,40 +91,57 @@ struct MeasuredRows {
         s = arena.take<double>((m.whole ? packed(m.d) : m.d) * stride);
         seen = arena.take<double>(m.d * stride);
         hole = arena.take<int64_t>(m.holes ? m.d * stride : 0);
-        n_holes = arena.take<int32_t>(m.holes ? stride : 0);
+        n_holes = m.holes ? arena.take<int32_t>(stride) : nullptr;
         any_missing = false;
     }
 
     // Reads `count` rows in the given order; the last one fills up the last vector.
     template <typename Real>
     void read(const ErrorMixture& m, const Real* rows, const Real* errors, const int32_t* order, int64_t count) {
-        const int64_t d = m.d, padded = round_up(count, Simd<double>::lanes);
+        constexpr int L = Simd<double>::lanes;
+        const int64_t d = m.d, own = m.whole ? d * d : d;
         any_missing = false;
-        for (int64_t n = 0; n < padded; ++n) {
-            const int64_t from = order[n < count ? n : count - 1];
-            int32_t missed = 0;
-            const Real* row = rows + from * d;
-            const Real* spread = errors ? errors + from * (m.whole ? d * d : d) : nullptr;
-            for (int64_t i = 0; i < d; ++i) {
-                const double value = double(row[i]);
-                const double variance = spread ? double(spread[m.whole ? i * d + i : i]) : 0.0;
-                const bool measured = spread ? variance < INFINITE : value == value;
-                any_missing |= !measured;
-                x[i * stride + n] = measured ? value : 0.0;
-                seen[i * stride + n] = measured ? 1.0 : 0.0;
-                s[(m.whole ? packed(i) + i : i) * stride + n] = measured ? variance : 1.0;
-                if (m.holes && !measured) hole[missed++ * stride + n] = i;
+        for (int64_t n = 0; n < count; n += L) {
+            const Real *row[L], *spread[L];
+            int32_t missed[L] = {};
+            for (int lane = 0; lane < L; ++lane) {
+                const int64_t from = order[n + lane < count ? n + lane : count - 1];
+                row[lane] = rows + from * d;
+                spread[lane] = errors ? errors + from * own : nullptr;
             }
-            if (m.holes) {
-                n_holes[n] = missed;
-                for (int64_t i = missed; i < d; ++i) hole[i * stride + n] = d;
+            for (int64_t i = 0; i < d; ++i)
+                for (int lane = 0; lane < L; ++lane) {
+                    const double value = double(row[lane][i]);
+                    const double variance = errors ? double(spread[lane][m.whole ? i * d + i : i]) : 0.0;
+                    const bool measured = errors ? variance < INFINITE : value == value;
+                    x[i * stride + n + lane] = measured ? value : 0.0;
+                    seen[i * stride + n + lane] = measured ? 1.0 : 0.0;
+                    any_missing |= !measured;
+                    if (!m.holes)
+                        s[(m.whole ? packed(i) + i : i) * stride + n + lane] = measured ? variance : 1.0;
+                    else if (!measured)
+                        hole[missed[lane]++ * stride + n + lane] = i;
+                }
+            for (int lane = 0; m.holes && lane < L; ++lane) {
+                n_holes[n + lane] = missed[lane];
+                for (int64_t i = missed[lane]; i < d; ++i) hole[i * stride + n + lane] = d;
             }
             for (int64_t i = 1; m.whole && i < d; ++i)
-                for (int64_t j = 0; j < i; ++j) {
-                    const bool both = seen[i * stride + n] * seen[j * stride + n] > 0.0;
-                    s[(packed(i) + j) * stride + n] = both ? double(spread[i * d + j]) : 0.0;
-                }
+                for (int64_t j = 0; j < i; ++j)
+                    for (int lane = 0; lane < L; ++lane) {
+                        const int64_t at = n + lane;
+                        const bool both = seen[i * stride + at] * seen[j * stride + at] > 0.0;
+                        s[(packed(i) + j) * stride + at] = both ? double(spread[lane][i * d + j]) : 0.0;
+                    }
         }
+    }
+
+    // The rows from n on.
+    MeasuredRows from(int64_t n) const {
+        MeasuredRows rest = *this;
+        rest.x += n, rest.s += n, rest.seen += n;
+        if (n_holes) rest.hole += n, rest.n_holes += n;
+        return rest;
     }
 
     // Takes the listed rows of others; the last one fills up the vector.
@@ -147,7 +163,7 @@ struct MeasuredRows {
         } else {
             copy(from.s, s, m.whole ? packed(m.d) : m.d);
         }
-        if (from.any_missing || m.diagonal) copy(from.seen, seen, m.d);
+        if (from.any_missing || m.diagonal || m.holes) copy(from.seen, seen, m.d);
         any_missing = from.any_missing;
     }
 };
@@ -315,8 +331,12 @@ INLINE Measured measure_holes(const ErrorMixture& m, const MeasuredRows& rows, i
     const double* bordered = m.bordered + c * (d + 1) * (d + 1);
     Measured found = factorise<0>(
         most,
-        [&](int64_t a, int64_t b)
-            INLINE_LAMBDA { return pick(bordered, holes_at(rows, a, n) * (d + 1) + holes_at(rows, b, n)); },
+        [&](int64_t a, int64_t b) INLINE_LAMBDA {
+            const Integer<double> hole = holes_at(rows, a, n);
+            const Vector<double> value = pick(bordered, hole * (d + 1) + holes_at(rows, b, n));
+            // Behind its last hole a row has those of a unit matrix.
+            return a == b ? (hole == d ? broadcast(1.0) : value) : value;
+        },
         [&](int64_t a)
             INLINE_LAMBDA { return pick(reinterpret_cast<const double*>(product), holes_at(rows, a, n) * L + lanes); },
         f, y);
@@ -475,12 +495,16 @@ struct WithHoles {
         double* const total = reinterpret_cast<double*>(squares);
         for (int64_t a = 0; a < most; ++a) {
             const int64_t* holes = rows.hole + a * rows.stride;
-            for (int lane = 0; lane < L; ++lane) expected[holes[lane] * L + lane] = -t.y[a][lane];
+            double* row_of[L];
+            for (int lane = 0; lane < L; ++lane) {
+                expected[holes[lane] * L + lane] = -t.y[a][lane];
+                row_of[lane] = total + packed(holes[lane]) * L + lane;
+            }
             for (int64_t b = 0; b <= a; ++b) {
                 const int64_t* others = rows.hole + b * rows.stride;
-                const Vector<double> spread = share * t.f[packed(a) + b];
-                for (int lane = 0; lane < L; ++lane)
-                    total[(packed(holes[lane]) + others[lane]) * L + lane] += spread[lane];
+                double spread[L];
+                store<double>(spread, share * t.f[packed(a) + b]);
+                for (int lane = 0; lane < L; ++lane) row_of[lane][others[lane] * L] += spread[lane];
             }
         }
         for (int64_t i = 0; i < d; ++i) {
@@ -520,6 +544,7 @@ struct ErrorWorker {
     double* offset;     // (stride) the largest of these at the mean of a component
     double *row_constant, *row_weight;
     int32_t *index, *order;  // (stride) rows of a component; the rows of the tile as they lie in it
+    int64_t* starts;         // (d + 1) of the rows that miss so many
     ErrorScratch scratch;
     Vector<double>* totals;  // of one component: sums (d), then squares, with holes a row more
     double* sums;            // the log-likelihood, then for each component count, sums and squares
@@ -536,6 +561,7 @@ struct ErrorWorker {
         row_weight = arena.take<double>(stride);
         index = arena.take<int32_t>(stride);
         order = arena.take<int32_t>(stride);
+        starts = arena.take<int64_t>(m.holes ? m.d + 1 : 0);
         scratch.lay_out(arena, m);
         totals = arena.take<Vector<double>>(m.d + (m.holes ? packed(m.d + 1) : m.triangle));
         n_sums = accumulates ? 1 + m.k * (1 + m.d + m.triangle) : 0;
@@ -547,14 +573,18 @@ struct ErrorWorker {
     void sort_rows(const ErrorMixture& m, const Real* from, int64_t count) {
         for (int64_t n = 0; n < count; ++n) order[n] = int32_t(n);
         if (!m.holes) return;
-        int64_t listed = 0;
         for (int64_t n = 0; n < count; ++n) {
             index[n] = 0;
             for (int64_t i = 0; i < m.d; ++i) index[n] += from[n * m.d + i] != from[n * m.d + i];
         }
-        for (int64_t missed = 0; missed <= m.d && listed < count; ++missed)
-            for (int64_t n = 0; n < count; ++n)
-                if (index[n] == missed) order[listed++] = int32_t(n);
+        int64_t listed = 0;
+        for (int64_t i = 0; i <= m.d; ++i) starts[i] = 0;
+        for (int64_t n = 0; n < count; ++n) ++starts[index[n]];
+        for (int64_t i = 0; i <= m.d; ++i) {
+            listed += starts[i];
+            starts[i] = listed - starts[i];
+        }
+        for (int64_t n = 0; n < count; ++n) order[starts[index[n]]++] = int32_t(n);
     }
 
     template <typename Real>
@@ -657,6 +687,10 @@ struct ErrorWorker {
                     share_of[lane] = shares[index[at + lane]];
                 const Vector<double> share = load<double>(share_of);
                 counted += share;
+                if (at + L <= listed && index[at + L - 1] - index[at] == L - 1) {
+                    How::add(m, rows.from(index[at]), c, share, scratch, totals, totals + m.d);
+                    continue;
+                }
                 gathered.gather(m, rows, index + at, listed - at < L ? listed - at : L);
                 How::add(m, gathered, c, share, scratch, totals, totals + m.d);
             }
@@ -695,47 +729,24 @@ struct ErrorWorker {
         }
     }
 
-    // `matrices` is room for two.
-    void deliver(const ErrorMixture& m, ErrorPass& pass, double* matrices) const {
+    void deliver(const ErrorMixture& m, ErrorPass& pass) const {
         const int64_t d = m.d;
         pass.log_likelihood = *sums;
         const double* from = sums + 1;
         for (int64_t c = 0; c < m.k; ++c, from += 1 + d + m.triangle) {
             pass.counts[c] += from[0];
-            const double* squares = from + 1 + d;
-            if (m.holes) {
-                deliver_holes(m, pass, c, from, matrices);
-                continue;
+            const double *first = from + 1, *squares = first + d;
+            for (int64_t i = 0; m.diagonal && i < d; ++i) {
+                const double v = pass.errors ? 1.0 : m.covariances[c * d + i];
+                pass.sums[c * d + i] += v * first[i];
+                pass.scatter[c * d + i] += pass.errors ? squares[i] : v * (v * squares[i] + from[0]);
             }
-            for (int64_t i = 0; i < d; ++i) pass.sums[c * d + i] += from[1 + i];
-            for (int64_t i = 0; m.diagonal && i < d; ++i) pass.scatter[c * d + i] += squares[i];
-            for (int64_t i = 0; !m.diagonal && i < d; ++i)
+            if (m.diagonal) continue;
+            for (int64_t i = 0; i < d; ++i) {
+                pass.sums[c * d + i] += first[i];
                 for (int64_t j = 0; j < d; ++j)
                     pass.scatter[(c * d + i) * d + j] += squares[i < j ? packed(j) + i : packed(i) + j];
-        }
-    }
-
-    // From what is expected of x - mean and its square to g = P (x - mean) and P (..) P - P.
-    void deliver_holes(const ErrorMixture& m, ErrorPass& pass, int64_t c, const double* from, double* matrices) const {
-        const int64_t d = m.d;
-        const double *p = m.precisions + c * d * m.side, *squares = from + 1 + d;
-        if (!(from[0] > 0.0)) return;
-        double *whole = matrices, *half = matrices + d * d;
-        for (int64_t i = 0; i < d; ++i)
-            for (int64_t j = 0; j < d; ++j) {
-                whole[i * d + j] = squares[i < j ? packed(j) + i : packed(i) + j];
-                half[i * d + j] = 0.0;
             }
-        for (int64_t i = 0; i < d; ++i)
-            for (int64_t l = 0; l < d; ++l) {
-                pass.sums[c * d + i] += p[i * m.side + l] * from[1 + l];
-                for (int64_t j = 0; j < d; ++j) half[i * d + j] += p[i * m.side + l] * whole[l * d + j];
-            }
-        for (int64_t i = 0; i < d; ++i) {
-            for (int64_t j = 0; j < d; ++j) whole[i * d + j] = -from[0] * p[i * m.side + j];
-            for (int64_t l = 0; l < d; ++l)
-                for (int64_t j = 0; j < d; ++j) whole[i * d + j] += half[i * d + l] * p[l * m.side + j];
-            for (int64_t j = 0; j < d; ++j) pass.scatter[(c * d + i) * d + j] += whole[i * d + j];
         }
     }
 };
@@ -757,7 +768,6 @@ int error_pass(ErrorPass* pass) {
     ErrorMixture m{};
     ErrorWorker* workers = nullptr;
     ErrorWorker total{};
-    double* matrices = nullptr;
     Scratch memory;
     const bool allocated = memory.allocate([&](Arena& arena) {
         m.lay_out(arena, *pass);
@@ -767,7 +777,6 @@ int error_pass(ErrorPass* pass) {
             worker.lay_out(arena, m, tile_rows, accumulates);
             if (workers) workers[thread] = worker;
         }
-        matrices = arena.take<double>(m.holes && accumulates ? 2 * d * d : 0);
         total.n_sums = workers && accumulates ? workers[0].n_sums : 0;
         total.sums = arena.zeros<double>(accumulates ? 1 + m.k * (1 + m.d + m.triangle) : 0);
     });
@@ -785,6 +794,6 @@ int error_pass(ErrorPass* pass) {
                     worker.template answer<Real>(m, *pass, first, count);
             });
         });
-    if (status == DONE && accumulates) total.deliver(m, *pass, matrices);
+    if (status == DONE && accumulates) total.deliver(m, *pass);
     return status;
 }

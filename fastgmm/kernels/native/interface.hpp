@@ -47,8 +47,8 @@ struct ErrorPass {
     const double* means;        // (k, d)
     const double* covariances;  // (k, d, d) or (k, d)
     double* counts;             // (k), added to
-    double* sums;               // (k, d), added to: r g
-    double* scatter;            // added to: r (g g^T - T^-1)
+    double* sums;               // (k, d), added to: r g, or without errors r E[x - mean]
+    double* scatter;            // added to: r (g g^T - T^-1), or r E[(x - mean)(x - mean)^T]
     void* out;                  // as in a MixturePass
     double log_likelihood;      // written
     int n_threads;

@@ -61,6 +61,8 @@ def accumulate_with_errors(
     log_weights, means, covariances, X, errors, sample_weight, labels, counts, sums, scatter, n_threads
 ) -> float:
     """Add one pass to the statistics, in place; return the log-likelihood."""
+    if errors is None:
+        return _accumulate_holes(log_weights, means, covariances, X, sample_weight, labels, counts, sums, scatter)
     log_likelihood = 0.0
     for part, values, beside in _measured_tiles(X, errors, log_weights, means, covariances):
         if labels is not None:
@@ -79,6 +81,21 @@ def accumulate_with_errors(
             outer = away**2 if scatter.ndim == 2 else away[:, :, None] * away[:, None, :]
             scatter[k] += np.tensordot(share, outer - measured.precision[present], axes=1)
     return log_likelihood
+
+
+def _accumulate_holes(log_weights, means, covariances, X, sample_weight, labels, counts, sums, scatter) -> float:
+    """Add one pass over rows without errors, completed by what is expected of what they miss."""
+    own = np.zeros_like(counts), np.zeros_like(sums), np.zeros_like(scatter)
+    holes = np.where(np.isnan(X), np.inf, 0.0)
+    found = accumulate_with_errors(log_weights, means, covariances, X, holes, sample_weight, labels, *own, 1)
+    counts += own[0]
+    if covariances.ndim == 2:
+        sums += covariances * own[1]
+        scatter += covariances * own[2] * covariances + own[0][:, None] * covariances
+    else:
+        sums += np.einsum("kij,kj->ki", covariances, own[1])
+        scatter += covariances @ own[2] @ covariances + own[0][:, None, None] * covariances
+    return found
 
 
 @quietly

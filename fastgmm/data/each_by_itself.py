@@ -16,7 +16,7 @@ import numpy as np
 from fastgmm import kernels
 from fastgmm.data.patterns import Patterns
 from fastgmm.model import MixtureParameters, SufficientStatistics
-from fastgmm.model.errors import of_true_values
+from fastgmm.model.errors import kept_scatter, of_true_values
 from fastgmm.model.marginals import Marginals
 from fastgmm.model.shapes import DIAGONAL, FULL
 
@@ -24,6 +24,10 @@ __all__ = ["SomeRows", "accumulate", "assign", "blocks", "is_compiled", "log_den
 
 #: Numbers in the matrices of the masks in hand: they stay in a cache.
 BLOCK_VALUES = 1 << 16
+
+#: Most that a variance times its precision may be where what is missing is factorised, not what is there: distances
+#: are then differences of larger ones by about as much.
+MOST_INFLATED = 64.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,15 @@ class _Compiled:
         self.parameters = MixtureParameters(
             shape.name, log_weights, marginals.means, marginals.covariances, marginals.density.precisions_cholesky
         )
+        self.by_what_is_missing = True
+        if shape.is_matrix:
+            precisions = shape.diagonals(shape.precisions(marginals.density.precisions_cholesky), *sizes)
+            inflation = shape.diagonals(marginals.covariances, *sizes) * precisions
+            self.by_what_is_missing = bool(inflation.max() <= MOST_INFLATED)
+
+    def errors(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return what the kernels take for the errors of rows: none, or infinite ones where values are missing."""
+        return None if self.by_what_is_missing else np.where(np.isnan(rows), np.inf, 0.0).astype(rows.dtype)
 
     @classmethod
     def of(cls, marginals: Marginals) -> _Compiled | None:
@@ -138,10 +151,12 @@ class _Compiled:
         """Add rows to statistics about the means, in place."""
         shape = FULL if self.parameters.shape.is_matrix else DIAGONAL
         found = SufficientStatistics.zeros(shape.name, self.parameters.means)
-        kernels.accumulate_with_errors(rows, None, weight, None, self.components, found)
-        found = of_true_values(found, self.parameters)
-        for total, part in zip(statistics.totals, found.totals, strict=True):
-            total += part
+        kernels.accumulate_with_errors(rows, self.errors(rows), weight, None, self.components, found)
+        if not self.by_what_is_missing:
+            found = of_true_values(found, self.parameters)
+        statistics.counts += found.counts
+        statistics.sums += found.sums
+        statistics.scatter += kept_scatter(found.scatter, found.shape, statistics.shape, found.centres.shape)
         statistics.log_likelihood += found.log_likelihood
 
 
@@ -219,5 +234,5 @@ def _answer(question: str, marginals: Marginals, patterns: Patterns, chosen: np.
     index, rows = patterns.gathered(chosen)
     if len(index):
         found = np.empty((len(index), *out.shape[1:]), dtype=out.dtype)
-        out[index] = kernels.answer_with_errors(question, rows, None, compiled.components, found)
+        out[index] = kernels.answer_with_errors(question, rows, compiled.errors(rows), compiled.components, found)
     return True

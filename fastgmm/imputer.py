@@ -24,6 +24,7 @@ from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning
 from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model.shapes import DIAGONAL
+from fastgmm.starts.completed import completed, without_empty
 
 __all__ = ["GaussianMixtureImputer"]
 
@@ -189,9 +190,14 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         family = Gaussian(get_covariance(self.covariance_type))
         n_rows = float(np.count_nonzero(~np.isnan(rows).all(axis=1)))
         sizes = [self.n_components] if fixed else sensible_sizes(family, self.max_components, rows.shape[1], n_rows)
+        # What starts are made of is the same for all sizes.
+        whole = None
+        if np.isnan(rows).any():
+            whole = completed(without_empty(ArrayRows(rows, weight)), np.random.RandomState(seed))
         best, failure = None, None
         for size in sizes:
             model = GaussianMixture(size, random_state=seed, **inner_options(self))
+            model._completed = whole
             try:
                 with nullcontext() if fixed else unconverged_too(), warnings.catch_warnings():
                     # What is added to standardised variances is meant to be felt.
@@ -200,6 +206,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
                 bic = model.bic(rows, sample_weight=weight)
             except ComponentCollapseError as error:
                 failure, bic = failure or error, math.inf
+            model.__dict__.pop("_completed", None)
             if best is not None and bic >= best[1]:
                 break
             if math.isfinite(bic):

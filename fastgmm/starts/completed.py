@@ -22,7 +22,7 @@ from fastgmm.inference.imputing import expected_values
 from fastgmm.model import MixtureParameters
 from fastgmm.model.shapes import DIAGONAL, FULL
 
-__all__ = ["completed", "incomplete", "one_gaussian"]
+__all__ = ["completed", "incomplete", "one_gaussian", "without_empty"]
 
 #: Rows the Gaussian is fitted to, passes over them, and the change of the bound that ends these, in nats per row.
 FITTED_ROWS, MOST_PASSES, TOL = 4000, 50, 1e-3

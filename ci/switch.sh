@@ -82,7 +82,7 @@ check pyod from_repository yzhao062/pyod --import-mode=importlib pyod/test/test_
 check rdt from_repository sdv-dev/RDT tests/{unit,integration}/transformers/test_numerical.py
 check scikit-image from_repository scikit-image/scikit-image \
     --noconftest --import-mode=importlib tests/skimage/feature/test_fisher_vector.py
-check stepmix from_sdist stepmix test
+check stepmix from_sdist stepmix test/test_{emission,n_parameters,sample_weight}.py
 check skl2onnx from_sdist skl2onnx tests/test_sklearn_gaussian_mixture_converter.py
 check emlearn from_sdist emlearn test/test_mixture.py
 check simpeg from_repository simpeg/simpeg --import-mode=importlib \

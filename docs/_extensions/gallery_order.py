@@ -8,6 +8,7 @@ ORDER = (
     "feature_selection",
     "many_fits",
     "digits_views",
+    "inpainting",
     "anomalies",
     "semi_supervised",
     "density_and_sampling",

@@ -244,7 +244,7 @@ def test_questions_are_answered_as_whole_matrices_answer_them():
     assert_allclose(model.scorer().score_samples(X), model.score_samples(X), rtol=1e-10)
     drawn, labels = model.sample(60_000, random_state=0)
     assert_allclose(np.cov(drawn[labels == 0].T), model.covariances_[0], atol=0.25)
-    assert "2 components" in str(model.summary())
+    assert "2 components, factor covariance of 2 factors" in str(model.summary())
 
 
 def test_models_are_saved_pickled_and_made_of_parameters(tmp_path):

@@ -165,6 +165,7 @@ def test_thousands_of_features_need_no_matrix_of_them(dtype, tmp_path):
     model = GaussianMixture(3, covariance_type="ppca", n_factors=2, random_state=0).fit(X)
     labels, drawn = model.predict(X), model.sample(10, random_state=0)[0]
     model.score(X), model.bic(X), model.transform(X), model.scorer().predict(X), model.mahalanobis(X)
+    str(model.summary())
     marginal = model.marginal(np.arange(1500))
     conditional = model.condition(np.arange(1500), X[:5, :1500])
     filled, draws = conditional.mean(), conditional.sample(random_state=0)

@@ -135,6 +135,9 @@ def _measure(candidate: Any, estimator: Any, X: Any, sample_weight: Any, criteri
 
 
 def _degeneracy(estimator: Any, variances: Any) -> Any:
+    if "loadings_" in vars(estimator):
+        least = (np.asarray(estimator.noise_variances_) / np.where(variances > 0, variances, 1.0)).min(axis=1)
+        return _refusal(least)
     matrices = getattr(estimator, "scales_", estimator.covariances_)
     shape, covariances = estimator._covariance.shape, np.asarray(matrices, dtype=np.float64)
     scale = np.where(variances > 0, variances, 1.0)
@@ -143,6 +146,10 @@ def _degeneracy(estimator: Any, variances: Any) -> Any:
         least = np.linalg.eigvalsh(stacked)[:, 0]
     else:
         least = (shape.diagonals(covariances, *estimator.means_.shape) / scale).min(axis=1)
+    return _refusal(least)
+
+
+def _refusal(least: np.ndarray) -> Any:
     if least.min() > LEAST_VARIANCE:
         return None
     share = max(least.min(), 0.0)

@@ -26,6 +26,8 @@ MOST_COMPONENTS = 64
 MOST_FEATURES = 6
 # What is below is told as such.
 LEAST_OVERLAP = 1e-4
+# Numbers of the whole matrices of components with loadings, beyond which they are not made for a summary.
+MOST_VALUES = 1 << 23
 # Beyond this, a component's density and its inverse have lost most of their digits.
 LARGEST_CONDITION = 1e12
 
@@ -36,6 +38,8 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> tuple[str,
     n_components, n_features = np.shape(model.means_)
     kind = model._covariance.shape.name
     family = "" if model.covariance_type == kind else f" ({model.covariance_type})"
+    if "loadings_" in vars(model):
+        kind, family = model.covariance_type, f" of {count_of(np.shape(model.loadings_)[2], 'factor')}"
     title = (
         f"{type(model).__name__}: {count_of(n_components, 'component')}, {kind} covariance{family}, "
         f"{count_of(n_features, 'feature')}"
@@ -51,9 +55,15 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> tuple[str,
         df = [f"{value:.3g}" for value in np.unique(model.df_)]
         listed = df[0] if len(df) == 1 else f"{df[0]} to {df[-1]}"
         lines.append(labelled_line("tails", f"{listed} degrees of freedom"))
-    elif 1 < n_components <= MOST_COMPONENTS:
+    elif 1 < n_components <= MOST_COMPONENTS and _has_matrices(model):
         lines.append(labelled_line("overlap", _overlap(model)))
     return title, lines + [labelled_line("warning", text) for text in _warnings(model, X, sample_weight)]
+
+
+def _has_matrices(model: Any) -> bool:
+    """Return whether covariances are whole matrices, or few enough features have loadings to make them such."""
+    n_components, n_features = np.shape(model.means_)
+    return "loadings_" not in vars(model) or n_components * n_features**2 <= MOST_VALUES
 
 
 def count_of(n: int, noun: str) -> str:
@@ -151,6 +161,8 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
         and not getattr(model, "stopped_", False)
     ):
         found.append("EM did not converge; increase max_iter or tol")
+    if not _has_matrices(model):
+        return found
     eigenvalues = np.linalg.eigvalsh(full_covariances(model))
     smallest, condition = eigenvalues[:, 0], eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], 1e-300)
     reg_covar = getattr(model, "reg_covar", 0.0)
@@ -167,7 +179,7 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
             f"{which} close to singular (condition number {condition[ill].max():.0e}), so its inverse has few correct "
             "digits; scale or drop features"
         )
-    if X is not None:
+    if X is not None and "loadings_" not in vars(model):
         counts = _sizes(model, X, sample_weight)
         few = np.flatnonzero(counts <= n_features)
         if len(few):

@@ -110,7 +110,7 @@ def _fit(parser: argparse.ArgumentParser) -> None:
         default="all",
         metavar="NAME,...",
         help="all (default): mclust's fourteen families, as GaussianMixtureSearch tries them; basic, which is quicker: "
-        "spherical,diag,tied,full; or some of these and of mclust's, as in full,VEV",
+        "spherical,diag,tied,full; or some of these, of mclust's, and factor, ppca and hddc, as in full,VEV",
     )
     parser.add_argument("--criterion", choices=("bic", "icl", "aic"), default="bic", help="lower is better")
     parser.add_argument("--seed", type=SEED, default=0, help="of the starts (default: 0)")
@@ -280,7 +280,7 @@ def _sizes(text: str) -> list[int]:
 
 def _structures(text: str) -> list[str]:
     """Read covariance structures: names, and ``all`` and ``basic``, which depend on the data."""
-    known = ("all", "basic", *BASIC_STRUCTURES, *ALL_STRUCTURES, "E", "V")
+    known = ("all", "basic", *BASIC_STRUCTURES, *ALL_STRUCTURES, "E", "V", "factor", "ppca", "hddc")
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in known:

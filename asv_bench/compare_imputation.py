@@ -1,11 +1,11 @@
 """Imputation of missing values: error, coverage, what a model makes of it, and time, beside scikit-learn's imputers.
 
-Run as ``python asv_bench/compare_imputation.py [n_seeds]``. Columns are standardised and a share of the values is
-removed: completely at random, or, in half of the columns, with a probability that rises with a column that is never
-missing (MAR). Figures are means over seeds; times, of fit and transform, medians of one thread. Every method has its
-defaults. An interval is that between two quantiles of 20 draws, so far out that it holds 0.9 of a normal distribution
-that they are drawn from. The accuracy is that of logistic, or the R2 of ridge, regression on completed columns,
-cross-validated over five folds; an imputer is fitted to the rows that the regression is fitted to.
+Run as ``python asv_bench/compare_imputation.py [n_seeds [part of a name of data]]``. Columns are standardised and a
+share of the values is removed: completely at random, or, in half of the columns, with a probability that rises with a
+column that is never missing (MAR). Figures are means over seeds; times, of fit and transform, medians of one thread.
+Every method has its defaults. An interval is that between two quantiles of 20 draws, so far out that it holds 0.9 of a
+normal distribution that they are drawn from. The accuracy is that of logistic, or the R2 of ridge, regression on
+completed columns, cross-validated over five folds; an imputer is fitted to the rows that the regression is fitted to.
 """
 
 import sys
@@ -91,12 +91,12 @@ def level():
     raise AssertionError("the largest and smallest of 20 draws hold more than nine tenths")
 
 
-def compare(n_seeds):
-    """Print a line for each data set, mechanism, share and method."""
+def compare(n_seeds, part=""):
+    """Print a line for each data set whose name has `part`, mechanism, share and method."""
     tail = level()
     head = ("data", "missing", "method", "RMSE", "90% intervals hold", "score", "seconds")
     table = Table(*head, n_texts=3)
-    for name, X, y, predictor in datasets():
+    for name, X, y, predictor in (data for data in datasets() if part in data[0]):
         X = (X - X.mean(axis=0)) / X.std(axis=0)
         for at_random in (True, False):
             for share in (0.1, 0.3, 0.5):
@@ -127,4 +127,4 @@ def compare(n_seeds):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     fastgmm.set_config(n_threads=1)
-    compare(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    compare(int(sys.argv[1]) if len(sys.argv) > 1 else 3, *sys.argv[2:3])

@@ -19,9 +19,10 @@ from fastgmm.data.standardised import observed_moments, standardised_rows
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, sensible_sizes, unconverged_too
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.reading import refuse_source
 from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning
-from fastgmm.families import Gaussian, get_covariance
+from fastgmm.families import COVARIANCES, Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model.shapes import DIAGONAL
 from fastgmm.starts.completed import completed, without_empty
@@ -102,7 +103,8 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012
-        **{name: value for name, value in INNER_CONSTRAINTS.items() if name != "missing"},
+        **{name: value for name, value in INNER_CONSTRAINTS.items() if name not in ("missing", "n_factors")},
+        "covariance_type": [Names(COVARIANCES)],
         "missing_values": [Real, Integral],
         "sample_posterior": ["boolean"],
         "add_indicator": ["boolean"],
@@ -110,8 +112,9 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         "max_components": [Interval(Integral, 1, None, closed="left")],
     }
 
-    # What `inner_options` reads: the mixture inside always takes missing values.
+    # What `inner_options` reads: the mixture inside always takes missing values, and has matrices, not factors.
     missing = "marginalise"
+    n_factors = "bic"
 
     def __init__(
         self,

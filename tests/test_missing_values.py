@@ -176,6 +176,25 @@ def test_a_pass_is_that_of_rows_one_by_one(structure, kind, worth, monkeypatch):
         assert_allclose(found, densities.astype(float), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
+def test_rows_that_miss_many_values_stand_beside_rows_that_miss_few(structure):
+    # Of a few rows, one vector of the kernels holds all: they differ in how many values they miss by up to five.
+    rng = np.random.default_rng(8)
+    mixture = random_parameters(structure, 2, 6, rng)
+    for n_rows in (1, 7, 8, 13):
+        X = random_rows(mixture, n_rows, rng)
+        for i, row in enumerate(X):
+            row[rng.permutation(6)[: i % 6]] = np.nan
+        covariances = mixture.shape.full(mixture.covariances, 2, 6)
+        *expected, densities = oracle(X, np.ones(n_rows), mixture.weights, mixture.means, covariances)
+        statistics = SufficientStatistics.zeros(structure, mixture.means)
+        kernels.accumulate(X, None, Marginalised(mixture), statistics)
+        assert_allclose(statistics.log_likelihood, float(densities.sum()), rtol=1e-12)
+        assert_allclose(statistics.scatter, as_kept(expected[2], structure).astype(float), rtol=1e-9, atol=1e-9)
+        found = kernels.log_density(X, Marginalised(mixture), np.empty(n_rows))
+        assert_allclose(found, densities.astype(float), rtol=1e-12)
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VVE", "EII"])
 def test_the_gradient_of_the_likelihood_is_zero_in_the_end(covariance_type):
     rng = np.random.default_rng(5)

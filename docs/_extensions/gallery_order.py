@@ -14,6 +14,7 @@ ORDER = (
     "density_and_sampling",
     "modes",
     "regression",
+    "missing_values",
     "tully_fisher",
     "market_regimes",
     "drift",

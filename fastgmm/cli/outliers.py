@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,13 @@ def run(arguments: argparse.Namespace, screen: Screen) -> int:
     return EXIT_OK
 
 
+def _log_density(model: Any, X: np.ndarray) -> np.ndarray:
+    """Return log densities, of rows that miss values those of whole rows as far out, so that they can be compared."""
+    if not np.isnan(X).any():
+        return np.asarray(model.score_samples(X))
+    return np.asarray(model._density().comparable_log_density(X))
+
+
 def _lowest(
     stored: Stored, tables: Iterator[Table], threshold: float, most: int
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -62,7 +70,7 @@ def _lowest(
     kept: tuple[np.ndarray, ...] | None = None
     for table in tables:
         assert table.numbers is not None, "rows that were read are numbered"
-        density = stored.model.score_samples(table.X)
+        density = _log_density(stored.model, table.X)
         densities.append(density)
         below = np.flatnonzero(density < threshold)
         names = np.array(table.ids if table.ids is not None else [None] * len(density), dtype=object)

@@ -118,7 +118,7 @@ class Diagonal(Variances):
     ) -> None:
         sums += weighted.sum(axis=0) * covariances
         # The squares of what is observed, and the variances of what is not: nothing is subtracted.
-        scatter += np.einsum("nkd,nkd->kd", weighted, rows) * covariances**2
+        scatter += np.einsum("nkd,nkd->kd", weighted * covariances, rows * covariances)
         scatter += np.einsum("mk,mkd->kd", counts, (precisions == 0.0).astype(np.float64)) * covariances
 
 

@@ -89,7 +89,7 @@ class Spherical(Variances):
         precisions: np.ndarray,
     ) -> None:
         sums += weighted.sum(axis=0) * covariances[:, None]
-        scatter += np.einsum("nkd,nkd->k", weighted, rows) * covariances**2
+        scatter += np.einsum("nkd,nkd->k", weighted * covariances[:, None], rows * covariances[:, None])
         scatter += np.einsum("mk,mkd->k", counts, (precisions == 0.0).astype(np.float64)) * covariances
 
 

@@ -11,10 +11,10 @@ struct SingleComponents {
     const double* factor;
 
     const double* factor_of(int64_t c) const {
-        return structure == FULL    ? factor + c * d * d
-               : structure == TIED  ? factor
-               : structure == DIAG  ? factor + c * d
-                                    : factor + c;
+        return structure == FULL   ? factor + c * d * d
+               : structure == TIED ? factor
+               : structure == DIAG ? factor + c * d
+                                   : factor + c;
     }
 
     // The sum of the squares of the factor's numbers, which is the trace of the precision.
@@ -344,10 +344,10 @@ int truncated_pass(TruncatedPass* p) {
             [&](const Strip& piece) {
                 piece.for_each_tile([&](int64_t first, int64_t count) {
                     for (int64_t i = first; i < first + count; ++i) {
-                        double* to = tied                        ? scatter[piece.thread]
-                                     : p->structure == FULL      ? p->scatter + i * d * d
-                                     : p->structure == DIAG      ? p->scatter + i * d
-                                                                 : p->scatter + i;
+                        double* to = tied                   ? scatter[piece.thread]
+                                     : p->structure == FULL ? p->scatter + i * d * d
+                                     : p->structure == DIAG ? p->scatter + i * d
+                                                            : p->scatter + i;
                         collect_rows<Real>(*p, slab, i, away[piece.thread], to);
                     }
                 });

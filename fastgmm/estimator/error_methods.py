@@ -46,6 +46,7 @@ class ErrorMethods(LikelihoodMixture):
             array or memory map is read in place. A source is read in every pass, a dask collection by its workers;
             starts are made from a sample.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
         labels : array-like of shape (n_samples,), optional
@@ -153,6 +154,7 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         errors : array-like, optional
             Measurement errors of X, as in `fit`.
 
@@ -171,6 +173,7 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         errors : array-like, optional
             Measurement errors of X, as in `fit`: the density is then that of measured values.
 
@@ -189,8 +192,11 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         y : Ignored
+            Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each row; by default every row counts once.
         errors : array-like, optional
             Measurement errors of X, as in `fit`.
 
@@ -217,6 +223,7 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         sample_weight : array-like of shape (n_samples,), optional
             The number of samples is the sum of the weights, which must be more than one.
         errors : array-like, optional
@@ -237,6 +244,7 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
         sample_weight : array-like of shape (n_samples,), optional
             The number of samples is the sum of the weights, which must be more than one.
         errors : array-like, optional
@@ -264,6 +272,7 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The rows, as they were measured.
         errors : array-like
             Measurement errors of X, as in `fit`.
 
@@ -293,6 +302,7 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState or None
             The estimator's own `random_state` when None.
         errors : array-like, optional

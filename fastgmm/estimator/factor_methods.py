@@ -31,6 +31,7 @@ class FactorMethods(BaseMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+            The rows asked about, with the features of the fit in the same order.
 
         Returns
         -------
@@ -69,12 +70,14 @@ class FactorMethods(BaseMixture):
         Parameters
         ----------
         factors : array-like of shape (n_samples, n_factors)
+            Expected factors, as `transform` returns them.
         labels : array-like of shape (n_samples,), optional
             The component of each, as `predict` gives it. There is no need of it where there is one component.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), float64
+            The rows that these factors stand for.
 
         Raises
         ------

@@ -158,8 +158,11 @@ def accumulate(X, sample_weight, parameters, statistics) -> None:
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
+        The rows; they are not written to.
     sample_weight : ndarray of shape (n_samples,), float64, or None
+        The weight of each row; None where all rows weigh one.
     parameters : MixtureParameters or BoundMixture
+        The mixture that the rows are shared among.
     statistics : SufficientStatistics
         Mutated: counts, sums, scatter and log_likelihood are added to; tail_sums where components have a tail.
     """
@@ -193,11 +196,14 @@ def accumulate_with_errors(X, errors, sample_weight, labels, components, statist
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
+        The rows; they are not written to.
     errors : ndarray of shape (n_samples, n_features) or (n_samples, n_features, n_features), or None
         Variances or covariances in the dtype of X, C-contiguous; None where X has NaN for what is missing, and no other
         errors.
     sample_weight : ndarray of shape (n_samples,), float64, or None
+        The weight of each row; None where all rows weigh one.
     labels : ndarray of shape (n_samples,), int64, or None
+        The component of each row, negative where it is not known.
     components : tuple of ndarray
         Log weights, means and covariances, float64.
     statistics : SufficientStatistics
@@ -306,11 +312,15 @@ def merge(
     Parameters
     ----------
     structure : {'full', 'diag', 'spherical'}
+        The shape of the matrices.
     counts : ndarray of shape (n,), float64
+        The weight of each group.
     means : ndarray of shape (n, n_features), float64
+        The mean of each group.
     matrices : ndarray of shape (n, n_features, n_features), (n, n_features) or (n,), float64
         M, of full matrices the upper triangle. A group is afterwards at the place of its first part; so for all three.
     n_groups : int
+        How many groups are to be left.
     labels : ndarray of shape (n,), int64
         Written: the place of each one's group.
     floor : ndarray, float64, of the shape of one matrix, optional
@@ -352,6 +362,7 @@ def fit_many(
     Parameters
     ----------
     structure : {'full', 'tied', 'diag', 'spherical'}
+        The shape of the covariances.
     X : ndarray of shape (n_rows, n_features), float64
         The rows of problem after problem.
     first_rows : ndarray of shape (n_problems + 1,), int64
@@ -365,11 +376,13 @@ def fit_many(
     weights : ndarray of shape (n_problems, n_components), float64
         Written for the problems fitted, as all that follows.
     means : ndarray of shape (n_problems, n_components, n_features), float64
+        The means of each problem, written.
     covariances : ndarray of shape (n_problems, ...), float64
         In the structure's shape.
     lower_bounds : ndarray of shape (n_problems,), float64
         Mean log-likelihood before the last M-step, in nats per row.
     n_iter : ndarray of shape (n_problems,), int64
+        The iterations of each problem, written.
     outcomes : ndarray of shape (n_problems,), int64
         0 for problems to be fitted, which have at least n_components rows; written: 1 converged, 2 not converged, 3
         every start collapsed.

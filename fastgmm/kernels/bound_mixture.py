@@ -22,7 +22,9 @@ class BoundMixture:
     structure : {'full', 'tied', 'diag', 'spherical'}
         Shape of the precision factors.
     log_offset : ndarray of shape (n_components,), float64
+        Log weight plus log normaliser, in nats.
     means : ndarray of shape (n_components, n_features), float64
+        The mean of each component.
     precisions_cholesky : ndarray, float64
         All three C-contiguous; not copied, so what is written to them later counts.
     tail : object with a name, optional

@@ -222,10 +222,12 @@ class SufficientStatistics:
         Parameters
         ----------
         content : bytes-like
+            What `to_bytes` returned.
 
         Returns
         -------
         SufficientStatistics
+            The same as those that were written.
 
         Raises
         ------

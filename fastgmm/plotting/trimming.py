@@ -27,10 +27,12 @@ def plot_trimming_curves(curves: Mapping[int, Mapping[float, float]], *, ax: Axe
     curves : mapping of int to mapping of float to float
         ``curves[n_components][trim]``, as `fastgmm.selection.trimming_curves` returns them. NaN leaves a gap.
     ax : Axes, optional
+        The matplotlib axes to draw into; by default those of a new figure.
 
     Returns
     -------
     Axes
+        The matplotlib axes that were drawn into.
 
     Examples
     --------

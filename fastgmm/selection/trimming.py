@@ -31,13 +31,16 @@ def trimming_curves(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
+        The rows asked about, with the features of the fit in the same order.
     n_components : iterable of int
+        The numbers of components to compare.
     trim : iterable of float
         Shares, from 0 to 0.5.
     estimator : GaussianMixture or StudentMixture, optional
         With which everything else is fitted, left as it is. By default ``GaussianMixture(max_eigenvalue_ratio=12,
         init_params='multistart')``.
     sample_weight : array-like of shape (n_samples,), optional
+        Weight of each row; by default every row counts once.
     random_state : int, RandomState or None
         Of the default estimator.
 

@@ -243,6 +243,7 @@ class Shape(ABC):
         Parameters
         ----------
         covariances : ndarray
+            In this shape.
         masks : ndarray of shape (n_masks, n_features), bool
             Which features are observed.
 
@@ -251,6 +252,7 @@ class Shape(ABC):
         precisions : ndarray of shape (n_masks, n_components or 1, ...)
             A matrix for each, or its diagonal.
         half_log_det : ndarray of shape (n_masks, n_components or 1), in nats
+            Half the log-determinant of each precision.
         """
 
     def times(self, precisions: np.ndarray, rows: np.ndarray) -> np.ndarray:

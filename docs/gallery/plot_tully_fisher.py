@@ -97,7 +97,6 @@ for ax, rows, spread, title in (
     ax.set(xlabel="log line width", title=title)
 axes[0].set_ylabel("magnitude (I)")
 axes[0].invert_yaxis()
-fig.tight_layout()
 
 # %%
 # **What to conclude.** Errors in both axes need no choice of which variable depends on

@@ -48,18 +48,12 @@ numpydoc_validation_checks = {"GL01", "GL06", "GL07", "PR02", "PR07", "RT03", "S
 numpydoc_validation_exclude = {r"fastgmm\.set_config$"}  # its keywords are named in the text
 
 # Added by scikit-learn to every estimator; metadata routing is its subject, not this package's.
-ROUTING = {
-    "get_metadata_routing",
-    "set_fit_request",
-    "set_partial_fit_request",
-    "set_predict_request",
-    "set_score_request",
-}
+ROUTING = re.compile(r"get_metadata_routing|set_\w+_request|set_output")
 
 
 def leave_out(app, kind, name, value, skip, options):
     """Leave scikit-learn's routing out of the reference."""
-    return True if name in ROUTING else None
+    return True if ROUTING.fullmatch(name) else None
 
 
 # The gallery: runs at build, one picture or more for each example.

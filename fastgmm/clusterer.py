@@ -81,7 +81,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         Cluster of each row of `fit`, from 0, the largest, on; -1 for noise.
     n_clusters_ : int
         Number of clusters, the background not counted.
-    cluster_of_component_ : ndarray of shape (n_components_,), int64
+    cluster_of_component_ : ndarray of shape (n_components,), int64
         The cluster that each component of `mixture_` belongs to.
     mixture_ : GaussianMixture or StudentMixture
         All components.
@@ -327,7 +327,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_clusters_), float64
+        probabilities : ndarray of shape (n_samples, n_clusters), float64
             Rows sum to one. With `noise`, a last column is the background's.
         """
         return self._per_row(X, self._cluster_shares, "probability")

@@ -48,7 +48,7 @@ class GaussianMixtureFeatureSelector(SelectorMixin, BaseEstimator):
 
     Attributes
     ----------
-    support_ : ndarray of shape (n_features_in_,), bool
+    support_ : ndarray of shape (n_features,), bool
         The features selected, at least one.
     steps_ : dict of list
         One entry per step that was proposed: feature (its name, or its number), step ('add' or 'remove'), bic (of the

@@ -266,7 +266,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str objects
-            Those of indicators begin with 'missingindicator_'.
+            Those of indicators begin with ``missingindicator_``.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)

@@ -89,9 +89,9 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         Components and iterations of `mixture_`.
     bic_ : float
         Of `mixture_`, in nats; lower is better.
-    merges_ : ndarray of shape (n_components_ - 1, 2), int64
+    merges_ : ndarray of shape (n_components - 1, 2), int64
         Components merged, in order, down to one cluster: the cluster of the second joins that of the first.
-    strengths_ : ndarray of shape (n_components_ - 1,)
+    strengths_ : ndarray of shape (n_components - 1,)
         How strongly they belonged together, as `fastgmm.selection.ComponentMerge` has it.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the choice of the number of components.

@@ -57,7 +57,7 @@ struct ErrorMixture {
     static constexpr int64_t BLOCK = 8;
 
   private:
-    void invert_covariance(const double* covariance, int64_t c, double* r) {
+    void invert_covariance(const double* covariance, int64_t c, double* r) const {
         double* const u = r + d * d;
         double* const border = bordered + c * (d + 1) * (d + 1);
         if (!factorise_small(covariance, d, r, u)) {
@@ -575,7 +575,7 @@ struct ErrorWorker {
         if (!m.holes) return;
         for (int64_t n = 0; n < count; ++n) {
             index[n] = 0;
-            for (int64_t i = 0; i < m.d; ++i) index[n] += from[n * m.d + i] != from[n * m.d + i];
+            for (int64_t i = 0; i < m.d; ++i) index[n] += __builtin_isnan(from[n * m.d + i]) ? 1 : 0;
         }
         int64_t listed = 0;
         for (int64_t i = 0; i <= m.d; ++i) starts[i] = 0;
@@ -628,7 +628,7 @@ struct ErrorWorker {
     }
 
     // Exponentials of log_joint less its largest in place of it, zero where they count for nothing.
-    INLINE_MEMBER void share(const ErrorMixture& m, int64_t n, Vector<double>& largest, Vector<double>& total) {
+    INLINE_MEMBER void share(const ErrorMixture& m, int64_t n, Vector<double>& largest, Vector<double>& total) const {
         const Vector<double> nothing = broadcast(-INFINITE);
         largest = nothing;
         total = Vector<double>{};

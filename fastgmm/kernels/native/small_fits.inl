@@ -50,13 +50,13 @@ struct SmallFit {
         covariances = arena.take<double>(matrix);
     }
 
-    void clear_statistics() {
+    void clear_statistics() const {
         for (int64_t c = 0; c < all->k; ++c) counts[c] = 0.0;
         for (int64_t i = 0; i < all->k * all->d; ++i) sums[i] = 0.0;
         for (int64_t i = 0; i < all->matrix_values; ++i) scatter[i] = 0.0;
     }
 
-    int pass(Action action, double* log_likelihood) {
+    int pass(Action action, double* log_likelihood) const {
         clear_statistics();
         MixturePass p{};
         p.structure = all->structure;
@@ -78,7 +78,7 @@ struct SmallFit {
         return status;
     }
 
-    int maximise(int* failed) {
+    int maximise(int* failed) const {
         MixtureEstimate e{};
         e.structure = all->structure;
         e.d = all->d;
@@ -117,7 +117,7 @@ struct SmallFit {
     }
 
     // The row farthest from its own centre starts an empty cluster.
-    void fill_empty() {
+    void fill_empty() const {
         const int64_t d = all->d;
         for (int64_t c = 0; c < all->k; ++c) {
             if (counts[c] > 0.0) continue;
@@ -185,7 +185,7 @@ struct SmallFit {
         while (status == DONE && !*outcome && !*is_converged && step < all->max_iter) {
             ++step;
             for (int64_t i = 0; i < all->k * all->d; ++i) centres[i] = means[i];
-            double log_likelihood;
+            double log_likelihood = 0.0;
             status = pass(ACCUMULATE, &log_likelihood);
             if (status == DONE) status = maximise(outcome);
             const double now = log_likelihood / double(n), change = now - *bound;
@@ -204,8 +204,8 @@ struct SmallFit {
         Draws draws(all->seed, uint64_t(problem));
         bool has_fit = false;
         for (int64_t start = 0; start < all->n_init; ++start) {
-            double bound;
-            int64_t n_iter, is_converged;
+            double bound = -INFINITE;
+            int64_t n_iter = 0, is_converged = 0;
             int outcome = 0;
             const int status = run(draws, &bound, &n_iter, &is_converged, &outcome);
             if (status != DONE) return status;

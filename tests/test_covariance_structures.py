@@ -288,7 +288,7 @@ def test_the_univariate_names_are_the_spherical_ones_for_one_feature(name):
 
 
 def test_an_unknown_name_lists_the_valid_ones():
-    with pytest.raises(ValueError, match=r"'VVX'; expected one of full, tied.*EII.*VVV, E, V"):
+    with pytest.raises(ValueError, match=r"'VVX' \(did you mean 'VVV'\?\); expected one of full, tied.*EII.*VVV, E, V"):
         get_covariance("VVX")
 
 

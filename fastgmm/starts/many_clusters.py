@@ -27,6 +27,8 @@ CHAIN, TOGETHER, CENTRES_AT_ONCE = 10, 64, 2048
 #: Neighbours asked by a row, centres held while it looks for the first, Lloyd steps at most, and the share of the
 #: inertia that another step must save.
 N_NEIGHBORS, HELD, MOST_STEPS, TOL = 15, 3, 30, 2e-3
+#: Centres up to which each row's first is the nearest of all.
+EXACT_START = 8192
 #: Of so many centres one is moved at first; and moves at most.
 MOVED_SHARE, MOST_MOVES = 8, 12
 
@@ -191,6 +193,10 @@ class _Search:
 
     def first_candidates(self, rows: ArrayRows) -> np.ndarray:
         """Return a centre near each row, int32, after some steps from neighbour to neighbour."""
+        if len(self.centres) <= EXACT_START:
+            labels, counts = np.empty(rows.n_samples, dtype=np.int64), np.zeros(len(self.centres))
+            kernels.assign_nearest(rows.X, None, self.centres, labels, counts, np.zeros(self.centres.shape))
+            return labels.astype(np.int32)[:, None]
         entries = Entries(self.centres)
         candidates = np.concatenate([entries.of(block.rows, HELD) for block in rows.iterate()])
         self.ask(rows, candidates, neighbors=entries.neighbors)

@@ -20,6 +20,8 @@ __all__ = ["Truncated", "TruncatedPasses"]
 
 #: Passes at the start of a run that look for candidates alone: until they gain less than this share of the bound.
 MOST_SEARCHES, SEARCH_TOL = 12, 1e-4
+#: Components up to which a run begins with the most probable one of each row.
+EXACT_START = 1 << 15
 #: Components drawn for each in a search for its neighbours.
 RANDOM_NEIGHBORS = 8
 #: Rows on which the exact log-likelihood is set beside that of the candidates.
@@ -111,10 +113,15 @@ class TruncatedPasses(Passes):
         self.neighbors = near_components(density.means, n_neighbors)
         for _ in range(2):
             self.neighbors = self._refined(density)
-        entries = Entries(density.means)
         n_candidates = min(self.e_step.n_candidates, n_components)
-        self.candidates = np.concatenate(list(self.rows.map(lambda block: entries.of(block.rows, n_candidates))))
-        bound = self._pass(density, entries.neighbors).log_likelihood
+        if n_components <= EXACT_START:
+            # From one exact pass: a row that begins far from its component may not find it from neighbour to neighbour.
+            self.candidates = np.concatenate(list(self.rows.map(partial(_most_probable, density, n_candidates))))
+            bound = -np.inf
+        else:
+            entries = Entries(density.means)
+            self.candidates = np.concatenate(list(self.rows.map(lambda block: entries.of(block.rows, n_candidates))))
+            bound = self._pass(density, entries.neighbors).log_likelihood
         for _ in range(MOST_SEARCHES):
             self.n_made += 1
             before, bound = bound, self._pass(density, self.neighbors).log_likelihood
@@ -175,3 +182,11 @@ class TruncatedPasses(Passes):
             weight += float(shares.sum())
             at += len(block.rows)
         return {"truncation_gap_": (exact - truncated) / weight if weight else 0.0}
+
+
+def _most_probable(density: Any, n_candidates: int, block: Block) -> np.ndarray:
+    """Return the most probable component of each row of a block as its first candidate, and no others."""
+    labels = kernels.assign(block.rows, density, np.empty(len(block.rows), dtype=np.int64))
+    candidates = np.full((len(labels), n_candidates), -1, dtype=np.int32)
+    candidates[:, 0] = labels
+    return candidates

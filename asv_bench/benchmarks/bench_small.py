@@ -4,8 +4,9 @@ import numpy as np
 import sklearn.mixture
 from sklearn.datasets import make_blobs
 
+import fastgmm
 from benchmarks.timing import SETTINGS, interleaved
-from fastgmm import GaussianMixture, fit_many
+from fastgmm import GaussianMixture
 
 LIBRARIES = {"fastgmm": GaussianMixture, "scikit-learn": sklearn.mixture.GaussianMixture}
 N_SCORED = 200_000
@@ -54,7 +55,7 @@ class ManyFits:
         self.X = rng.normal(size=(10_000, 200, 2)) + 3.0 * side
 
     def time_fit_many_10000_groups(self):
-        fit_many(self.X, 3, random_state=0)
+        fastgmm.fit_many(self.X, 3, random_state=0)
 
     def time_loop_over_1000_groups(self):
         for rows in self.X[:1000]:

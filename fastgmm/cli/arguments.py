@@ -326,7 +326,8 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def _nearest(word: str, words: Any) -> str:
-    near = difflib.get_close_matches(word, list(words), n=1)
+    words = [other for other in words if other != word]  # which another command may have
+    near = difflib.get_close_matches(word, words, n=1)
     if not near:
         near = [other for other in words if other.lower() == word.lower()]
     return f" (did you mean {near[0]}?)" if near else ""

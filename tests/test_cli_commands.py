@@ -291,7 +291,7 @@ QUICK = (
 
 @pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
 def test_help_and_usage_errors_import_next_to_nothing(arguments):
-    """Python itself imports about 70 modules, argparse and what it needs 20; NumPy alone would be 150 more."""
+    """Python begins with 40 to 70 modules, argparse and what it needs are up to 75 more; NumPy alone would be 150."""
     code = f"""
 import sys
 from contextlib import suppress
@@ -301,7 +301,7 @@ with suppress(SystemExit):
     main({arguments})
 new = sorted(set(sys.modules) - before)
 assert not {{"numpy", "scipy", "sklearn", "pandas", "pyarrow", "matplotlib", "rich"}} & set(new)
-assert len(new) < 60, new
+assert len(new) < 100, new
 """
     subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True)
 

@@ -176,6 +176,14 @@ def test_the_bound_never_falls_and_the_gap_is_what_it_lacks(covariance_type):
     assert model.score(X) - model.lower_bound_ - model.truncation_gap_ < 0.05
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_step_is_proposed_that_could_not_be_taken_back():
+    X = blobs(3000, 5, 2, spread=1.0)
+    options = {"responsibilities": "truncated", "random_state": 0, "tol": 1e-7, "max_iter": 60, "stop_on": "gap"}
+    plain = GaussianMixture(5, acceleration=None, **options).fit(X)
+    assert_array_equal(GaussianMixture(5, **options).fit(X).lower_bounds_, plain.lower_bounds_)
+
+
 def test_far_components_need_no_others():
     X = blobs(20_000, 100, 6, spread=20.0)
     truncated = GaussianMixture(100, responsibilities="truncated", init_params="k-means++", random_state=0).fit(X)

@@ -70,7 +70,13 @@ class InferenceMethods(PerRow):
         check_is_fitted(self)
         mixture = fitted_mixture(vars(self), self._covariance.shape)
         # Single precision, or a background, leaves weights that do not sum to one.
-        return replace(mixture, weights=mixture.weights / mixture.weights.sum())
+        total = mixture.weights.sum()
+        if not total > 0:
+            raise ValueError(
+                "the background took every row, and all components have weight 0; expected a component with rows. "
+                "Scale X, lower reg_covar or use noise=None"
+            )
+        return replace(mixture, weights=mixture.weights / total)
 
     def _components(self) -> MixtureParameters:
         """Return the components without a background, Gaussian or not."""

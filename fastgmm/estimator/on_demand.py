@@ -35,5 +35,6 @@ class OnDemand:
             if self._name == "precisions_cholesky_":
                 found = FULL.factorise(found)
             elif self._name == "covariances_" and "df_" in vars(model):
-                found = found * FULL.each(variance_ratio(np.asarray(model.df_, dtype=np.float64)))
+                ratio = np.broadcast_to(FULL.each(variance_ratio(np.asarray(model.df_, dtype=np.float64))), found.shape)
+                found = np.multiply(found, ratio, out=np.zeros_like(found), where=found != 0)
         return found.astype(np.asarray(model.means_).dtype, copy=False)

@@ -158,7 +158,10 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
         )
         return
     variances = mixture.shape.diagonals(mixture.covariances, *mixture.means.shape) - reg_covar
-    weights = mixture.weights / mixture.weights.sum()
+    total_weight = mixture.weights.sum()
+    if not total_weight > 0:  # a background took every row
+        return
+    weights = mixture.weights / total_weight
     within = weights @ variances
     if reg_covar <= LARGE_SHARE * within.min():
         return

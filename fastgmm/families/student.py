@@ -246,7 +246,7 @@ def with_tails(attributes: dict[str, Any], state: StudentParameters, dtype: np.d
 
 def _scaled(shape: Shape, scales: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """Return each component's scale matrix times a number; one of all where they share both."""
-    if shape.is_shared and (ratio == ratio[0]).all():
+    if shape.is_shared and (ratio == ratio[0]).all() and np.isfinite(ratio[0]):
         return scales * scales.dtype.type(ratio[0])
     apart, ratio = shape.untie(scales, len(ratio)), shape.per_component.each(ratio.astype(scales.dtype))
     with np.errstate(invalid="ignore"):

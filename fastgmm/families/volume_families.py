@@ -109,7 +109,8 @@ def _volumes_and_variances(variances, counts, previous):
         return scaled @ (1.0 / (np.exp(-log_volumes) @ scaled))
 
     volumes = np.exp(_log_volumes(parts, shares, scaled.sum(axis=1), counts, n_features, previous))[:, None]
-    return np.ldexp(volumes * ((scaled / volumes).sum(axis=0) / counts.sum()), exponents)
+    with np.errstate(over="ignore"):  # what is infinite is refused by whoever factorises it
+        return np.ldexp(volumes * ((scaled / volumes).sum(axis=0) / counts.sum()), exponents)
 
 
 def _log_volumes(parts, shares, sizes, counts, n_features, previous):

@@ -78,8 +78,9 @@ def log_posterior(log_joint: np.ndarray) -> np.ndarray:
 
     A row that is too far for any density is shared equally, as the kernels do.
     """
-    nowhere = log_joint.max(axis=1, keepdims=True) == -np.inf
-    log_joint = np.where(nowhere, 0.0, log_joint)
+    best = log_joint.max(axis=1, keepdims=True)
+    # Less the largest first: of a far row the logarithms are so large that their sum's would not differ from them.
+    log_joint = np.where(best > -np.inf, log_joint - np.where(best > -np.inf, best, 0.0), 0.0)
     return log_joint - np.logaddexp.reduce(log_joint, axis=1, keepdims=True)
 
 

@@ -142,7 +142,8 @@ def _degeneracy(estimator: Any, variances: Any) -> Any:
     shape, covariances = estimator._covariance.shape, np.asarray(matrices, dtype=np.float64)
     scale = np.where(variances > 0, variances, 1.0)
     if shape.is_matrix:
-        stacked = covariances.reshape(-1, len(scale), len(scale)) / np.sqrt(scale[:, None] * scale)
+        sd = np.sqrt(scale)  # whose products may be out of range
+        stacked = covariances.reshape(-1, len(scale), len(scale)) / sd[:, None] / sd
         least = np.linalg.eigvalsh(stacked)[:, 0]
     else:
         least = (shape.diagonals(covariances, *estimator.means_.shape) / scale).min(axis=1)

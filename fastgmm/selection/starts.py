@@ -56,7 +56,7 @@ def default_tol(rows: ArrayRows) -> float:
     Columns are taken in their standard deviations, so that units do not matter.
     """
     covariance = mean_and_covariance(rows)[1]
-    sd = np.sqrt(np.diagonal(covariance))
+    sd = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
     if not (sd > 0).all():
         return LEAST_TOL
     sign, log_det = np.linalg.slogdet(covariance / sd[:, None] / sd)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.model import get_shape
@@ -99,7 +98,7 @@ def full_covariances(model: Any) -> np.ndarray:
     # scikit-learn's mixtures have the shape that their type names.
     shape = model._covariance.shape if hasattr(model, "_covariance") else get_shape(model.covariance_type)
     # Of components with tails the scales, which are finite whatever the tails.
-    matrices = getattr(model, "scales_", model.covariances_)
+    matrices = model.scales_ if hasattr(model, "scales_") else model.covariances_
     return shape.full(np.asarray(matrices, dtype=np.float64), *np.shape(model.means_))
 
 
@@ -124,17 +123,24 @@ def overlap_bound(model: Any) -> np.ndarray:
     weights, means = np.asarray(model.weights_, dtype=np.float64), np.asarray(model.means_, dtype=np.float64)
     covariances = full_covariances(model)
     n_components = len(weights)
-    log_det = np.linalg.slogdet(covariances)[1]
+    # What a covariance lost to rounding when it was stored may leave it an eigenvalue below zero.
+    rounding = np.finfo(np.asarray(model.means_).dtype).eps
+
+    def spread(matrix):
+        variances, axes = np.linalg.eigh(matrix)
+        return np.maximum(variances, rounding * variances[-1]), axes
+
+    log_det = [np.log(spread(covariance)[0]).sum() for covariance in covariances]
     bound = np.zeros((n_components, n_components))
     for i in range(n_components):
         for j in range(i):
             pair = weights[i] + weights[j]
             if not pair > 0:
                 continue
-            middle = linalg.cholesky((covariances[i] + covariances[j]) / 2.0, lower=True)
-            shift = linalg.solve_triangular(middle, means[i] - means[j], lower=True)
-            middle_log_det = 2.0 * np.log(np.diagonal(middle)).sum()
-            distance = shift @ shift / 8.0 + (middle_log_det - (log_det[i] + log_det[j]) / 2.0) / 2.0
+            variances, axes = spread((covariances[i] + covariances[j]) / 2.0)
+            shift = (means[i] - means[j]) @ axes
+            middle_log_det = np.log(variances).sum()
+            distance = shift @ (shift / variances) / 8.0 + (middle_log_det - (log_det[i] + log_det[j]) / 2.0) / 2.0
             share = np.sqrt(weights[i] * weights[j]) / pair * np.exp(-distance)
             bound[i, j] = bound[j, i] = share
     return bound
@@ -166,6 +172,8 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
     eigenvalues = np.linalg.eigvalsh(full_covariances(model))
     smallest, condition = eigenvalues[:, 0], eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], 1e-300)
     reg_covar = getattr(model, "reg_covar", 0.0)
+    if isinstance(reg_covar, str):
+        reg_covar = float(np.min(getattr(model, "reg_covar_", 0.0)))
     at_floor = np.flatnonzero(smallest <= 2.0 * reg_covar)
     if len(at_floor):
         found.append(

@@ -69,6 +69,11 @@ class TrimmedPasses(Passes):
             unit = min(rows.map(_smallest_weight)) if rows.weighted else 1.0
             # A share such as 0.07 of 100 rows is a rounding error more than seven.
             self.excess = unit * math.ceil(self.excess / unit * (1.0 - 1e-12))
+        if self.excess >= rows.total_weight:
+            raise ValueError(
+                f"trim is {e_step.share:g} and leaves no row, as their weights sum to {rows.total_weight:g}; expected "
+                "a smaller trim, or more rows"
+            )
         super().__init__(rows, rows.total_weight - self.excess)
 
     def kept_weight(self, density: Any) -> np.ndarray:

@@ -183,7 +183,8 @@ class Shape(ABC):
 
     def largest(self, factor: np.ndarray) -> float:
         """Return the largest precision of a feature, given the others that its factor has it follow."""
-        return float((np.einsum("...dd->...d", factor) if self.is_matrix else factor).max()) ** 2
+        root = float((np.einsum("...dd->...d", factor) if self.is_matrix else factor).max())
+        return root * root  # a power would raise where this is infinite
 
     @abstractmethod
     def whitened(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is said of rows far from everything, of scales near the limits of numbers, and of fits with hardly a row left."""
+"""Rows far from everything, scales near the limits of numbers, and fits with hardly a row left."""
 
 import warnings
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special
-from scipy.stats import multivariate_t
+from scipy.stats import invwishart, multivariate_normal, multivariate_t
 
 import fastgmm
 from fastgmm import GaussianMixture, StudentMixture
@@ -475,3 +475,23 @@ def test_the_command_line_shows_scales_and_df(tmp_path, capsys):
     assert "Scale of every component" in shown
     assert not main(["show", str(tmp_path / "model.fgmm"), "--json"])
     assert json.loads(capsys.readouterr().out)["best"]["df"] == [1.5, None]
+
+
+def test_with_a_prior_the_fit_is_the_mode_of_the_posterior():
+    """The mean is drawn to the prior's by its weight in rows that count by their tails, not by their number."""
+    X = np.random.default_rng(0).standard_t(2, size=(60, 2)) + 3.0
+    mean, scale, shrinkage, dof = np.zeros(2), np.array([[2.0, 0.3], [0.3, 1.0]]), 20.0, 6.0
+    prior = {"mean": mean, "scale": scale, "shrinkage": shrinkage, "dof": dof}
+    model = StudentMixture(1, df=4.0, prior=prior, reg_covar=0.0, tol=1e-12, max_iter=5000).fit(X)
+
+    def log_posterior(parameters):
+        center, spread = parameters[:2], parameters[[2, 3, 3, 4]].reshape(2, 2)
+        return (
+            multivariate_t.logpdf(X, center, spread, df=4).sum()
+            + multivariate_normal.logpdf(center, mean, spread / shrinkage)
+            + invwishart.logpdf(spread, dof, scale)
+        )
+
+    found = np.concatenate([model.means_[0], model.scales_[0][[0, 0, 1], [0, 1, 1]]])
+    gradient = [(log_posterior(found + step) - log_posterior(found - step)) / 2e-5 for step in 1e-5 * np.eye(5)]
+    assert_allclose(gradient, 0.0, atol=1e-4)

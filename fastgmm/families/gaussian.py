@@ -102,8 +102,9 @@ class Gaussian(Family):
             shape.add_to_diagonal(scatter, self._added(counts))
         weights, means = counts / counts.sum(), statistics.centres + shift
         if self.prior is not None:
-            scatter, amended = self.prior.amend(shape, self.covariance.is_shared, scatter, counts, means)
-            means, counts = self.prior.shift_means(counts, means), amended
+            weighed = counts if statistics.tail_sums is None else statistics.tail_sums[0]
+            scatter, counts = self.prior.amend(shape, self.covariance.is_shared, scatter, counts, weighed, means)
+            means = self.prior.shift_means(weighed, means)
         covariances = self.covariance.estimate(scatter, counts, state)
         stored = self.covariance.stored(covariances)
         factor = stored.factorise(covariances, statistics.counts)

@@ -117,7 +117,7 @@ class Student(Family):
         scale = shape.totals(weighed) / shape.totals(expansion * weighed) * shape.features_per_variance(shift.shape[1])
         scatter = shape.centred(statistics.scatter, weights, shift) * shape.each(scale)
         centred = (statistics.centres + shift, counts, np.zeros_like(shift), scatter)
-        moved = SufficientStatistics(statistics.structure, *centred)
+        moved = SufficientStatistics(statistics.structure, *centred, tail_sums=statistics.tail_sums)
         found = self.components.maximise(moved, state)
         dof, present = state.degrees_of_freedom, counts > 0
         if isinstance(self.df, str):

@@ -49,11 +49,19 @@ class ConjugatePrior:
     dof: float
     scale: np.ndarray
 
-    def shift_means(self, counts: np.ndarray, means: np.ndarray) -> np.ndarray:
-        """Return the means drawn towards the prior's."""
-        return means + (self.shrinkage / (counts + self.shrinkage))[:, None] * (self.mean - means)
+    def shift_means(self, weights: np.ndarray, means: np.ndarray) -> np.ndarray:
+        """Return the means drawn towards the prior's; `weights` as `amend` takes them."""
+        return means + (self.shrinkage / (weights + self.shrinkage))[:, None] * (self.mean - means)
 
-    def amend(self, shape: Shape, is_shared: bool, scatter, counts, means) -> tuple[np.ndarray, np.ndarray]:
+    def amend(
+        self,
+        shape: Shape,
+        is_shared: bool,
+        scatter: np.ndarray,
+        counts: np.ndarray,
+        weights: np.ndarray,
+        means: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return scatter and counts with the prior's added.
 
         Parameters
@@ -65,12 +73,15 @@ class ConjugatePrior:
         scatter : ndarray
             About `means`; where a variance is that of several features, per feature.
         counts : ndarray of shape (n_components,)
+            Rows that the covariances are divided by.
+        weights : ndarray of shape (n_components,)
+            What the means weigh: the counts, or of t components the sums of their rows' weights.
         means : ndarray of shape (n_components, n_features)
             Of the data, not yet drawn to the prior's.
         """
         n_components, n_features = means.shape
         share = 1.0 / n_components if is_shared else 1.0
-        away = np.sqrt(self.shrinkage * counts / (counts + self.shrinkage))[:, None] * (means - self.mean)
+        away = np.sqrt(self.shrinkage * weights / (weights + self.shrinkage))[:, None] * (means - self.mean)
         merged = shape.features_per_variance(n_features)
         # What is stored once has the whole prior; what is stored for each component has its share.
         scale = (1.0 if shape.is_shared else share) * shape.of_matrix(self.scale)

@@ -126,7 +126,7 @@ def overlap_bound(model: Any) -> np.ndarray:
     # What a covariance lost to rounding when it was stored may leave it an eigenvalue below zero.
     rounding = np.finfo(np.asarray(model.means_).dtype).eps
 
-    def spread(matrix):
+    def spread(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         variances, axes = np.linalg.eigh(matrix)
         return np.maximum(variances, rounding * variances[-1]), axes
 

@@ -35,7 +35,7 @@ __all__ = ["BayesianGaussianMixture"]
 class BayesianGaussianMixture(BaseMixture):
     """Gaussian mixture with a variational posterior: scikit-learn's estimator on compiled kernels.
 
-    Weights are given to few components where the data ask for no more, so `n_components` is an upper limit.
+    Components that the data do not need lose their weight, so `n_components` is an upper limit.
 
     Parameters
     ----------
@@ -45,14 +45,15 @@ class BayesianGaussianMixture(BaseMixture):
         A matrix per component, one matrix shared by all, a variance per feature and component, or one variance per
         component. The simpler ones need fewer rows and less time.
     tol : float, default=1e-3
-        The fit stops when the bound changes by less, in nats, total over samples, or for 20 iterations by no more
-        than its rounding, as that of many float32 rows does. 0 makes `max_iter` iterations.
+        The fit stops when the bound changes by less than this, in nats, summed over all rows. It also stops when the
+        bound has changed by no more than rounding errors for 20 iterations, as happens with many float32 rows. With 0,
+        the fit makes `max_iter` iterations.
     reg_covar : float, default=1e-6
-        Added to the variance of every row in every M-step, in squared units of the data.
+        This is added to every variance in every M-step, in squared units of the data. Raise it if components collapse.
     max_iter : int, default=100
         0 returns the start.
     n_init : int, default=1
-        Starts; the run with the highest bound is kept.
+        The number of starts. The run with the highest bound is kept.
     init_params : str or array-like, default='kmeans'
         How responsibilities start: 'kmeans', 'k-means++', 'random', 'random_from_data' or 'hc'; or labels of shape
         (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples, n_components); or a
@@ -61,16 +62,17 @@ class BayesianGaussianMixture(BaseMixture):
         The prior of the weights. The process (stick-breaking) favours few components; the distribution treats all
         alike.
     weight_concentration_prior : float, optional
-        1 / n_components unless given. The smaller, the fewer components keep weight.
+        How readily the model uses more components: the smaller this is, the fewer components keep their weight. By
+        default it is 1 / n_components.
     mean_precision_prior : float, optional
-        Rows that the prior mean is worth; 1 unless given.
+        How many rows the prior mean is worth. By default it is worth one row.
     mean_prior : array-like of shape (n_features,), optional
-        The mean of X unless given.
+        The centre of the prior of the means. By default it is the mean of X.
     degrees_of_freedom_prior : float, optional
-        Rows that the prior covariance is worth; n_features unless given, and more than n_features - 1.
+        How many rows the prior covariance is worth. It must be more than n_features - 1; by default it is n_features.
     covariance_prior : float or array-like, optional
-        The covariance of X unless given: (D, D) for full and tied, (D,) for diag, a number for spherical, in squared
-        units of the data. It is not divided by the degrees of freedom.
+        The scale of the prior of the covariances, in squared units of the data: (D, D) for full and tied, (D,) for
+        diag, a number for spherical. It is not divided by the degrees of freedom. By default it is the covariance of X.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     warm_start : bool, default=False
@@ -80,27 +82,28 @@ class BayesianGaussianMixture(BaseMixture):
     verbose_interval : int, default=10
         Iterations between two reports.
     expected_log_precision : {'wishart', 'exact'}, default='wishart'
-        The expected log-determinant in the E-step of diag and spherical: 'wishart' is scikit-learn's, that of an
-        unrestricted Wishart distribution; 'exact' that of the Gamma posteriors which the precisions of these types
+        Which expected log-determinant the E-step of 'diag' and 'spherical' uses. 'wishart' is scikit-learn's, from an
+        unrestricted Wishart distribution. 'exact' is that of the Gamma posteriors that the precisions of these types
         have. They differ by about ``D (D - 1) / (4 counts)`` nats per row. With 'exact' the bound is `elbo_`, and no
-        iteration lowers it (with ``reg_covar=0``). No difference for full and tied, but for the bound reported.
+        iteration lowers it (with ``reg_covar=0``). For 'full' and 'tied' only the reported bound differs.
     predictive : {'variational', 'student-t'}, default='variational'
-        What `score_samples`, `score`, `predict` and `predict_proba` use: the E-step's expected log densities, as
-        scikit-learn, which are no normalised density; or the posterior predictive density of a new row.
+        What `score_samples`, `score`, `predict` and `predict_proba` use. 'variational' takes the E-step's expected log
+        densities, as scikit-learn does; they are not a normalised density. 'student-t' takes the posterior predictive
+        density of a new row.
     acceleration : {'quasi-newton'} or None, default=None
-        What shortens a slow convergence: proposals made while the fit is at least 10 passes from `tol`, and kept only
-        if the bound does not fall. None goes through scikit-learn's states.
+        How slow convergence is shortened. 'quasi-newton' proposes longer steps while the fit is at least 10 passes from
+        `tol`, and keeps them only if the bound does not fall. None goes through the same states as scikit-learn.
     forgetting : float, default=0.0
-        Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
-        stream drifts, about ``1 / forgetting`` batches are remembered.
+        For `partial_fit`: each batch replaces at least this share of what has been learned, from 0 to 0.5. About
+        ``1 / forgetting`` batches are remembered. Use it for streams that drift.
     missing : {'error', 'marginalise'}, default='error'
-        What NaN in X means, as in `GaussianMixture`; priors that default to the data's moments take those that one
-        Gaussian has under missing values.
+        What NaN in X means, as in `GaussianMixture`. Priors that default to the mean or covariance of X take those of
+        one Gaussian fitted to what was observed.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,), float64
-        Posterior means of the weights.
+        The posterior mean of each weight.
     means_ : ndarray of shape (n_components, n_features), float64
         The mean of each component, in units of the data.
     covariances_, precisions_, precisions_cholesky_ : ndarray, float64
@@ -118,32 +121,34 @@ class BayesianGaussianMixture(BaseMixture):
     degrees_of_freedom_ : ndarray of shape (n_components,), or a number for tied
         Posterior degrees of freedom of the Wishart distribution of each precision.
     n_effective_components_ : int
-        Components that at least one row's worth of data belongs to; the others are what the priors made them.
+        How many components hold at least one row's worth of data. The others are what the priors made them.
     elbo_ : float
         The evidence lower bound with all constants, total over samples, in nats: comparable between numbers of
         components, covariance types and priors. -inf before the first iteration.
     lower_bound_ : float
-        scikit-learn's bound, which lacks the constants, total over samples, in nats.
+        The same bound as scikit-learn's, which lacks the constants, summed over all rows, in nats.
     lower_bounds_ : list of float
         The same after each iteration.
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
-        Iterations of the best run: passes over the data, one spent on a proposal that failed included.
+        The number of iterations of the best run, which are passes over the data. Passes spent on proposals that failed
+        count as well.
     n_passes_ : int
-        Passes over the data of all runs, beside those of the start.
+        The number of passes over the data in all runs, without those of the start.
     log_likelihood_gap_ : float
-        Estimate of what `lower_bound_` lacks of its limit, total over samples, in nats; as in `GaussianMixture`.
+        An estimate of how far `lower_bound_` is below the value it converges to, summed over all rows, in nats. See
+        `GaussianMixture`.
     n_samples_seen_ : float
-        Weight of the rows of `fit`, or of all batches of `partial_fit`.
+        The total weight of the rows of `fit`, or of all batches of `partial_fit`.
     statistics_ : SufficientStatistics
-        After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+        What `partial_fit` has learned, as sums over rows. See `fastgmm.model`.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------

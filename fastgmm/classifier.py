@@ -127,7 +127,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------
@@ -375,7 +375,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         y : array-like of shape (n_samples,), optional
             Classes: rows that are predicted another are ringed.
         ax : matplotlib Axes, optional
-            Those of a new figure unless given.
+            The axes to draw into. By default a new figure is made.
         **options
             Of `fastgmm.plotting.plot_classes`.
 

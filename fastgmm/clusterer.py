@@ -98,7 +98,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------
@@ -328,7 +328,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_clusters), float64
-            Rows sum to one. With `noise`, a last column is the background's.
+            The probabilities. Each row sums to one. With `noise`, a last column is the background's.
         """
         return self._per_row(X, self._cluster_shares, "probability")
 

@@ -92,13 +92,13 @@ class FisherVectorEncoder(_BagEncoder):
     Parameters
     ----------
     mixture : GaussianMixture or BayesianGaussianMixture
-        Of covariance type 'diag', 'spherical' or a family ending in I. One that is fitted is used as it is, and
-        `transform` needs no `fit`; one that is not is cloned and fitted by `fit` to the rows of all bags. A background
-        takes its share of the rows and adds nothing to the vector.
+        A mixture with covariance type 'diag', 'spherical' or a family whose name ends in I. A fitted mixture is used as
+        it is, and `transform` needs no `fit`. Otherwise `fit` clones it and fits it to the rows of all bags. A
+        background takes its share of the rows and adds nothing to the vector.
     parts : tuple of {'weights', 'means', 'variances'}, default=('means', 'variances')
-        Gradients that make up the vector, in this order. That of the weights adds little.
+        Which gradients make up the vector, in this order. The gradient of the weights adds little.
     power : float, default=0.5
-        Every number becomes its absolute value to this power, with its sign; 1 leaves it.
+        Every number is replaced by its absolute value to this power, with its sign. 1 changes nothing.
     normalise : bool, default=True
         Whether vectors have length one. A bag that is just as the mixture expects stays zero.
 
@@ -165,7 +165,7 @@ class FisherVectorEncoder(_BagEncoder):
         X : list of array-like of shape (n_rows, n_features), or array of shape (n_bags, n_rows, n_features)
             Bags.
         y : Ignored
-            Present for pipelines.
+            Ignored. It is there so that pipelines work.
 
         Returns
         -------
@@ -213,7 +213,7 @@ class FisherVectorEncoder(_BagEncoder):
         Returns
         -------
         vectors : ndarray of shape (n_bags, n_features_out)
-            float32 where all bags are, otherwise float64. Without dimension.
+            The vectors: float32 if all bags are float32, otherwise float64. They have no unit.
 
         Raises
         ------
@@ -272,7 +272,7 @@ class VLADEncoder(_BagEncoder):
     normalise_clusters : bool, default=False
         Whether the sum of each cluster has length one before all else, so that no cluster of many rows rules.
     power : float, default=0.5
-        Every number becomes its absolute value to this power, with its sign; 1 leaves it.
+        Every number is replaced by its absolute value to this power, with its sign. 1 changes nothing.
     normalise : bool, default=True
         Whether vectors have length one.
     random_state : int, RandomState or None
@@ -335,7 +335,7 @@ class VLADEncoder(_BagEncoder):
         X : list of array-like of shape (n_rows, n_features), or array of shape (n_bags, n_rows, n_features)
             Bags.
         y : Ignored
-            Present for pipelines.
+            Ignored. It is there so that pipelines work.
 
         Returns
         -------

@@ -60,7 +60,7 @@ class GaussianMixtureFeatureSelector(SelectorMixin, BaseEstimator):
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------

@@ -86,8 +86,8 @@ default='kmeans'
         it converges, `log_likelihood_gap_`.
 
     forgetting : float, default=0.0
-        Of `partial_fit`: the share of what has been learned that each batch replaces at least, from 0 to 0.5. Where the
-        stream drifts, about ``1 / forgetting`` batches are remembered.
+        For `partial_fit`: each batch replaces at least this share of what has been learned, from 0 to 0.5. About
+        ``1 / forgetting`` batches are remembered. Use it for streams that drift.
     order_by : int, str or callable, optional
         How `fit` numbers the components, which otherwise come in any order: by the mean of a feature, ascending (its
         number or name); by 'weight', the heaviest first; by 'volume', the tightest first; or by ``f(model)``, a
@@ -141,9 +141,10 @@ default='kmeans'
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
-        Iterations of the best run: passes over the data, one spent on a proposal that failed included.
+        The number of iterations of the best run, which are passes over the data. Passes spent on proposals that failed
+        count as well.
     n_passes_ : int
-        Passes over the data of all runs, beside those of the start.
+        The number of passes over the data in all runs, without those of the start.
     log_likelihood_gap_ : float
         Estimate of what `lower_bound_` lacks of its limit, in nats per sample: half the Newton decrement where the run
         was accelerated, otherwise Aitken's. Infinite while changes grow; NaN before the third iteration.
@@ -158,11 +159,11 @@ default='kmeans'
     trim_threshold_ : float
         With `trim`: the lowest log density of a row kept, in nats.
     n_samples_seen_ : float
-        Weight of the rows of `fit`, or of all batches of `partial_fit`.
+        The total weight of the rows of `fit`, or of all batches of `partial_fit`.
     reg_covar_ : ndarray of shape (n_features,)
         With ``reg_covar='auto'``: what is added to the variance of each feature.
     statistics_ : SufficientStatistics
-        After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+        What `partial_fit` has learned, as sums over rows. See `fastgmm.model`.
     truncation_gap_ : float
         With ``responsibilities='truncated'``: what the bound lacks of the exact log-likelihood, in nats per row,
         measured on some 4000 rows.
@@ -171,7 +172,7 @@ default='kmeans'
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------

@@ -82,7 +82,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------
@@ -391,7 +391,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         X : array-like of shape (n_samples, n_features)
             The rows asked about, with the features of the fit in the same order.
         random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
 
         Returns
         -------
@@ -414,7 +414,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             The targets of these rows.
         ax : matplotlib Axes, optional
-            Those of a new figure unless given.
+            The axes to draw into. By default a new figure is made.
         **options
             Of `fastgmm.plotting.plot_regression`.
 

@@ -71,9 +71,10 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
-        Iterations of the best run: passes over the data, one spent on a proposal that failed included.
+        The number of iterations of the best run, which are passes over the data. Passes spent on proposals that failed
+        count as well.
     n_passes_ : int
-        Passes over the data of all runs, beside those of the start.
+        The number of passes over the data in all runs, without those of the start.
     log_likelihood_gap_ : float
         Estimate of what `lower_bound_` lacks of its limit, in nats per sample: half the Newton decrement where the run
         was accelerated, otherwise Aitken's. Infinite while changes grow; NaN before the third iteration.
@@ -88,17 +89,17 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
     trim_threshold_ : float
         With `trim`: the lowest log density of a row kept, in nats.
     n_samples_seen_ : float
-        Weight of the rows of `fit`, or of all batches of `partial_fit`.
+        The total weight of the rows of `fit`, or of all batches of `partial_fit`.
     reg_covar_ : ndarray of shape (n_features,)
         With ``reg_covar='auto'``: what is added to the variance of each feature.
     statistics_ : SufficientStatistics
-        After `partial_fit`: what has been learned, in rows; see `fastgmm.model`.
+        What `partial_fit` has learned, as sums over rows. See `fastgmm.model`.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
-        When X had column names.
+        The names of the columns of X in `fit`. Only there if X had names that are all strings.
 
     See Also
     --------

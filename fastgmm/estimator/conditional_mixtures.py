@@ -28,7 +28,7 @@ class ConditionalMixtures(MixturePerRow):
     Attributes
     ----------
     weights : ndarray of shape (n_rows, n_components), float64
-        Rows sum to one.
+        The probabilities. Each row sums to one.
     means : ndarray of shape (n_rows, n_components, n_free), float64
         The means of the features that were not given.
     covariances : ndarray of shape (n_components, n_free, n_free), float64

@@ -34,9 +34,9 @@ class DriftMethods(PerRow):
     ) -> Drift:
         """Return how far the mean log density of a batch is from what the model expects, with a p-value.
 
-        It is low where rows lie off the components, and high where they keep to the middle of some. A drift that leaves
-        the mean log density as it is, such as from one component to another that is as wide, is not seen: compare
-        ``statistics(X).counts`` with `weights_` for that.
+        The score is low where rows lie far from the components, and high where they keep to the middle of some. A drift
+        that leaves the mean log density as it is, such as from one component to another of the same size, is not seen.
+        To see such a drift, compare ``statistics(X).counts`` with `weights_`.
 
         Parameters
         ----------
@@ -44,15 +44,15 @@ class DriftMethods(PerRow):
             The batch: rows that the model was not fitted to, in memory. Those with missing values are left aside, since
             log densities of fewer features are not comparable.
         sample_weight : array-like of shape (n_samples,), optional
-            What each row counts for.
+            The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
         reference : array-like of shape (n_reference, n_features), optional
             Rows from before the drift that the model was not fitted to. What is expected is then their mean log
             density, which is right whether or not the data are a mixture of this kind. Without them, it is that of
             draws from the model, less what a fit to `n_samples_seen_` rows makes too much of.
         n_simulations : int, default=20000
-            Draws, without `reference`.
+            The number of draws from the model. It matters only without `reference`.
         random_state : int, RandomState or None
-            For the draws. The estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
 
         Returns
         -------

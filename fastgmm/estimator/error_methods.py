@@ -48,7 +48,7 @@ class ErrorMethods(LikelihoodMixture):
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row, a weight of zero an absent one.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows. Rows with weight 0 are ignored.
         labels : array-like of shape (n_samples,), optional
             Known components, 0 to ``n_components - 1``, -1 where unknown: seeded clustering. A labelled row stays in
             its component; bounds are then the mean log-likelihood of rows and known components together. The start
@@ -64,7 +64,7 @@ class ErrorMethods(LikelihoodMixture):
         Returns
         -------
         self
-            Left as it was if the fit fails or is interrupted.
+            The fitted estimator. If the fit fails or is interrupted, the estimator stays as it was.
 
         Raises
         ------
@@ -137,14 +137,15 @@ class ErrorMethods(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-            Of a dask array or frame, the result is a dask array that is computed when it is asked for.
+            The rows to label. For a dask array or frame, the result is a dask array that is computed when it is asked
+            for.
         errors : array-like, optional
             Measurement errors of X, as in `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            -1 for noise, in a model with a background.
+            The number of the most probable component of each row. In a model with a background, noise is -1.
         """
         return super().predict(X) if errors is None else self._answer("assign", X, errors, "predict")
 
@@ -161,7 +162,7 @@ class ErrorMethods(LikelihoodMixture):
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_components)
-            Rows sum to one.
+            The probabilities. Each row sums to one.
         """
         if errors is None:
             return super().predict_proba(X)
@@ -304,7 +305,7 @@ class ErrorMethods(LikelihoodMixture):
         n_samples : int, default=1
             Number of rows to draw.
         random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
         errors : array-like, optional
             Measurement errors to be drawn as well, as in `fit`: true values are drawn in random order, and each is
             measured with its own errors, NaN where a variance is infinite.
@@ -314,7 +315,7 @@ class ErrorMethods(LikelihoodMixture):
         X : ndarray of shape (n_samples, n_features), float64
             Grouped by component, noise last; with errors in random order.
         y : ndarray of shape (n_samples,), int64
-            Component of each row, -1 for noise.
+            The component of each row, -1 for noise.
 
         Raises
         ------
@@ -329,12 +330,12 @@ class ErrorMethods(LikelihoodMixture):
         return add_errors(X[order], check_errors(errors, *X.shape), random_state), y[order]
 
     def condition(self, columns: Any, values: Any, errors: Any = None) -> ConditionalMixtures:
-        """Return the distribution of the other features, given values of some: a mixture per row.
+        """Return the distribution of the other features given the values of some, one mixture for each row.
 
         Parameters
         ----------
         columns : int, str, or list of them
-            Those whose values are known; not all.
+            The features whose values are known. At least one feature must be left.
         values : array-like of shape (n_rows, n_columns) or (n_columns,); or (n_rows,) for one column
             The columns of a frame must have the names of `columns`, in that order, where the model was fitted to named
             columns.
@@ -345,8 +346,9 @@ class ErrorMethods(LikelihoodMixture):
         Returns
         -------
         ConditionalMixtures
-            Of the free features, in their order in X: ``mean()``, ``covariance()``, ``log_density(rows)`` and
-            ``sample(random_state)`` speak of all rows; an item is the `GaussianMixture` of one.
+            The distributions of the other features, in their order in X. ``mean()``, ``covariance()``,
+            ``log_density(rows)`` and ``sample(random_state)`` answer for all rows at once. ``given[i]`` is the
+            `GaussianMixture` of row i.
 
         Raises
         ------

@@ -32,16 +32,16 @@ class ImputationMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN where a value is missing, whatever `missing` of the estimator is.
+            The rows, with NaN where a value is missing. The estimator's parameter `missing` makes no difference here.
         n_draws : int, optional
-            How many draws to return; the expectation unless given.
+            How many draws to return. Without it, the expectation is returned.
         random_state : int, RandomState or None
-            For draws; the estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
 
         Returns
         -------
         values : ndarray of shape (n_samples, n_features), or (n_draws, n_samples, n_features)
-            What was observed is left as it was.
+            The rows with missing values filled in. What was observed stays as it was.
 
         Raises
         ------

@@ -88,7 +88,8 @@ class InferenceMethods(PerRow):
         Parameters
         ----------
         columns : int, str, or list of them
-            By number, or by name where the model was fitted to named columns; the marginal has this order.
+            The features to keep, by number, or by name if the model was fitted to named columns. The result has them in
+            this order.
 
         Returns
         -------
@@ -127,12 +128,12 @@ class InferenceMethods(PerRow):
         return model
 
     def condition(self, columns: Any, values: Any) -> ConditionalMixtures:
-        """Return the distribution of the other features, given values of some: a mixture per row.
+        """Return the distribution of the other features given the values of some, one mixture for each row.
 
         Parameters
         ----------
         columns : int, str, or list of them
-            Those whose values are known; not all.
+            The features whose values are known. At least one feature must be left.
         values : array-like of shape (n_rows, n_columns) or (n_columns,); or (n_rows,) for one column
             The columns of a frame must have the names of `columns`, in that order, where the model was fitted to named
             columns.
@@ -140,8 +141,9 @@ class InferenceMethods(PerRow):
         Returns
         -------
         ConditionalMixtures
-            Of the free features, in their order in X: ``mean()``, ``covariance()``, ``log_density(rows)`` and
-            ``sample(random_state)`` speak of all rows; an item is the `GaussianMixture` of one.
+            The distributions of the other features, in their order in X. ``mean()``, ``covariance()``,
+            ``log_density(rows)`` and ``sample(random_state)`` answer for all rows at once. ``given[i]`` is the
+            `GaussianMixture` of row i.
 
         Raises
         ------
@@ -189,7 +191,8 @@ class InferenceMethods(PerRow):
         Returns
         -------
         distances : ndarray of shape (n_samples, n_components), float64
-            In standard deviations of the component; of rows that miss values, in the features they have.
+            Distances in standard deviations of the component. For rows with missing values, they are taken in the
+            features that the row has.
         """
         return self._per_row(X, self._distances, "mahalanobis")
 
@@ -203,7 +206,7 @@ class InferenceMethods(PerRow):
         Returns
         -------
         lower, upper : float
-            Equal for one component.
+            The two bounds. They are equal if the mixture has one component.
 
         References
         ----------
@@ -217,12 +220,12 @@ class InferenceMethods(PerRow):
         Parameters
         ----------
         other : GaussianMixture or BayesianGaussianMixture
-            Fitted, with the same number of features.
+            Another fitted mixture with the same number of features.
 
         Returns
         -------
         lower, upper : float
-            In nats; lower is not below zero. Equal for one component each.
+            The two bounds in nats. The lower one is not negative. They are equal if each mixture has one component.
 
         References
         ----------
@@ -237,7 +240,7 @@ class InferenceMethods(PerRow):
         Parameters
         ----------
         other : GaussianMixture or BayesianGaussianMixture
-            Fitted, with the same number of features.
+            Another fitted mixture with the same number of features.
 
         Returns
         -------
@@ -273,15 +276,15 @@ class InferenceMethods(PerRow):
         coverage : float in (0, 1), default=0.95
             The probability that a region holds.
         n_simulations : int, default=100000
-            Draws from the mixture, where it has more than one component.
+            The number of draws from the mixture. Only needed if it has more than one component.
         random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
 
         Returns
         -------
         level : float
-            In nats. Exact for one component; otherwise the region's probability has a standard error of
-            ``sqrt(coverage (1 - coverage) / n_simulations)``.
+            The log density in nats. It is exact for one component. Otherwise the region's probability has a standard
+            error of ``sqrt(coverage (1 - coverage) / n_simulations)``.
 
         Raises
         ------
@@ -304,7 +307,8 @@ class InferenceMethods(PerRow):
         Returns
         -------
         intervals : ndarray of shape (n_intervals, 2), float64
-            Ascending, in units of the data; their probability is `coverage` to about 1e-8.
+            The intervals from left to right, in units of the data. Together they have the probability `coverage` to
+            about 1e-8.
 
         Raises
         ------

@@ -33,7 +33,7 @@ class LandscapeMethods(InferenceMethods):
         Returns
         -------
         gradient : ndarray of shape (n_samples, n_features), float64
-            Of `score_samples`, in nats per unit of each feature. It points uphill.
+            The gradient of `score_samples`, in nats per unit of each feature. It points to where the density rises.
 
         Raises
         ------
@@ -64,8 +64,8 @@ class LandscapeMethods(InferenceMethods):
         Returns
         -------
         hessian : ndarray of shape (n_samples, n_features, n_features), float64
-            Of `score_samples`; symmetric. Negative definite at a mode, where minus its inverse is the covariance of the
-            Gaussian that fits the top.
+            The second derivatives of `score_samples`, a symmetric matrix for each row. At a peak it is negative
+            definite, and minus its inverse is the covariance of the Gaussian that fits the top.
 
         Raises
         ------
@@ -79,21 +79,22 @@ class LandscapeMethods(InferenceMethods):
     def modes(self, return_labels: bool = False) -> Any:
         """Return the peaks of the density: where a climb from the mean of each component ends.
 
-        There may be fewer than components, where some make one peak together, and none of them need lie on a mean. In
-        two or more features, there may be further modes between components that no mean leads to.
+        There may be fewer peaks than components, since several components can make one peak together. A peak need not
+        lie on a mean. With two or more features there may be further peaks between components, to which no mean leads.
 
         Parameters
         ----------
         return_labels : bool, default=False
-            Whether to return as well which mode each component leads to: components of one mode are one cluster to the
-            eye.
+            Whether to return also which peak each component leads to. Components with the same peak look like one
+            cluster.
 
         Returns
         -------
         modes : ndarray of shape (n_modes, n_features), float64
-            The highest first. Distinct to a thousandth of a standard deviation.
+            The peaks, the highest one first. Two peaks are told apart if they are more than a thousandth of a standard
+            deviation apart.
         labels : ndarray of shape (n_components,), int64
-            Only with `return_labels`.
+            The number of the peak that each component leads to. Only with `return_labels`.
 
         Raises
         ------
@@ -144,12 +145,13 @@ class LandscapeMethods(InferenceMethods):
         Parameters
         ----------
         x : array-like of shape (n_samples,) or (n_samples, 1)
-            Values; infinite ones are allowed.
+            The values asked about. Infinite ones are allowed.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples,), float64
-            From 0 to 1; small ones to full relative precision. A background counts, within its box.
+            Probabilities from 0 to 1. Small ones are exact to full relative precision. A background counts within its
+            box.
 
         Raises
         ------
@@ -172,12 +174,12 @@ class LandscapeMethods(InferenceMethods):
         Parameters
         ----------
         q : array-like of shape (n,)
-            Probabilities from 0 to 1.
+            The probabilities asked about, from 0 to 1.
 
         Returns
         -------
         values : ndarray of shape (n,), float64
-            In units of the data, exact to rounding; infinite at 0 and 1.
+            The values in units of the data, exact to rounding. They are infinite at 0 and 1.
 
         Raises
         ------
@@ -217,15 +219,16 @@ class LandscapeMethods(InferenceMethods):
         coverage : float in (0, 1), default=0.95
             The probability that the region holds.
         n_simulations : int, default=100000
-            Draws from the mixture, where it has more than one component and more than one feature.
+            The number of draws from the mixture. Only needed if it has more than one component and more than one
+            feature.
         random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
 
         Returns
         -------
         region : HighestDensityRegion
-            ``contains(X)``, the log density ``level`` at its edge, and, for one feature, its ``intervals``. It is that
-            of the components, without a background.
+            ``contains(X)``, the log density ``level`` at its edge, and, for one feature, its ``intervals``. A
+            background is left out.
 
         Raises
         ------

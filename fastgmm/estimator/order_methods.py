@@ -38,15 +38,16 @@ class OrderMethods:
         Parameters
         ----------
         order : array-like of shape (n_components,), optional
-            A permutation: component ``order[j]`` becomes component j. `fastgmm.match_components` returns one.
+            The new order: component ``order[j]`` becomes component j. `fastgmm.match_components` returns such an order.
         by : int, str or callable, optional
-            Instead of `order`: the mean of a feature, ascending, by its number or name; 'weight', the heaviest first;
-            'volume', the tightest first; or ``f(model)``, a number for each component, ascending.
+            What to sort components by, instead of `order`. A number or name of a feature sorts by its mean, the
+            smallest first. 'weight' puts the heaviest component first, and 'volume' the tightest one. A function
+            ``f(model)`` returns a number for each component, and the smallest comes first.
 
         Returns
         -------
         model
-            A new estimator, fitted, whose predictions are the same but for the numbers.
+            A new fitted estimator. Its predictions are the same except for the numbers of the components.
 
         Raises
         ------

@@ -94,12 +94,13 @@ class PredictionMethods(PerRow):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
-            Of a dask array or frame, the result is a dask array that is computed when it is asked for.
+            The rows to label. For a dask array or frame, the result is a dask array that is computed when it is asked
+            for.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            -1 for noise, in a model with a background.
+            The number of the most probable component of each row. In a model with a background, noise is -1.
         """
         return self._per_row(X, self._labels_of, "prediction")
 
@@ -114,26 +115,26 @@ class PredictionMethods(PerRow):
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_components)
-            Rows sum to one.
+            The probabilities. Each row sums to one.
         """
         return self._per_row(X, self._responsibilities, "probability")
 
     def predict_topk(self, X: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the k most probable components of each row, and their probabilities.
 
-        For mixtures of so many components that `predict_proba` would not fit into memory.
+        Use it for mixtures with so many components that the result of `predict_proba` would not fit into memory.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The rows asked about, with the features of the fit in the same order.
         k : int
-            How many components; at most as many as there are.
+            How many components to return for each row, at most as many as there are.
 
         Returns
         -------
         indices : ndarray of shape (n_samples, k), int64
-            The most probable first; -1 for noise, in a model with a background.
+            The components, the most probable one first. In a model with a background, noise is -1.
         probabilities : ndarray of shape (n_samples, k)
             Their posterior probabilities.
 
@@ -176,7 +177,8 @@ class PredictionMethods(PerRow):
         Returns
         -------
         log_joint : ndarray of shape (n_samples, n_components), float64
-            In nats; the log of the sum of exponentials over a row is `score_samples`. A background comes last.
+            Log densities in nats, one column for each component. The log of the sum of their exponentials over a row is
+            what `score_samples` returns. A background has the last column.
         """
         return self._per_row(X, self._component_log_density, "component_log_density")
 
@@ -198,7 +200,7 @@ class PredictionMethods(PerRow):
         Returns
         -------
         log_likelihood : float
-            Weighted mean over rows, in nats; with ``missing='marginalise'``, of those that have any value.
+            The weighted mean over rows, in nats. With ``missing='marginalise'``, rows without any value are left out.
         """
         source = self._source_of(X, sample_weight)
         if source is not None:
@@ -218,14 +220,14 @@ class PredictionMethods(PerRow):
         n_samples : int, default=1
             Number of rows to draw.
         random_state : int, RandomState or None
-            The estimator's own `random_state` when None.
+            Seed of the draws. None takes the estimator's own `random_state`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), float64
-            Grouped by component, noise last.
+            The rows drawn, grouped by component, with noise last.
         y : ndarray of shape (n_samples,), int64
-            Component of each row, -1 for noise.
+            The component of each row, -1 for noise.
 
         Raises
         ------
@@ -246,7 +248,7 @@ class PredictionMethods(PerRow):
         X : source, or array-like of shape (n_samples, n_features)
             See `fastgmm.data`.
         method : {'predict', 'predict_proba', 'score_samples'}, default='predict'
-            What is asked of each block.
+            The method that is called for each block.
 
         Yields
         ------
@@ -279,22 +281,24 @@ class PredictionMethods(PerRow):
     def scorer(self, dtype: Any = None) -> inference.Scorer:
         """Return a frozen, thread-safe copy of the mixture for servers.
 
-        It answers one row in microseconds and batches at the kernels' speed, and does not follow later fits.
+        It answers single rows in microseconds and batches at full speed. Later fits of the model do not change it.
 
         Parameters
         ----------
         dtype : {'float32', 'float64'}, optional
-            Of the rows it will take; that of the fitted attributes unless given.
+            The precision of the rows that it will take. By default it is that of the fitted attributes.
 
         Returns
         -------
         scorer : fastgmm.inference.Scorer
-            With ``predict``, ``predict_proba`` and ``score_samples``, each with an optional ``out``.
+            An object with the methods ``predict``, ``predict_proba`` and ``score_samples``, each with an optional
+            ``out``.
 
         Raises
         ------
         ValueError
-            If predictions are not those of a Gaussian mixture: a background, or a Student-t predictive.
+            If predictions are not those of a plain Gaussian mixture, because of a background or a Student-t predictive
+            density.
         """
         check_is_fitted(self)
         density = getattr(self._density(), "density", self._density())

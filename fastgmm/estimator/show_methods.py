@@ -18,9 +18,9 @@ class SummaryMethod:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), optional
-            Rows to count by component.
+            Rows to be counted by component.
         sample_weight : array-like of shape (n_samples,), optional
-            What each row counts for.
+            The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
 
         Returns
         -------
@@ -43,14 +43,15 @@ class PlotMethod:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Of a search, rows to draw under the best model; the criterion of all candidates is drawn without.
+            The rows to draw. For a search they are drawn under the best model; without rows, the criterion of all
+            candidates is drawn.
         kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior', 'criteria'}, optional
-            'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise
-            'clusters', unless given. 'criteria' is of a search.
+            Which picture to draw. By default it is 'outliers' for an outlier detector, 'histogram' for one feature, and
+            'clusters' otherwise. 'criteria' is for a search.
         ax : matplotlib Axes, optional
-            Those of a new figure unless given.
+            The axes to draw into. By default a new figure is made.
         **options
-            Of the function of `fastgmm.plotting` for that kind.
+            Further options of the function of `fastgmm.plotting` that draws this kind.
 
         Returns
         -------

@@ -42,7 +42,7 @@ class StatisticsMethods(PerRow):
         X : array-like of shape (n_samples, n_features), or a source of `fastgmm.data`
             The rows, with the features of the fit in the same order.
         sample_weight : array-like of shape (n_samples,), optional
-            What each row counts for.
+            The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
 
         Returns
         -------
@@ -92,7 +92,7 @@ class AdaptationMethods(StatisticsMethods):
             What is adapted. Covariances stay in the family that `covariance_type` names; of t components, degrees of
             freedom are adapted with them.
         sample_weight : array-like of shape (n_samples,), optional
-            What each row counts for.
+            The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
 
         Returns
         -------

@@ -66,7 +66,7 @@ class StreamMethods:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            One row or more; the first batch at least `n_components`, and two.
+            The batch, of one row or more. The first batch must have at least `n_components` rows, and at least two.
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
@@ -75,8 +75,8 @@ class StreamMethods:
         Returns
         -------
         self
-            Left as it was if the batch is refused. `statistics_` holds what has been learned, `n_samples_seen_` the
-            weight of all rows; `n_iter_` counts batches.
+            The estimator. If the batch is refused, the estimator stays as it was. `statistics_` holds what has been
+            learned, `n_samples_seen_` the weight of all rows so far, and `n_iter_` the number of batches.
 
         Raises
         ------

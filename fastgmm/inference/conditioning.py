@@ -54,7 +54,7 @@ class MixturePerRow:
     Attributes
     ----------
     weights : ndarray of shape (n_rows, n_components), float64
-        Rows sum to one.
+        The probabilities. Each row sums to one.
     means : ndarray of shape (n_rows, n_components, n_free), float64
     covariances : ndarray of shape (n_components, n_free, n_free), float64
         The same for every row; scale matrices of t components. Where values given are missing in some rows,

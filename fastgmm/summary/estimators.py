@@ -24,9 +24,9 @@ def summary(model: Any, X: Any = None, sample_weight: Any = None) -> Summary:
     ----------
     model : fitted estimator
     X : array-like of shape (n_samples, n_features), optional
-        Rows to count by component.
+        Rows to be counted by component.
     sample_weight : array-like of shape (n_samples,), optional
-        What each row counts for.
+        The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
 
     Returns
     -------

@@ -228,7 +228,7 @@ def table(
     X : array-like of shape (n_samples, n_features) or None
         Rows to count.
     sample_weight : array-like of shape (n_samples,), optional
-        What each row counts for.
+        The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
     first : dict of str to list of str, optional
         Columns to come after the number of the component.
     means : ndarray of shape (n_components, n_features), optional

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import sklearn.mixture
 
 import fastgmm
 from fastgmm import (
@@ -132,3 +133,11 @@ def test_a_background_and_a_source_set_what_is_documented():
     assert_as_documented(noisy.set_params(trim=0.0).fit(X))
     heavy = GaussianMixtureClassifier(distribution="student", random_state=0).fit(X, np.repeat([0, 1], 60))
     assert_as_documented(heavy, WITH_TAILS)
+
+
+@pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
+def test_a_constructor_begins_with_scikit_learns(name):
+    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (fastgmm, sklearn.mixture))
+    first = [(each.name, each.kind, each.default) for each in ours.values()][: len(theirs)]
+    assert first == [(each.name, each.kind, each.default) for each in theirs.values()]
+    assert all(each.kind is each.KEYWORD_ONLY for each in list(ours.values())[len(theirs) :])

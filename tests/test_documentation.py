@@ -9,6 +9,7 @@ import doctest
 import importlib
 import io
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ import fastgmm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A fence within a list is indented.
+FENCE = re.compile(r"^( *)```(python|pycon)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
@@ -29,7 +31,7 @@ def fences(page):
     """Yield line, language and code of each fence."""
     text = page.read_text()
     for match in FENCE.finditer(text):
-        yield text.count("\n", 0, match.start()) + 1, match[1], match[2]
+        yield text.count("\n", 0, match.start()) + 1, match[2], textwrap.dedent(match[3])
 
 
 def run(page):
@@ -66,7 +68,7 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeyp
 def test_a_wrong_output_is_found(tmp_path):
     page = ROOT / "docs" / "index.md"
     wrong = tmp_path / page.name
-    wrong.write_text("```python\nx = 2\n```\n\n```pycon\n>>> x + 1\n4\n```\n")
+    wrong.write_text("```python\nx = 2\n```\n\n- In a list:\n\n  ```pycon\n  >>> x + 1\n  4\n  ```\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(globals(), "ROOT", tmp_path)
         assert "Expected:\n    4\nGot:\n    3" in run(wrong)

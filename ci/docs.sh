@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds the pages into docs/_build/html and runs the gallery; a warning is an error. Arguments go to sphinx-build.
+# Then a browser without a window, if there is one, asks the search page for what people type.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x .venv-test/bin/python ] || { echo "Run ci/test.sh first: the pages are built of the installed package." >&2; exit 1; }
@@ -10,4 +11,5 @@ rm -rf docs/_build docs/auto_gallery docs/api/generated
 export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9
 # The installed package is documented, not the folder: sphinx-build, not python -m sphinx.
 .venv-test/bin/sphinx-build -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html "$@"
+.venv-test/bin/python ci/search_page.py docs/_build/html
 echo "docs/_build/html/index.html"

@@ -1,5 +1,6 @@
 """Sphinx configuration; `bash ci/docs.sh` builds the pages, runs the gallery and turns every warning into an error."""
 
+import importlib.metadata
 import re
 import sys
 import warnings
@@ -20,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 # The pages need no network: neither to be built, nor (no MathJax, no web fonts) to be read.
 extensions = [
     "command_output",
+    "mathml",
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -94,7 +97,16 @@ sphinx_gallery_conf = {
     "within_subsection_order": "gallery_order.by_use",
 }
 
+# Pictures of code on a page: drawn at build, beside the code.
+plot_include_source = True
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_formats = [("png", 110)]
+plot_rcparams = {"figure.constrained_layout.use": True, "figure.figsize": (7.0, 4.2)}
+plot_apply_rcparams = True
+
 # The look.
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "fastgmm"
 html_static_path = ["_static"]
@@ -108,21 +120,28 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "navbar_align": "left",
+    "navbar_end": ["theme-switcher", "project_links", "navbar-icon-links"],
     "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
-    "footer_end": [],
+    "footer_end": ["project_links"],
 }
+# Where the source is, once it has an address: [project.urls] in pyproject.toml.
+URLS = (line.split(", ", 1) for line in importlib.metadata.metadata("fastgmm").get_all("Project-URL") or ())
+html_context = {"repository": {name.lower(): url for name, url in URLS}.get("repository")}
 # Pages that stand alone have no section to navigate.
-ALONE = ("index", "coming_from_scikit_learn", "coming_from_mclust", "how_it_works", "development")
+ALONE = ("index", "development")
 html_sidebars = {page: [] for page in ALONE}
+# Pages whose lists of others make up the sections.
+LISTS = ("index", "start", "guide", "design")
 
 
 def name_the_others(app, docname, source):
-    """End the guide's last list with the pages that no list names, so that none is lost."""
-    if docname == "guide":
-        pages = {page.stem for page in Path(app.srcdir).glob("*.md")} - {"index", "guide"}
-        lists = source[0] + "".join((Path(app.srcdir) / f"{page}.md").read_text() for page in ("index", "how_it_works"))
+    """End the last list of the section on design with the pages that no list names, so that none is lost."""
+    if docname == "design":
+        folder = Path(app.srcdir)
+        lists = "".join((folder / f"{page}.md").read_text() for page in LISTS)
         named = set(re.findall(r"^(?:.*<)?(\w+)>?$", lists, re.MULTILINE))
+        pages = {page.stem for page in folder.glob("*.md")} - {"index"}
         source[0] = source[0].replace("OTHERS", "\n".join(sorted(pages - named)))
 
 

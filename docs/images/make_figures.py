@@ -1,5 +1,6 @@
-"""Draws the figures of the start page and of 'How it works': ``python docs/images/make_figures.py``."""
+"""Draws the figures of the pages: ``python docs/images/make_figures.py``, or with names of figures for these alone."""
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -8,9 +9,9 @@ matplotlib.use("svg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixture, GaussianMixtureSearch
 from fastgmm.datasets import load_faithful
 from fastgmm.plotting import plot_clusters
 
@@ -186,9 +187,73 @@ def offsets():
     keep(fig, "offsets")
 
 
+def first_mixture():
+    """The three components of the tutorial."""
+    X = load_faithful()
+    X = np.delete(X, [30, 77], axis=0)
+    model = GaussianMixtureSearch(random_state=0).fit(X).best_estimator_
+    fig, ax = plt.subplots(figsize=(6.8, 4.2), layout="constrained")
+    plot_clusters(model, X, names=["duration (min)", "pause (min)"], ax=ax)
+    keep(fig, "first_mixture")
+
+
+# Whole default fits, as on the benchmarks page: times of scikit-learn's fit and of its KMeans, in those of fastgmm's.
+FITS = {
+    "20k x 2, K=5, separated": (22, 13),
+    "150k x 4, K=3, overlapping": (23, 5.0),
+    "200k x 8, K=16, separated": (48, 4.0),
+    "100k x 16, K=32, overlapping": (15, 1.8),
+    "50k x 32, K=20, separated, float32": (35, 3.0),
+    "20k x 64, K=10, separated": (21, 1.5),
+    "iris, K=3": (15, 3.1),
+    "breast cancer, K=2": (11, 0.94),
+    "digits, K=10": (24, 0.64),
+}
+
+
+def speed():
+    """How many times longer a default fit takes elsewhere."""
+    fig, ax = plt.subplots(figsize=(7.6, 4.0), layout="constrained")
+    for place, (mixture, kmeans) in enumerate(FITS.values()):
+        for shift, value, colour in ((-0.2, mixture, BLUE), (0.2, kmeans, ORANGE)):
+            ax.barh(place + shift, value - 1.0, 0.36, left=1.0, color=colour)
+            beside = value * (1.05 if value > 1 else 0.95)
+            ax.text(beside, place + shift, f"{value:g}x", va="center", ha="left" if value > 1 else "right", fontsize=8)
+    ax.axvline(1.0, color="black", lw=1.0)
+    ax.set(xscale="log", xlim=(0.4, 90), yticks=range(len(FITS)), yticklabels=FITS)
+    ax.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5x", "1x", "2x", "5x", "10x", "20x", "50x"])
+    ax.minorticks_off()
+    ax.invert_yaxis()
+    ax.set_xlabel("time, in multiples of fastgmm's\n(left of 1x: quicker than fastgmm)")
+    ax.barh(np.nan, np.nan, color=BLUE, label="scikit-learn's GaussianMixture")
+    ax.barh(np.nan, np.nan, color=ORANGE, label="scikit-learn's KMeans, one start")
+    ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    keep(fig, "speed")
+
+
+def families():
+    """Three components under each of the fourteen covariance families."""
+    names = ["EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"]
+    volumes, shapes, angles = (0.7, 1.3, 1.0), (3.0, 1.4, 0.35), (25.0, 80.0, 140.0)
+    fig, axes = plt.subplots(2, 7, figsize=(10.5, 3.5), layout="constrained")
+    for ax, (volume, shape, turn) in zip(axes.flat, names, strict=True):
+        for k, (x, y) in enumerate(((-1.6, -0.9), (1.6, -0.9), (0.0, 1.5))):
+            area = volumes[k] if volume == "V" else 1.0
+            ratio = {"I": 1.0, "E": 2.5, "V": shapes[k]}[shape]
+            angle = {"I": 0.0, "E": 30.0, "V": angles[k]}[turn]
+            width, height = 1.45 * area * np.sqrt(ratio), 1.45 * area / np.sqrt(ratio)
+            colour = (BLUE, ORANGE, GREEN)[k]
+            ax.add_patch(Ellipse((x, y), width, height, angle=angle, fc=colour, ec=colour, alpha=0.45))
+        usual = {"VII": "spherical", "VVI": "diag", "EEE": "tied", "VVV": "full"}.get(volume + shape + turn, "")
+        ax.set_title(volume + shape + turn + (f" ({usual})" if usual else ""), fontsize=9)
+        ax.set(xlim=(-3.2, 3.2), ylim=(-2.6, 3.0), xticks=[], yticks=[], aspect="equal")
+    keep(fig, "families")
+
+
 if __name__ == "__main__":
-    first_example()
-    three_axes()
-    fused_pass()
-    bounds()
-    offsets()
+    every = (first_example, first_mixture, speed, families, three_axes, fused_pass, bounds, offsets)
+    for figure in every:
+        if len(sys.argv) == 1 or figure.__name__ in sys.argv[1:]:
+            figure()

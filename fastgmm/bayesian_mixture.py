@@ -55,9 +55,9 @@ class BayesianGaussianMixture(BaseMixture):
     n_init : int, default=1
         The number of starts. The run with the highest bound is kept.
     init_params : str or array-like, default='kmeans'
-        How responsibilities start: 'kmeans', 'k-means++', 'random', 'random_from_data' or 'hc'; or labels of shape
-        (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples, n_components); or a
-        callable ``f(X, n_components, random_state)`` that returns one of these for each start.
+        Where the fit starts: 'kmeans', 'k-means++', 'random', 'random_from_data' or 'hc'. An array gives labels of
+        shape (n_samples,), negative or missing where unknown, or responsibilities of shape (n_samples, n_components). A
+        callable ``f(X, n_components, random_state)`` returns one of these for each start.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
         The prior of the weights. The process (stick-breaking) favours few components; the distribution treats all
         alike.

@@ -42,37 +42,40 @@ __all__ = ["GaussianMixtureClassifier"]
 class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionMethods, ClassifierMixin, BaseEstimator):
     """Classify by one Gaussian mixture per class, fitted to labelled and unlabelled rows by EM.
 
-    A labelled row belongs to the components of its class; an unlabelled one is shared among the components of all.
-    With every row labelled and one component per class this is discriminant analysis: linear for 'tied' (EEE),
-    quadratic for 'full' (VVV), and R's mclust EDDA for its other structures; with several components, MclustDA.
+    A labelled row belongs to the components of its class. An unlabelled row is shared among the components of all
+    classes. With every row labelled and one component per class this is discriminant analysis: linear for 'tied' (EEE),
+    quadratic for 'full' (VVV), and mclust's EDDA for the other structures. With several components per class it is
+    mclust's MclustDA.
 
     Parameters
     ----------
     n_components : int, list of int or 'bic', default=1
-        Components per class; a list in the order of `classes_`; 'bic' chooses each class's by the Bayesian
-        information criterion of its labelled rows, up to `max_components`.
+        The number of components per class, or a list in the order of `classes_`. 'bic' chooses it for each class by the
+        Bayesian information criterion of its labelled rows, up to `max_components`.
     covariance_type : str or list of str, default='full'
-        As in `GaussianMixture`. Of a list, the one with the lowest BIC for all rows and labels is taken; one that
-        collapses is passed over.
+        As in `GaussianMixture`. From a list, the type with the lowest BIC for all rows and labels is taken. Types that
+        collapse are passed over.
     shared_covariance : bool, default=True
-        Whether `covariance_type` ties the covariances of all classes together, or those of each class apart:
-        'tied' is one matrix, or one matrix per class.
+        Whether `covariance_type` ties the covariances of all classes together, or those of each class by itself. 'tied'
+        then means one matrix for all, or one matrix per class.
     priors : array-like of shape (n_classes,), optional
-        Class probabilities in the order of `classes_`. Learnt unless given, from labelled and unlabelled rows.
+        The probabilities of the classes, in the order of `classes_`. By default they are learnt from labelled and
+        unlabelled rows.
     unlabelled_weight : float, default=1.0
-        What an unlabelled row counts for beside a labelled one. 0 ignores unlabelled rows.
+        How much an unlabelled row counts, if a labelled row counts 1. Lower it if the classes are not Gaussian. 0
+        ignores unlabelled rows.
     unlabelled_label : object, optional
-        What stands for "unlabelled" in y. Unless given: -1 where y holds numbers, as elsewhere in scikit-learn; the
-        empty string where it holds strings; and None, NaN or pandas.NA in an array of objects beside them.
+        What stands for "unlabelled" in y. By default it is -1 if y holds numbers, as elsewhere in scikit-learn, and the
+        empty string if y holds strings. In an array of objects, None, NaN and pandas.NA mean unlabelled as well.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less, in nats per unit of weight.
     reg_covar : float or 'auto', default='auto'
-        Added to every variance in every M-step, in squared units of the data. 'auto' is a millionth of each feature's
-        variance over all rows: the classes predicted do not depend on the units of the columns.
+        This is added to every variance in every M-step, in squared units of the data. 'auto' adds a millionth of each
+        feature's variance over all rows, so the classes predicted do not depend on the units of the columns.
     shrinkage : float, default=0.0
-        Rows of the covariance within components, pooled over all classes, that each component's covariance is given
-        besides its own. A few times n_features helps where labels are few and covariances are not tied. The
-        log-likelihood itself may then fall by a little between iterations.
+        How many rows the pooled covariance of all components counts for in each component's own covariance. A few times
+        n_features helps if labels are few and covariances are not tied. The log-likelihood may then fall a little
+        between iterations.
     max_iter : int, default=100
         The most EM iterations of each fit.
     max_components : int, default=5
@@ -84,14 +87,14 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     verbose_interval : int, default=10
         Iterations between two reports.
     missing : {'error', 'marginalise'}, default='error'
-        'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row is classified by
-        what it has.
+        'marginalise' takes NaN in X for a missing value, in fits and predictions. A row is then classified by the
+        values it has.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
     distribution : {'normal', 'student'}, default='normal'
-        Of the components: with 'student' they have heavy tails (`StudentMixture`), each its own, so that outliers among
-        the rows of a class hardly move it. EM, accelerated, then goes on to a hundredth of `tol`, as degrees of freedom
-        change the likelihood by little.
+        The distribution of the components. With 'student' they have heavy tails (`StudentMixture`), so that outliers
+        among the rows of a class hardly move it. Accelerated EM then goes on to a hundredth of `tol`, since degrees of
+        freedom change the likelihood by little.
 
     Attributes
     ----------
@@ -100,20 +103,20 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     priors_ : ndarray of shape (n_classes,), float64
         The probability of each class before a row is seen.
     component_classes_ : ndarray of shape (n_components,), int64
-        Index in `classes_` of the class of each component.
+        The class of each component, as an index into `classes_`.
     weights_ : ndarray of shape (n_components,), float64
-        Weights of all classes' components; sum to one.
+        The weights of the components of all classes. They sum to one.
     means_ : ndarray of shape (n_components, n_features), float64
         The mean of each component, in units of the data.
     covariances_, precisions_cholesky_ : ndarray, float64
-        As those of `GaussianMixture` with all classes' components. With covariances not shared, 'tied' is stored as
+        As in a `GaussianMixture` of the components of all classes. If covariances are not shared, 'tied' is stored as
         'full'.
     scales_, df_ : ndarray, float64
-        Of t components: as those of `StudentMixture`.
+        Only with t components: as in `StudentMixture`.
     covariance_type_ : str
         The one chosen.
     bic_ : float
-        Of all rows and labels, in nats; lower is better.
+        The Bayesian information criterion for all rows and labels, in nats. Lower is better.
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
@@ -238,9 +241,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
             The rows to learn from.
         y : array-like of shape (n_samples,)
-            Classes; unlabelled rows as `unlabelled_label` says. None where a source brings them.
+            The classes. `unlabelled_label` says how unlabelled rows are marked. None if a source brings the classes.
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows.
 
         Returns
         -------
@@ -373,11 +376,11 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         X : array-like of shape (n_samples, n_features)
             The rows to draw.
         y : array-like of shape (n_samples,), optional
-            Classes: rows that are predicted another are ringed.
+            The true classes. Rows that are predicted to be of another class are ringed.
         ax : matplotlib Axes, optional
             The axes to draw into. By default a new figure is made.
         **options
-            Of `fastgmm.plotting.plot_classes`.
+            Further options of `fastgmm.plotting.plot_classes`.
 
         Returns
         -------

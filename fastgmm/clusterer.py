@@ -35,34 +35,34 @@ STEP, N_WORSE = 1.2, 5
 class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstimator):
     """Find clusters that need not be Gaussian: fit more components than there are clusters, and merge them.
 
-    The number of components is the one with the lowest Bayesian information criterion, so that they follow the density
-    of the data, rings and bands included. Then the two clusters whose rows are shared most become one, again and again.
-    What comes out is still a mixture: new rows are assigned, with probabilities.
+    First, a mixture is fitted with the number of components that has the lowest Bayesian information criterion. Its
+    components follow the density of the data, rings and bands included. Then the two clusters that share most rows are
+    merged, again and again. The result is still a mixture, so new rows get labels and probabilities.
 
     Parameters
     ----------
     n_clusters : int or 'auto', default='auto'
-        'auto' stops where what is left to merge overlaps much less than what was merged.
+        The number of clusters. 'auto' stops merging when the clusters left overlap much less than those merged before.
     n_components : int or 'bic', default='bic'
-        Components to fit, as many as clusters at least. 'bic' takes the number with the lowest BIC, from `n_clusters`
-        to `max_components`.
+        The number of components to fit, at least as many as clusters. 'bic' takes the number with the lowest BIC, from
+        `n_clusters` to `max_components`.
     covariance_type : str, default='full'
         As in `GaussianMixture`.
     distribution : {'normal', 'student'}, default='normal'
-        'student' fits components with heavy tails (`StudentMixture`), which far rows do not stretch.
+        'student' fits components with heavy tails (`StudentMixture`), which are not stretched by far rows.
     method : {'overlap', 'modes', 'entropy'}, default='overlap'
-        Which clusters join first; see `fastgmm.selection.merge_components`.
+        Which clusters are merged first. See `fastgmm.selection.merge_components`.
     min_cluster_size : float, default=0.1
-        What a cluster should have at least, as a part of ``n_samples / n_clusters`` rows, where `n_clusters` is a
-        number: while the smallest has fewer, it joins the one that it shares most rows with. A handful of outliers is
-        then no cluster. 0 merges by `method` alone.
+        The smallest size of a cluster, as a share of ``n_samples / n_clusters`` rows. It matters only if `n_clusters`
+        is a number. A smaller cluster joins the one with which it shares most rows, so that a handful of outliers is
+        not a cluster. 0 merges by `method` alone.
     noise : float, optional
-        An even background beside the components, as in `GaussianMixture`: the share of the rows that start in it.
-        Rows that end there have the label -1.
+        The share of rows that start in an even background beside the components, as in `GaussianMixture`. Rows that end
+        in it have the label -1.
     max_components : int, default=80
-        For ``n_components='bic'``; larger if `n_clusters` is.
+        The most components that ``n_components='bic'`` tries. It is raised to `n_clusters` if that is larger.
     prior : 'default', dict or None, default='default'
-        As in `GaussianMixture`: keeps components from shrinking onto a few rows.
+        As in `GaussianMixture`. It keeps components from shrinking onto a few rows.
     tol, max_iter, n_init, init_params
         As in `GaussianMixture`; starts measure distances in standard deviations of the columns.
     reg_covar : float or 'auto', default='auto'
@@ -70,29 +70,30 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     missing : {'error', 'marginalise'}, default='error'
-        'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row belongs to clusters by
-        what it has.
+        'marginalise' takes NaN in X for a missing value, in fits and predictions. A row is then assigned by the values
+        it has.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each row of `fit`, from 0, the largest, on; -1 for noise.
+        The cluster of each row of `fit`. Cluster 0 is the largest one; noise is -1.
     n_clusters_ : int
-        Number of clusters, the background not counted.
+        The number of clusters, without the background.
     cluster_of_component_ : ndarray of shape (n_components,), int64
         The cluster that each component of `mixture_` belongs to.
     mixture_ : GaussianMixture or StudentMixture
-        All components.
+        The mixture with all its components, before they were merged.
     n_components_, n_iter_ : int
         Components and iterations of `mixture_`.
     bic_ : float
-        Of `mixture_`, in nats; lower is better.
+        The Bayesian information criterion of `mixture_`, in nats. Lower is better.
     merges_ : ndarray of shape (n_components - 1, 2), int64
-        Components merged, in order, down to one cluster: the cluster of the second joins that of the first.
+        The pairs of components whose clusters were merged, in order, down to one cluster. The cluster of the second
+        joins that of the first.
     strengths_ : ndarray of shape (n_components - 1,)
-        How strongly they belonged together, as `fastgmm.selection.ComponentMerge` has it.
+        How strongly each pair belonged together, as in `fastgmm.selection.ComponentMerge`.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the choice of the number of components.
     n_features_in_ : int
@@ -184,7 +185,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows.
 
         Returns
         -------
@@ -313,7 +314,8 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            From 0, the largest in `fit`, on; -1 for rows of the background, where `noise` fitted one.
+            The cluster of each row. Cluster 0 was the largest one in `fit`. Rows of the background, if there is one,
+            are -1.
         """
         return self._per_row(X, self._labels_of, "prediction")
 
@@ -328,7 +330,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_clusters), float64
-            The probabilities. Each row sums to one. With `noise`, a last column is the background's.
+            The probabilities. Each row sums to one. With `noise`, the last column is that of the background.
         """
         return self._per_row(X, self._cluster_shares, "probability")
 

@@ -263,14 +263,14 @@ class FisherVectorEncoder(_BagEncoder):
 
 
 class VLADEncoder(_BagEncoder):
-    """Encode bags of rows by what is left of them: sums of differences from the nearest centre.
+    """Encode bags of rows by sums of differences from the nearest centre.
 
     Parameters
     ----------
     n_clusters : int, default=64
-        Centres, found by k-means among the rows of all bags.
+        The number of centres, which k-means finds among the rows of all bags.
     normalise_clusters : bool, default=False
-        Whether the sum of each cluster has length one before all else, so that no cluster of many rows rules.
+        Whether the sum of each cluster is first scaled to length one, so that no large cluster dominates.
     power : float, default=0.5
         Every number is replaced by its absolute value to this power, with its sign. 1 changes nothing.
     normalise : bool, default=True

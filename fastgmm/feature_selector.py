@@ -26,25 +26,26 @@ __all__ = ["GaussianMixtureFeatureSelector"]
 class GaussianMixtureFeatureSelector(SelectorMixin, BaseEstimator):
     """Select the features that tell of clusters: the stepwise search of R's clustvarsel.
 
-    A feature is in if the BIC of a mixture with it is lower than that of a mixture without it plus a regression of the
-    feature on those in: so a feature that only follows from others, or is noise, stays out.
+    A feature is selected if a mixture with it has a lower BIC than a mixture without it plus a regression of the
+    feature on those selected. So a feature that is noise, or that only follows from others, stays out.
 
     Parameters
     ----------
     search : GaussianMixtureSearch, optional
-        What is fitted to each subset of features; ``GaussianMixtureSearch()``, one to nine components and all families
-        of mclust, unless given. Fewer structures take less time. Its criterion is the BIC.
+        The search that is run on each subset of features. By default it is ``GaussianMixtureSearch()``, with one to
+        nine components and all families of mclust. Fewer structures take less time. Its criterion must be the BIC.
     direction : {'forward', 'backward'}, default='forward'
         'forward' starts from the two best features, 'backward' from all. Both add and remove in turn.
     method : {'greedy', 'headlong'}, default='greedy'
-        'greedy' looks at every feature before a step and takes the best. 'headlong' takes the first that will do, in
-        order of how clustered each is by itself, and drops what is far from it (`lower`) for good: for many features.
+        'greedy' looks at every feature before a step and takes the best. 'headlong' takes the first one that is good
+        enough, beginning with those that are most clustered by themselves, and drops features below `lower` for good.
+        Use it for many features.
     bic_difference : float, default=0.0
-        What the BIC has to fall by, in nats, for a feature to be added or kept.
+        How much the BIC must fall, in nats, for a feature to be added or kept.
     lower : float, default=-10.0
-        For 'headlong': a feature whose difference is less is not looked at again.
+        For 'headlong': a feature whose difference of BIC is below this is not looked at again.
     max_steps : int, default=100
-        Rounds of adding and removing.
+        The most rounds of adding and removing.
 
     Attributes
     ----------
@@ -55,8 +56,7 @@ class GaussianMixtureFeatureSelector(SelectorMixin, BaseEstimator):
         mixture that the step leads to), covariance_type, n_components, bic_difference and accepted.
         ``pandas.DataFrame(steps_)`` makes a table.
     search_ : GaussianMixtureSearch
-        Fitted to the features selected, one component among the sizes where `search` has it: features without
-        clusters end there.
+        The search fitted to the selected features. If it chooses one component, the features show no clusters.
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -132,7 +132,7 @@ class GaussianMixtureFeatureSelector(SelectorMixin, BaseEstimator):
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows.
 
         Returns
         -------

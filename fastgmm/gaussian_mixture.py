@@ -37,25 +37,25 @@ class GaussianMixture(ErrorMethods):
         counted as R's HDclassif does), pgmm's twelve names from 'UUU' to 'CCUU', and HDclassif's fourteen from
         'AkjBkQkDk' to 'ABQD'.
     tol : float, default=1e-3
-        EM stops when the mean log-likelihood changes by less, in nats per sample, or for 20 iterations by no more
-        than its rounding. 0 makes `max_iter` iterations.
+        EM stops when the mean log-likelihood changes by less than this, in nats per row. It also stops when the change
+        has been no more than rounding errors for 20 iterations. With 0, EM makes `max_iter` iterations.
     reg_covar : float or 'auto', default=1e-6
-        Added to every variance in every M-step, in squared units of the data: data in small units need a smaller one,
-        and a fit warns where it makes up more than a hundredth of a variance within components. 'auto' is a millionth
-        of each feature's variance over all rows, whatever the units.
+        This is added to every variance in every M-step, in squared units of the data. Raise it if components collapse.
+        Data in small units need a smaller one: a fit warns if it is more than a hundredth of a variance within
+        components. 'auto' adds a millionth of each feature's variance over all rows, whatever the units.
     max_iter : int, default=100
         The most EM iterations of each run; 0 returns the start as it is.
     n_init : int, default=1
         Number of starts; the run with the highest log-likelihood is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'hc', 'multistart'} or array-like, \
 default='kmeans'
-        How responsibilities start. 'kmeans' is k-means; from 5000 rows on, without `prior`, `noise` or labels, also
-        agglomeration of small clusters, and the better of both by short runs of EM on a sample of the rows is taken.
-        'hc' is mclust's model-based hierarchical clustering, of 2000 rows at most;
-        'multistart' searches: short runs, of which the best is continued and improved by splitting and merging
-        components, singular solutions refused, in about the time of one default fit by scikit-learn. Or
-        labels of shape (n_samples,), negative or missing for unknown; or responsibilities of shape (n_samples,
-        n_components); or a callable ``f(X, n_components, random_state)`` that returns one of these for each start.
+        Where EM starts. 'kmeans' is k-means. From 5000 rows on, without `prior`, `noise` or labels, a grouping of small
+        clusters by likelihood is tried as well, and short runs of EM on a sample of the rows choose the better start.
+        'hc' is mclust's model-based hierarchical clustering of at most 2000 rows. 'multistart' searches for a good
+        optimum: it makes short runs, continues the best, improves it by splitting and merging components, and refuses
+        singular solutions. It takes about the time of one default fit by scikit-learn. An array gives labels of shape
+        (n_samples,), negative or missing where unknown, or responsibilities of shape (n_samples, n_components). A
+        callable ``f(X, n_components, random_state)`` returns one of these for each start.
     weights_init : array-like of shape (n_components,), optional
         The weights to start from, which sum to one.
     means_init : array-like of shape (n_components, n_features), optional
@@ -71,55 +71,59 @@ default='kmeans'
     verbose_interval : int, default=10
         Iterations between two reports.
     prior : 'default' or dict, optional
-        A conjugate prior: the posterior mode is estimated, as mclust's ``priorControl`` does. A dict gives any of
-        'shrinkage' (0.01), 'mean' (of the data), 'dof' (n_features + 2) and 'scale' (the data's covariance over
-        ``n_components ** (2 / n_features)``), the others as in 'default'.
+        A conjugate prior on means and covariances, as mclust's ``priorControl`` has it: the fit estimates the mode of
+        the posterior, and components do not collapse. A dict gives any of 'shrinkage' (0.01), 'mean' (of the data),
+        'dof' (n_features + 2) and 'scale' (the data's covariance over ``n_components ** (2 / n_features)``), the others
+        as in 'default'.
     noise : float or array-like of shape (n_samples,), optional
-        A background component, uniform over the volume of the data. A fraction in (0, 1), of the rows that start as
-        noise (those furthest from their neighbours), or a mask of them. `predict` labels noise -1;
-        `predict_proba` has a last column for it.
+        A background of rows that belong to no cluster, uniform over the volume of the data. Give the share of rows that
+        start as noise, in (0, 1), or a mask of these rows. By share, rows furthest from their neighbours start as
+        noise. `predict` labels noise -1, and `predict_proba` has a last column for it.
     acceleration : {'quasi-newton'} or None, default='quasi-newton'
-        What shortens a slow convergence. Proposals are made only while plain EM is at least 10 passes from `tol`, and
-        kept only if the log-likelihood does not fall. None is plain EM, which a model with `noise` always takes.
+        How slow convergence is shortened. 'quasi-newton' proposes longer steps while plain EM is at least 10 passes
+        from `tol`, and keeps them only if the log-likelihood does not fall. None is plain EM. Models with `noise`
+        always take plain EM.
     stop_on : {'change', 'gap'}, default='change'
-        What `tol` bounds: the change of the mean log-likelihood in an iteration, or the estimated distance to where
-        it converges, `log_likelihood_gap_`.
+        What `tol` bounds. 'change' is the change of the mean log-likelihood in an iteration. 'gap' is the estimated
+        distance to the value it converges to, `log_likelihood_gap_`; use it when you report parameters.
 
     forgetting : float, default=0.0
         For `partial_fit`: each batch replaces at least this share of what has been learned, from 0 to 0.5. About
         ``1 / forgetting`` batches are remembered. Use it for streams that drift.
     order_by : int, str or callable, optional
-        How `fit` numbers the components, which otherwise come in any order: by the mean of a feature, ascending (its
-        number or name); by 'weight', the heaviest first; by 'volume', the tightest first; or by ``f(model)``, a
-        number for each component, ascending. `reorder` does so afterwards, `match_components` by another model.
+        How `fit` numbers the components, which otherwise come in any order. A number or name of a feature sorts by its
+        mean, the smallest first. 'weight' puts the heaviest component first, and 'volume' the tightest one. A function
+        ``f(model)`` returns a number for each component, and the smallest comes first. `reorder` does this afterwards,
+        and `match_components` takes the numbers of another model.
     missing : {'error', 'marginalise'}, default='error'
-        What NaN in X means. 'error' refuses it. 'marginalise' takes it for a value that is missing: it is integrated
-        out, in fits and predictions, which is exact where values are missing at random. A row that misses everything
-        counts for nothing. A start is made of rows completed by what one Gaussian expects.
+        What NaN in X means. 'error' refuses it. 'marginalise' takes it for a missing value, which is integrated out in
+        fits and predictions. This is exact if values are missing at random. A row without any value counts for nothing.
+        The start is made from rows that were completed by what one Gaussian expects.
     n_factors : int, list of int, 'bic' or 'cattell', default='bic'
-        Of covariance types with loadings: the factors of all components, or of each. 'bic' chooses for each component
-        by its BIC: in every M-step for 'ppca', 'hddc' and HDclassif's names, by the first memberships for the others.
-        'cattell' is the scree test, in every M-step, for the former; the likelihood may fall where it changes its mind.
+        For covariance types with loadings: the number of factors of all components, or of each. 'bic' chooses for each
+        component by its BIC, in every M-step for 'ppca', 'hddc' and HDclassif's names, and from the first memberships
+        for the others. 'cattell' chooses by the scree test in every M-step, for 'ppca', 'hddc' and HDclassif's names.
+        The likelihood may fall when the number changes.
     max_eigenvalue_ratio : float, optional
-        Bounds the largest eigenvalue of a covariance over the smallest, of all components together, in every M-step,
-        which stays exact: no component shrinks onto a few rows. 1 makes all components spheres of one size; 12 is
-        common. For families that are free, shared or EEV. `bic` counts ``1 - 1 / max_eigenvalue_ratio`` for each
-        eigenvalue but one, as R's tclust does. The ratio depends on the units of the columns.
+        The most that the largest eigenvalue of all covariances may be, in multiples of the smallest one. No component
+        can then shrink onto a few rows. 1 makes all components spheres of one size; 12 is common. It is for families
+        that are free, shared or EEV. `bic` counts ``1 - 1 / max_eigenvalue_ratio`` for each eigenvalue but one, as R's
+        tclust does. The ratio depends on the units of the columns.
     max_determinant_ratio : float, optional
-        The same for the determinants of the components, whose shapes stay free.
+        The same for the determinants of the covariances. The shapes of components stay free.
     trim : float, default=0.0
-        Share of the rows, rounded up to a whole number of rows, that every pass leaves out: those of lowest density, as
-        R's tclust does. `predict` labels -1 what is less likely than all training rows kept, `aic`, `bic` and `icl`
-        leave out the same share, and `lower_bound_` is a mean over the rows kept.
+        The share of rows of lowest density that every pass leaves out, as R's tclust does. It is rounded up to a whole
+        number of rows. `predict` gives the label -1 to rows that are less likely than all training rows kept. `aic`,
+        `bic` and `icl` leave out the same share, and `lower_bound_` is a mean over the rows kept.
     likelihood : {'mixture', 'classification'}, default='mixture'
-        'classification' assigns each row wholly to its most probable component, as tclust does by default; EM then ends
-        when no row moves.
+        'mixture' shares each row among components. 'classification' assigns it wholly to the most probable one, as
+        tclust does by default; EM then ends when no row moves.
     responsibilities : {'exact', 'truncated'}, default='exact'
-        Whether `fit` shares each row among all components, or among its `n_candidates` best of those it looks at. For
-        hundreds of components and more: the cost of a pass then does not grow with their number. Predictions are
-        exact. See `truncation_gap_`.
+        Whether `fit` shares each row among all components, or only among the best `n_candidates` of those it looks at.
+        Use 'truncated' for hundreds of components and more: the cost of a pass then does not grow with their number.
+        Predictions are always exact. `truncation_gap_` says what it costs.
     n_candidates : int, default=3
-        With ``responsibilities='truncated'``: how many components share a row.
+        With ``responsibilities='truncated'``: among how many components a row is shared.
     n_neighbors : int, default=15
         With ``responsibilities='truncated'``: how many neighbours of a candidate are looked at.
     n_random : int, default=1
@@ -135,9 +139,10 @@ default='kmeans'
         (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical. ``precisions_cholesky_`` is upper
         triangular with ``precision = U @ U.T``; ``1 / sd`` for diag and spherical.
     loadings_, noise_variances_, n_factors_ : ndarray
-        Of covariance types with loadings: (K, D, q), (K, D), and how many of a component's loadings are not zero, (K,).
-        A covariance is ``loadings @ loadings.T + diag(noise_variances)``. ``covariances_``, ``precisions_`` and
-        ``precisions_cholesky_`` are then computed, K matrices of (D, D), when they are asked for.
+        Only of covariance types with loadings: the loadings (K, D, q), the noise variances (K, D), and the number of
+        factors of each component (K,). A covariance is ``loadings @ loadings.T + diag(noise_variances)``.
+        ``covariances_``, ``precisions_`` and ``precisions_cholesky_`` are then K matrices of (D, D), computed when they
+        are asked for.
     converged_ : bool
         Whether the best run reached `tol` before `max_iter` iterations.
     n_iter_ : int
@@ -146,8 +151,9 @@ default='kmeans'
     n_passes_ : int
         The number of passes over the data in all runs, without those of the start.
     log_likelihood_gap_ : float
-        Estimate of what `lower_bound_` lacks of its limit, in nats per sample: half the Newton decrement where the run
-        was accelerated, otherwise Aitken's. Infinite while changes grow; NaN before the third iteration.
+        An estimate of how far `lower_bound_` is below the value it converges to, in nats per row. It is half the Newton
+        decrement if the run was accelerated, and Aitken's estimate otherwise. It is infinite while changes grow, and
+        NaN before the third iteration.
     lower_bound_ : float
         Mean log-likelihood before the last M-step of the best run, in nats per sample.
     lower_bounds_ : list of float

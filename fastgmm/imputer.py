@@ -33,28 +33,29 @@ __all__ = ["GaussianMixtureImputer"]
 class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
     """Fill in missing values by what a Gaussian mixture expects of them, or draws.
 
-    The mixture is fitted by EM to what is there, which is exact where values are missing at random: whether a value is
-    missing may depend on values that are there, not on itself. With one component this is regression of each feature
-    on those that a row has.
+    The mixture is fitted by EM to the values that are there. This is exact if values are missing at random: whether a
+    value is missing may depend on values that are there, but not on itself. With one component this is a regression of
+    each feature on those that a row has.
 
     Parameters
     ----------
     n_components : int or 'bic', default='bic'
         'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`.
     covariance_type : str, default='full'
-        As in `GaussianMixture`. Under axis-aligned types a value is filled in by the means of the components alone.
+        As in `GaussianMixture`. With axis-aligned types, values are filled in from the means of the components alone.
     missing_values : int, float or NaN, default=NaN
         What stands for a missing value. `pandas.NA` is read as NaN.
     sample_posterior : bool, default=False
-        Whether `transform` draws what is missing instead of taking its expectation. For multiple imputation use
+        Whether `transform` draws missing values instead of taking their expectation. For multiple imputation use
         ``imputer.mixture_.impute(X, n_draws=20)``, or several imputers with different `random_state`.
     add_indicator : bool, default=False
-        Whether a column of zeros and ones that says what was missing is added for each feature that misses a value in
-        `fit`.
+        Whether to add a column of zeros and ones for each feature with missing values in `fit`, which says where they
+        were missing.
     keep_empty_features : bool, default=False
-        Whether a feature that is missing in every row of `fit` is filled with zeros; it is left out otherwise.
+        Whether a feature that is missing in every row of `fit` is filled with zeros. Otherwise it is left out.
     max_components : int, default=5
-        For ``n_components='bic'``, which stops at the first size that is worse than the one before.
+        The most components that ``n_components='bic'`` tries. It stops at the first number that is worse than the one
+        before.
     tol, max_iter, n_init, init_params
         As in `GaussianMixture`.
     reg_covar : float or 'auto', default=0.01
@@ -62,18 +63,18 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         units. Ten thousand times the default there: a column of few different values, such as a code, would otherwise
         draw components to its values.
     random_state : int, RandomState or None
-        Seed of starts, and of what `sample_posterior` draws.
+        Seed of the starts, and of the draws with `sample_posterior`. Pass an int to get the same result in every run.
 
     Attributes
     ----------
     mixture_ : GaussianMixture
-        Of the features kept.
+        The mixture of the features that were kept.
     n_components_, n_iter_ : int
         Components and iterations of the mixture chosen.
     bic_ : float
         Bayesian information criterion of `mixture_` over the rows of `fit`, in nats; lower is better.
     indicator_features_ : ndarray of int64
-        Features that miss a value in `fit`, which indicators are added for with `add_indicator`.
+        The features with missing values in `fit`. With `add_indicator`, each has an indicator column.
     n_features_in_ : int
         Number of features (columns) seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -230,7 +231,8 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         values : ndarray of shape (n_samples, n_features_out)
-            Without features that were missing in every row of `fit`, unless they are kept; indicators come last.
+            The completed rows, with indicator columns last. Features that were missing in every row of `fit` are left
+            out unless `keep_empty_features` is True.
         """
         check_is_fitted(self)
         rows = self._checked(X, reset=False)
@@ -266,7 +268,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str objects
-            Those of indicators begin with ``missingindicator_``.
+            The names. Those of indicator columns begin with ``missingindicator_``.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)

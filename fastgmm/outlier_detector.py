@@ -64,28 +64,28 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     Parameters
     ----------
     n_components : int or 'bic', default='bic'
-        'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`, of those whose
-        components, unless `robust` is None, each have a tenth of the rows and of which the rows suffice for ten times
-        as many parameters.
+        The number of components. 'bic' takes the number with the lowest Bayesian information criterion, up to
+        `max_components`. Unless `robust` is None, it looks only at numbers whose components each hold a tenth of the
+        rows, and for which there are ten times as many rows as parameters.
     covariance_type : str, default='full'
         As in `GaussianMixture`.
     contamination : 'auto' or float in (0, 0.5], default='auto'
-        Share of the training rows that are anomalies, which puts the threshold `offset_` at that quantile of their
-        scores. 'auto' puts it where the model itself has rows of lower density with probability `significance`.
+        The share of training rows that are anomalies. It puts the threshold `offset_` at that quantile of their scores.
+        'auto' puts it where the model itself draws rows of lower density with probability `significance`.
     significance : float in (0, 1), default=0.01
         For ``contamination='auto'``: the share of regular rows that are called anomalies.
     robust : {'trimming', 'noise'} or None, default='trimming'
         How anomalies are kept from shaping the components. 'trimming' leaves the least likely rows out of every
-        iteration, and at the end counts those within the 99% region of a component again, so that p-values hold;
-        'noise' fits an even background beside the components, which scores then leave out; None is plain maximum
-        likelihood. Of t components, 'trimming' is where they start from: they then count all rows.
+        iteration. At the end it counts those within the 99% region of a component again, so that p-values hold. 'noise'
+        fits an even background beside the components, and scores leave it out. None is plain maximum likelihood. With t
+        components, 'trimming' makes the start only, and the fit then counts all rows.
     robust_share : float in (0, 0.5], optional
-        Share of the rows trimmed, or that start as noise: `contamination` where it is a number; otherwise 0.25
-        trimmed, and 0.1 as noise.
+        The share of rows that are trimmed, or that start as noise. By default it is `contamination` if that is a
+        number, and otherwise 0.25 for 'trimming' and 0.1 for 'noise'.
     max_components : int, default=9
         For ``n_components='bic'``.
     n_simulations : int, default=10000
-        Rows drawn from the model for p-values, where it has more than one component.
+        The number of rows drawn from the model for p-values. Only needed if it has more than one component.
     tol, max_iter, n_init, init_params
         As in `GaussianMixture`; starts measure distances in standard deviations of the columns.
     reg_covar : float or 'auto', default='auto'
@@ -93,13 +93,13 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     missing : {'error', 'marginalise'}, default='error'
-        'marginalise' takes NaN in X for a value that is missing, in fits and predictions. The score of a row is then
-        the log density of whole rows that are as rare as it is in what it has, so that rows can be compared.
+        'marginalise' takes NaN in X for a missing value, in fits and predictions. So that rows can be compared, the
+        score of an incomplete row is the log density of complete rows that are as rare.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
     distribution : {'normal', 'student'}, default='normal'
-        Of the components: with 'student' they have heavy tails (`StudentMixture`), in which anomalies lie, and p-values
-        are those of these tails.
+        The distribution of the components. With 'student' they have heavy tails (`StudentMixture`). Anomalies then lie
+        in the tails, and p-values take account of them.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
     n_components_, n_iter_ : int
         Components and iterations of the model chosen.
     bic_ : float
-        Of the rows that were not trimmed, in nats; lower is better.
+        The Bayesian information criterion of the rows that were not trimmed, in nats. Lower is better.
     stopped_ : bool
         Whether a callback (`fastgmm.callbacks`) ended the fit.
     n_features_in_ : int
@@ -209,7 +209,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows.
 
         Returns
         -------
@@ -388,7 +388,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Returns
         -------
         log_density : ndarray of shape (n_samples,), float64
-            In nats; the lower, the more anomalous.
+            Log densities in nats. The lower, the more anomalous a row is.
         """
         return self._per_row(X, self._log_density, "log_density")
 
@@ -403,7 +403,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            In nats; negative for anomalies.
+            Log density less the threshold, in nats. It is negative for anomalies.
         """
         return self._per_row(X, self._above_threshold, "decision_function")
 
@@ -437,7 +437,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         Returns
         -------
         p : ndarray of shape (n_samples,), float64
-            In (0, 1]. Uniform for rows of the model.
+            Probabilities in (0, 1]. For rows drawn from the model they are uniform.
         """
         return self._per_row(X, self._pvalues, "pvalue")
 

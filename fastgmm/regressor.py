@@ -43,15 +43,15 @@ __all__ = ["GaussianMixtureRegressor"]
 class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict targets, their spread and their whole distribution from a Gaussian mixture of inputs and targets.
 
-    The mixture is fitted to the rows ``[X, y]``; given X, y is again a Gaussian mixture, whose mean is predicted.
-    With one component this is linear regression; with more, the lines are blended smoothly.
+    The mixture is fitted to the rows ``[X, y]``. Given X, the distribution of y is again a Gaussian mixture, and its
+    mean is the prediction. With one component this is linear regression. With more, several lines are blended smoothly.
 
     Parameters
     ----------
     n_components : int or 'bic', default='bic'
         'bic' takes the number with the lowest Bayesian information criterion, up to `max_components`.
     covariance_type : str, default='full'
-        As in `GaussianMixture`, for inputs and targets together. Under axis-aligned types a component predicts a
+        As in `GaussianMixture`, for inputs and targets together. With axis-aligned types each component predicts a
         constant.
     max_components : int, default=9
         For ``n_components='bic'``.
@@ -61,18 +61,18 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     missing : {'error', 'marginalise'}, default='error'
-        'marginalise' takes NaN in X for a value that is missing, in fits and predictions: a row is predicted from what
-        it has. Targets are never missing.
+        'marginalise' takes NaN in X for a missing value, in fits and predictions. A row is then predicted from the
+        values it has. Targets must not be missing.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
     distribution : {'normal', 'student'}, default='normal'
-        Of the components: with 'student' they have heavy tails (`StudentMixture`), so that outliers among the rows
-        hardly move the prediction, and the spread predicted grows with the distance from the rows.
+        The distribution of the components. With 'student' they have heavy tails (`StudentMixture`). Outliers then
+        hardly move the prediction, and the predicted spread grows with the distance from the rows.
 
     Attributes
     ----------
     mixture_ : GaussianMixture or StudentMixture
-        Of inputs and targets, standardised: ``(x - centre_) / scale_``.
+        The mixture of standardised inputs and targets, ``(x - centre_) / scale_``.
     centre_, scale_ : ndarray of shape (n_features + n_targets,), float64
         In units of the data.
     n_components_, n_iter_ : int
@@ -150,9 +150,9 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
             The rows to learn from.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            None where a source brings its targets.
+            The targets. None if a source brings them.
         sample_weight : array-like of shape (n_samples,), optional
-            Non-negative. An integer weight is a repeated row.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows.
 
         Returns
         -------
@@ -264,7 +264,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            Shaped as the y of `fit`.
+            The predictions, in the shape of the y of `fit`.
         """
         return self._per_row(X, self._expectations, "prediction")
 
@@ -286,7 +286,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         covariance : ndarray of shape (n_samples,) or (n_samples, n_targets, n_targets), float64
-            The variance where y was one-dimensional; in squared units of the targets.
+            The covariance of the targets of each row, in squared units of the targets. It is a variance if y was
+            one-dimensional.
         """
         return self._per_row(X, self._covariances, "covariance")
 
@@ -312,8 +313,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         r2 : float
-            One where the predictions are the targets, zero where they are no better than the mean of the targets; the
-            mean over targets.
+            1 if the predictions are exact, and 0 if they are no better than the mean of the targets. With several
+            targets it is their mean.
         """
         from sklearn.metrics import r2_score
 
@@ -331,8 +332,8 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         ConditionalMixtures
-            Of ``n_samples`` mixtures in ``n_targets`` features; an item is the `GaussianMixture`, or
-            `StudentMixture`, of one row.
+            One mixture in ``n_targets`` features for each row. ``given[i]`` is the `GaussianMixture`, or
+            `StudentMixture`, of row i.
         """
         refuse_source(X, "condition, which holds a mixture for each row,")
         X = self._check_rows(X)
@@ -361,7 +362,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         Returns
         -------
         log_density : ndarray of shape (n_samples,), float64
-            In nats, per unit of the targets.
+            Log densities of the targets, in nats.
 
         Raises
         ------
@@ -416,7 +417,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         ax : matplotlib Axes, optional
             The axes to draw into. By default a new figure is made.
         **options
-            Of `fastgmm.plotting.plot_regression`.
+            Further options of `fastgmm.plotting.plot_regression`.
 
         Returns
         -------

@@ -30,42 +30,44 @@ STUDENT_PARTS = ("weights_", "means_", "scales_", "df_", "precisions_cholesky_")
 class StudentMixture(LikelihoodMixture):
     """Mixture of Student t distributions fitted by the EM algorithm: clusters with heavy tails, robust to outliers.
 
-    A t component is a normal one whose rows have a precision u of their own, gamma distributed about one. A row far
-    from its component has a small expected u, so that outliers hardly move means and scales. With many degrees of
-    freedom the component is normal.
+    A t component is a normal one in which each row has a precision u of its own, drawn from a gamma distribution about
+    one. A row far from its component has a small expected u, so outliers hardly move means and scales. With many
+    degrees of freedom the component is nearly normal.
 
     Parameters
     ----------
     n_components : int, default=1
         Number of components (clusters) of the mixture. `GaussianMixtureSearch` chooses it by BIC.
     covariance_type : str, default='full'
-        Of the scale matrices: as `GaussianMixture` has it, all fourteen families of mclust included.
+        The covariance type of the scale matrices, as in `GaussianMixture`. All fourteen families of mclust are
+        included.
     df : {'free', 'shared'} or float, default='free'
-        Degrees of freedom: estimated for each component, for all together, or given, at least 1. Estimates lie between
-        1 and a million; what would lie beyond is infinite, and the component normal.
+        The degrees of freedom. 'free' estimates them for each component, 'shared' estimates one number for all, and a
+        number of at least 1 fixes them. The fewer, the heavier the tails. Estimates are between 1 and a million; above
+        that they are infinite, and the component is normal.
     tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, precisions_init, random_state, \
 warm_start, verbose, verbose_interval, prior, noise, acceleration, stop_on, forgetting, order_by, missing, n_factors, \
 max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
-        As `GaussianMixture` has them. A start is made as for a Gaussian mixture, of all rows and of those that do not
-        lie far out, and EM on up to 5000 rows, near convergence, chooses: `tol` says little of degrees of freedom,
-        which EM moves slowly. `reg_covar`, `prior` and bounds of ratios act on scales, and
-        ``precisions_init`` are inverse scales.
+        As in `GaussianMixture`. Two starts are made, one from all rows and one from rows that do not lie far out, and
+        EM on at most 5000 rows chooses between them. `tol` says little about degrees of freedom, which EM moves slowly.
+        `reg_covar`, `prior` and bounds of ratios act on the scale matrices, and ``precisions_init`` are inverse scale
+        matrices.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
         The share of each component in the mixture; without a background they sum to one.
     means_ : ndarray of shape (n_components, n_features)
-        Location of each component; its mean where df is more than one.
+        The location of each component, which is its mean if df is more than one.
     scales_ : ndarray
         Scale matrices: (K, D, D), (D, D), (K, D) or (K,) for full, tied, diag, spherical.
     df_ : ndarray of shape (n_components,)
-        Degrees of freedom; infinite for a normal component.
+        The degrees of freedom of each component. They are infinite for a normal component.
     covariances_ : ndarray
         ``scales_ * df / (df - 2)``, infinite where df is at most 2; a matrix for each component of a tied model whose
         degrees of freedom differ.
     precisions_, precisions_cholesky_ : ndarray
-        Inverses of `scales_`, and their factors.
+        The inverses of `scales_`, and their Cholesky factors.
     loadings_, noise_variances_, n_factors_ : ndarray
         Of the scale matrices of covariance types with loadings, as `GaussianMixture` has them.
     converged_ : bool
@@ -76,8 +78,9 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
     n_passes_ : int
         The number of passes over the data in all runs, without those of the start.
     log_likelihood_gap_ : float
-        Estimate of what `lower_bound_` lacks of its limit, in nats per sample: half the Newton decrement where the run
-        was accelerated, otherwise Aitken's. Infinite while changes grow; NaN before the third iteration.
+        An estimate of how far `lower_bound_` is below the value it converges to, in nats per row. It is half the Newton
+        decrement if the run was accelerated, and Aitken's estimate otherwise. It is infinite while changes grow, and
+        NaN before the third iteration.
     lower_bound_ : float
         Mean log-likelihood before the last M-step of the best run, in nats per sample.
     lower_bounds_ : list of float
@@ -205,7 +208,8 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         return Student(gaussian, self.df)
 
     def tail_weights(self, X: Any) -> np.ndarray:
-        """Return the expected precision u of each row, by which it counts in means and scales: the outlier score.
+        """Return the expected precision u of each row: how much it counts in means and scales. Low values mark
+        outliers.
 
         Parameters
         ----------
@@ -216,7 +220,7 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         -------
         weights : ndarray of shape (n_samples,), float64
             ``sum_k r_k (df_k + n_features) / (df_k + distance_k ** 2)``, with the posterior probabilities r and
-            Mahalanobis distances by `scales_`: near one within a component, near zero far from all.
+            Mahalanobis distances by `scales_`: about one within a component, and about zero far from all.
         """
         return self._per_row(X, self._tail_weights, "tail_weight")
 
@@ -246,7 +250,7 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         Parameters
         ----------
         weights : array-like of shape (n_components,)
-            Non-negative, summing to one.
+            The weight of each component, not negative. Together they sum to one.
         means : array-like of shape (n_components, n_features)
             The mean of each component.
         scales : array-like

@@ -57,7 +57,7 @@ class ClassPredictionMethods(PerRow):
         return inference.log_density(X, density_for(X, self._state()), np.dtype(np.float64))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the log posterior probability of each class; all the same for a row too far away for any density.
+        """Return the log of the posterior probability of each class.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class ClassPredictionMethods(PerRow):
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes), float64
-            In nats, in the order of `classes_`.
+            Log probabilities in nats, in the order of `classes_`.
         """
         return self._per_row(X, self._log_posterior, "log_probability")
 
@@ -82,7 +82,7 @@ class ClassPredictionMethods(PerRow):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
-            Rows sum to one; in the order of `classes_`.
+            The probabilities, in the order of `classes_`. Each row sums to one.
         """
         return self._per_row(X, self._posterior, "probability")
 
@@ -97,7 +97,7 @@ class ClassPredictionMethods(PerRow):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
-            In nats; for two classes, that of the second less that of the first.
+            The log densities in nats. For two classes it is the log density of the second less that of the first.
         """
         return self._per_row(X, self._decisions, "decision_function")
 
@@ -112,7 +112,7 @@ class ClassPredictionMethods(PerRow):
         Returns
         -------
         classes : ndarray of shape (n_samples,)
-            Of the dtype of `classes_`.
+            The most probable class of each row, in the dtype of `classes_`.
         """
         return self._per_row(X, self._classes, "prediction")
 
@@ -127,7 +127,7 @@ class ClassPredictionMethods(PerRow):
         Returns
         -------
         log_density : ndarray of shape (n_samples,), float64
-            In nats. Low for rows unlike any class.
+            Log densities in nats. They are low for rows that are unlike any class.
         """
         return self._per_row(X, self._log_density, "log_density")
 
@@ -146,7 +146,7 @@ class ClassPredictionMethods(PerRow):
         Returns
         -------
         accuracy : float
-            Weighted share of the rows, 0 to 1.
+            The weighted share of rows whose class is predicted, from 0 to 1.
         """
         from sklearn.metrics import accuracy_score
 

@@ -33,12 +33,13 @@ class ConversionMethods(BaseMixture):
         Parameters
         ----------
         weights : array-like of shape (n_components,)
-            Non-negative, summing to one.
+            The weight of each component, not negative. Together they sum to one.
         means : array-like of shape (n_components, n_features)
             The mean of each component.
         covariances : array-like, or a pair of them
-            In the shape of `covariances_` for `covariance_type`; for components with factors, loadings of shape
-            (n_components, n_features, n_factors) and noise variances of shape (n_components, n_features).
+            The covariances, in the shape that `covariances_` has for `covariance_type`. For components with factors,
+            loadings of shape (n_components, n_features, n_factors) and noise variances of shape (n_components,
+            n_features).
         covariance_type : str, default='full'
             The shape of the covariances, any that `covariance_type` of the estimator takes.
         random_state : int, RandomState or None

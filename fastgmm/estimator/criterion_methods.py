@@ -84,7 +84,7 @@ class CriterionMethods(BaseMixture):
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """Return the integrated completed likelihood criterion; lower is better.
 
-        The BIC plus twice the entropy of the classification: overlapping components are penalised.
+        This is the BIC with a further penalty where components overlap.
 
         Parameters
         ----------

@@ -48,7 +48,8 @@ class ErrorMethods(LikelihoodMixture):
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
-            The weight of each row, not negative. A row of weight 2 counts like two equal rows. Rows with weight 0 are ignored.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows. Rows with weight 0 are
+            ignored.
         labels : array-like of shape (n_samples,), optional
             Known components, 0 to ``n_components - 1``, -1 where unknown: seeded clustering. A labelled row stays in
             its component; bounds are then the mean log-likelihood of rows and known components together. The start
@@ -268,7 +269,7 @@ class ErrorMethods(LikelihoodMixture):
         return found
 
     def denoise(self, X: Any, errors: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return what rows measured with errors truly were: mean and covariance of each, given what was measured.
+        """Return the mean and covariance of the true values of rows that were measured with errors.
 
         Parameters
         ----------
@@ -280,9 +281,9 @@ class ErrorMethods(LikelihoodMixture):
         Returns
         -------
         means : ndarray of shape (n_samples, n_features), float64
-            Expected true values: noisy measurements are drawn towards where the mixture has rows.
+            The expected true values. Noisy measurements are moved towards where the mixture is dense.
         covariances : ndarray of shape (n_samples, n_features, n_features), float64
-            Of the true values about them, in squared units of the data.
+            How uncertain the true values are, in squared units of the data.
 
         Examples
         --------
@@ -307,8 +308,8 @@ class ErrorMethods(LikelihoodMixture):
         random_state : int, RandomState or None
             Seed of the draws. None takes the estimator's own `random_state`.
         errors : array-like, optional
-            Measurement errors to be drawn as well, as in `fit`: true values are drawn in random order, and each is
-            measured with its own errors, NaN where a variance is infinite.
+            Measurement errors, as in `fit`. True values are drawn in random order, and each is measured with its own
+            errors. A value whose variance is infinite becomes NaN.
 
         Returns
         -------

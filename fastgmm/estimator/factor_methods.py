@@ -36,7 +36,7 @@ class FactorMethods(BaseMixture):
         Returns
         -------
         factors : ndarray of shape (n_samples, n_factors), float64
-            Standard normal under the model, less what the noise hides; zero where a component has fewer factors.
+            The expected factors of each row. If a component has fewer factors, the others are zero.
 
         Examples
         --------
@@ -65,14 +65,14 @@ class FactorMethods(BaseMixture):
 
     @available_if(_has_factors)
     def inverse_transform(self, factors: Any, labels: Any = None) -> np.ndarray:
-        """Return the rows that factors stand for: the mean of the component and what its loadings make of them.
+        """Return the rows that factors stand for: the component's mean plus its loadings times the factors.
 
         Parameters
         ----------
         factors : array-like of shape (n_samples, n_factors)
             Expected factors, as `transform` returns them.
         labels : array-like of shape (n_samples,), optional
-            The component of each, as `predict` gives it. There is no need of it where there is one component.
+            The component of each row, as `predict` returns it. A mixture of one component does not need it.
 
         Returns
         -------

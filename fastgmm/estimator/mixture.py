@@ -211,7 +211,8 @@ class BaseMixture(
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional
-            The weight of each row, not negative. A row of weight 2 counts like two equal rows. Rows with weight 0 are ignored.
+            The weight of each row, not negative. A row of weight 2 counts like two equal rows. Rows with weight 0 are
+            ignored.
         labels : array-like of shape (n_samples,), optional
             Known components, 0 to ``n_components - 1``, -1 where unknown: seeded clustering. A labelled row stays in
             its component; bounds are then the mean log-likelihood of rows and known components together. The start

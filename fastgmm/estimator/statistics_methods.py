@@ -77,27 +77,28 @@ class AdaptationMethods(StatisticsMethods):
     _set_state: Any
 
     def adapt(self, X: Any, relevance: float = 16.0, update: Any = "means", sample_weight: Any = None) -> Self:
-        """Return this mixture adapted to rows: a speaker's, made of everybody's.
+        """Return this mixture adapted to new rows, such as those of one speaker.
 
-        A component moves towards its new rows, by the share ``n / (n + relevance)`` where n of them belong to it; one
-        without rows stays. So few rows change little, and components keep their numbers.
+        A component to which n of the rows belong moves towards them by the share ``n / (n + relevance)``. A component
+        without rows stays. So a few rows change little, and components keep their numbers.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), a source of `fastgmm.data`, or SufficientStatistics
-            Statistics are those that `statistics` of this model returned, or a sum of such.
+            The rows, or the statistics that this model's `statistics` returned for them, or a sum of such statistics.
         relevance : float, default=16.0
-            Rows that a component's present parameters are worth. 0 makes one step of EM, infinity no change.
+            How many rows a component's present parameters are worth. 0 makes one step of EM, and infinity changes
+            nothing.
         update : {'means', 'weights', 'covariances'} or a tuple of them, default='means'
-            What is adapted. Covariances stay in the family that `covariance_type` names; of t components, degrees of
-            freedom are adapted with them.
+            What is adapted. Covariances stay in the family that `covariance_type` names. Degrees of freedom of t
+            components are adapted together with them.
         sample_weight : array-like of shape (n_samples,), optional
             The weight of each row. By default every row counts once. Rows with weight 0 are ignored.
 
         Returns
         -------
         model
-            A new fitted estimator with the same parameters of the constructor. `n_samples_seen_` is the weight of X.
+            A new fitted estimator with the same constructor parameters. Its `n_samples_seen_` is the weight of X.
 
         Raises
         ------

@@ -48,55 +48,55 @@ NEAR_TIE = 2.0
 class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMethods, DensityMixin, BaseEstimator):
     """Fit every combination of number of components and covariance structure, and keep the best.
 
-    What R's ``Mclust`` does: one hierarchical clustering starts all candidates, EM runs from it for each, and a
-    criterion chooses. A candidate that fails, or whose likelihood is without bound, is listed with the reason.
+    This is what R's ``Mclust`` does. One hierarchical clustering starts all candidates, EM runs for each, and a
+    criterion chooses the best. A candidate that fails, or whose likelihood has no bound, is listed with the reason.
 
     Parameters
     ----------
     n_components : int or iterable of int, default=range(1, 10)
-        A size that the rows do not suffice for is a candidate that fails.
+        The numbers of components to try. A number that is too large for the rows is listed as a candidate that failed.
     covariance_type : 'all', str or list of str, default='all'
-        'all' is mclust's fourteen families, or E and V for one feature.
+        The covariance structures to try. 'all' means mclust's fourteen families, or E and V for one feature.
     criterion : {'bic', 'icl', 'aic', 'cv_log_likelihood'} or callable, default='bic'
-        Lower is better, except that 'cv_log_likelihood' (mean held-out log-likelihood of five folds) is maximised.
-        A callable takes ``(estimator, X)`` and is minimised.
+        What chooses the best candidate. Lower is better, except for 'cv_log_likelihood', the mean log-likelihood of
+        rows left out in five folds. A callable takes ``(estimator, X)`` and is minimised.
     init_params : str or array-like, default='hc'
-        As in `GaussianMixture`. 'hc' clusters once, on 2000 rows at most, for all candidates; one feature is cut at
-        its quantiles instead, as mclust does.
+        As in `GaussianMixture`. 'hc' makes one hierarchical clustering of at most 2000 rows for all candidates. A
+        single feature is cut at its quantiles instead, as mclust does.
     n_jobs : int, optional
-        Candidates fitted at a time, in threads; None is one at a time, whose passes use all cores.
+        How many candidates are fitted at a time, in threads. None fits one at a time, and its passes use all cores.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     verbose : int, default=0
         How much a fit reports: 0 nothing, 1 a progress display, 2 also the change and the time of iterations.
     tol : float, optional
-        Change of the mean log-likelihood that ends EM, in nats per sample. Candidates close to the best are
-        continued to a thousandth of it. None is near mclust's default, a share of the log-likelihood: 7.5e-6 of that
-        of one Gaussian, but from 1e-5 to 5e-5, as a log-likelihood depends on the units of X.
+        EM stops when the mean log-likelihood changes by less than this, in nats per row. Candidates close to the best
+        go on to a thousandth of it. None is close to mclust's default, which is a share of the log-likelihood: 7.5e-6
+        of that of one Gaussian, but at least 1e-5 and at most 5e-5, since a log-likelihood depends on the units of X.
     reg_covar : float, default=0.0
-        As in `GaussianMixture`. At zero, as in mclust, a structure that collapses is reported.
+        As in `GaussianMixture`. With 0, which is also mclust's choice, a structure that collapses is listed as failed.
     max_iter : int, default=1000
         The most EM iterations of each candidate.
     prior, noise
         As in `GaussianMixture`.
     distribution : {'normal', 'student'} or list of both, default='normal'
-        Of the components: each structure and size is tried as a `GaussianMixture`, as a `StudentMixture` whose
-        components have degrees of freedom of their own, or as both.
+        The distribution of the components. Each structure and number of components is tried as a `GaussianMixture`, as
+        a `StudentMixture` whose components have degrees of freedom of their own, or as both.
     missing : {'error', 'marginalise'}, default='error'
-        What NaN in X means, as in `GaussianMixture`. Starts are made of rows completed once for all candidates.
+        What NaN in X means, as in `GaussianMixture`. Rows are completed once for the starts of all candidates.
     n_factors : int, iterable of int, 'bic' or 'cattell', default='bic'
-        Of structures that have factors ('factor', 'ppca', 'hddc', and pgmm's and HDclassif's names): as in
-        `GaussianMixture`, or numbers that are each a candidate.
+        For structures with factors ('factor', 'ppca', 'hddc', and pgmm's and HDclassif's names): as in
+        `GaussianMixture`, or several numbers to be tried.
 
     Attributes
     ----------
     best_estimator_ : GaussianMixture or StudentMixture
         The mixture of the best criterion, fitted.
     best_params_ : dict
-        Its n_components and covariance_type, its distribution where `distribution` is not 'normal', and its
-        n_factors where it has any.
+        Its n_components and covariance_type, its distribution if `distribution` is not 'normal', and its n_factors if
+        it has any.
     best_score_ : float
-        Its criterion.
+        The criterion of the best candidate.
     results_ : dict of list
         One entry per candidate: n_components, covariance_type, log_likelihood (total, nats), n_parameters, bic, icl,
         aic, converged, fit_time (seconds), failure (None or the reason), score (the criterion) and difference (how
@@ -198,8 +198,8 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), dask array or frame, or a source of `fastgmm.data`
-            Of a source, one sample serves the starts of all candidates, and the scale of `tol` and of degeneracy;
-            every candidate's passes read it all. Cross-validation takes arrays only.
+            The rows. From a source, one sample makes the starts of all candidates and sets the scale of `tol`, and
+            every pass of every candidate reads all of it. Cross-validation takes arrays only.
         y : Ignored
             Present for consistency with other scikit-learn estimators.
         sample_weight : array-like of shape (n_samples,), optional

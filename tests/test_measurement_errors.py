@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastgmm import GaussianMixture, StudentMixture, config_context, kernels
-from fastgmm.data import ArrayRows, batches
+from fastgmm.data import ArrayRows, batches, parquet, sliced
 from fastgmm.data.e_steps import ERRORS, LABELS, Labelled, Plain, WithErrors
 from fastgmm.data.e_steps.errors import components_of_true_values
 from fastgmm.model import MixtureParameters, SufficientStatistics
@@ -44,7 +45,7 @@ def passed(p, X, errors, weight=None, **options):
     """Return the statistics of one pass."""
     errors = np.asarray(errors)
     rows = ArrayRows(X, weight, {ERRORS: errors, **options.pop("along", {})})
-    return WithErrors(are_variances=errors.ndim == 2, **options).prepare(rows).accumulate(p)
+    return WithErrors(**options).prepare(rows).accumulate(p)
 
 
 def assert_same(found, expected, rtol=1e-10):
@@ -362,9 +363,14 @@ def test_what_was_not_measured_has_no_part_in_the_answer():
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
 def test_missing_values_may_be_nan_beside_errors(covariance_type):
-    _, X, variances, covariances = problem(covariance_type)
+    p, X, variances, covariances = problem(covariance_type, k=2)
     missing = np.random.default_rng(0).uniform(size=X.shape) < 0.2
-    holed, options = np.where(missing, np.nan, X), {"random_state": 0, "tol": 0.0, "max_iter": 4}
+    start = {
+        "weights_init": p.weights,
+        "means_init": p.means,
+        "precisions_init": p.shape.precisions(p.precisions_cholesky),
+    }
+    holed, options = np.where(missing, np.nan, X), {**start, "tol": 0.0, "max_iter": 4}
     for errors in (variances, covariances, np.diag(variances[0])):
         model = GaussianMixture(2, covariance_type=covariance_type, missing="marginalise", **options)
         model.fit(holed, errors=errors)
@@ -466,8 +472,8 @@ def test_what_errors_do_not_go_with_is_refused():
     _, X, variances, _ = problem()
     with refused("errors are given and noise is 0.1; expected one of the two"):
         GaussianMixture(2, noise=0.1).fit(X, errors=variances)
-    with refused("errors are given and X is a source, batches"):
-        GaussianMixture(2).fit(batches(lambda: iter([X])), errors=variances)
+    with refused("errors are given and X is a source, batches; denoise answers for rows in memory only"):
+        GaussianMixture(2, random_state=0).fit(X).denoise(batches(lambda: iter([X])), variances)
     noisy = GaussianMixture(2, noise=0.1, random_state=0).fit(X)
     with refused("errors are given to predict of a model with a background"):
         noisy.predict(X, errors=variances)
@@ -501,3 +507,132 @@ def test_inputs_are_left_as_they_are():
     model = GaussianMixture(2, random_state=0).fit(X, errors=variances)
     model.denoise(X, variances)
     assert isinstance(model._density(), MixtureParameters)
+
+
+# Rows that lie elsewhere, and rows that have the same errors.
+
+
+def sources_of(X, errors, tmp_path):
+    """Return the same rows as sources, each with what is to be given as `errors` beside it."""
+    da, pa = pytest.importorskip("dask.array"), pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    names, spread = ["a", "b", "c", "d"], ["sa", "sb", "sc", "sd"]
+    columns = {name: np.concatenate([X, errors], axis=1)[:, j] for j, name in enumerate(names + spread)}
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    parts = [slice(0, 130), slice(130, None)]
+    return {
+        "batches": (batches(lambda: iter([X[part] for part in parts])), errors),
+        "pairs": (batches(lambda: ({"X": X[part], "errors": errors[part]} for part in parts)), None),
+        "sliced": (sliced(X, errors=errors), None),
+        "parquet": (parquet(tmp_path / "rows.parquet", names, errors=spread), None),
+        "dask": (da.from_array(X, chunks=(150, 4)), errors),
+        "two dask arrays": (da.from_array(X, chunks=(150, 4)), da.from_array(errors, chunks=(90, 4))),
+    }
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_a_source_is_measured_as_its_rows_are(covariance_type, tmp_path):
+    p, X, variances, _ = problem(covariance_type, k=2)
+    missing = np.random.default_rng(2).uniform(size=X.shape) < 0.1
+    X, variances = np.where(missing, np.nan, X), np.where(missing, np.inf, variances)
+    precisions = p.shape.precisions(p.precisions_cholesky)
+    start = {"weights_init": p.weights, "means_init": p.means, "precisions_init": precisions}
+    new = partial(GaussianMixture, 2, covariance_type=covariance_type, tol=0.0, max_iter=5, **start)
+    expected = new().fit(X, errors=variances)
+    for name, (source, errors) in sources_of(X, variances, tmp_path).items():
+        model = new().fit(source, errors=errors)
+        for attribute in ("weights_", "means_", "covariances_"):
+            assert_allclose(
+                getattr(model, attribute), getattr(expected, attribute), rtol=1e-8, atol=1e-10, err_msg=name
+            )
+        for method in ("predict", "predict_proba", "score_samples", "score", "aic", "bic", "icl"):
+            found = np.asarray(getattr(model, method)(source, errors=errors))
+            wanted = getattr(expected, method)(X, errors=variances)
+            assert_allclose(found, wanted, rtol=1e-7, atol=1e-9, err_msg=f"{name}, {method}")
+        blocks = np.concatenate(list(model.predict_blocks(source, "score_samples", errors=errors)))
+        assert_allclose(blocks, expected.score_samples(X, errors=variances), rtol=1e-7, err_msg=name)
+        assert_array_equal(new().fit_predict(source, errors=errors), expected.predict(X, errors=variances), name)
+
+
+def test_covariances_ride_along_as_variances_do():
+    da = pytest.importorskip("dask.array")
+    _, X, _, covariances = problem()
+    model = GaussianMixture(3, random_state=0, max_iter=5).fit(X, errors=covariances)
+    for source, errors in (
+        (
+            batches(
+                lambda: iter([{"X": X[:100], "errors": covariances[:100]}, {"X": X[100:], "errors": covariances[100:]}])
+            ),
+            None,
+        ),
+        (da.from_array(X, chunks=(150, 4)), covariances),
+    ):
+        assert_allclose(model.bic(source, errors=errors), model.bic(X, errors=covariances), rtol=1e-12)
+        found = np.asarray(model.predict_proba(source, errors=errors))
+        assert_allclose(found, model.predict_proba(X, errors=covariances), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("missing", ["error", "marginalise"])
+def test_errors_of_all_rows_are_those_of_any_source(missing):
+    da = pytest.importorskip("dask.array")
+    _, X, variances, covariances = problem(k=2)
+    if missing == "marginalise":
+        X = np.where(np.random.default_rng(0).uniform(size=X.shape) < 0.2, np.nan, X)
+    for common in (covariances[0], variances[0]):
+        whole = common if common.ndim == 2 else np.diag(common)
+        expected = GaussianMixture(2, random_state=0, missing=missing, max_iter=5).fit(X, errors=whole)
+        each = np.broadcast_to(whole, (len(X), 4, 4))
+        for source in (X, batches(lambda: iter([X[:150], X[150:]])), da.from_array(X, chunks=(150, 4))):
+            model = GaussianMixture(2, random_state=0, missing=missing, max_iter=5).fit(source, errors=common)
+            assert_allclose(model.means_, expected.means_, rtol=1e-8)
+            assert_allclose(model.icl(source, errors=common), expected.icl(X, errors=each), rtol=1e-10)
+            found = np.asarray(model.predict_proba(source, errors=common))
+            assert_allclose(found, expected.predict_proba(X, errors=each), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["variances", "covariances"])
+def test_rows_of_the_same_errors_are_taken_together(structure, kind, monkeypatch):
+    p, X, variances, covariances = problem(structure, 600, 4, 3)
+    errors, rng = {"variances": variances, "covariances": covariances}[kind].copy(), np.random.default_rng(1)
+    errors[:500] = errors[rng.integers(0, 5, 500)]
+    seen = errors if kind == "variances" else np.einsum("ndd->nd", errors)
+    seen[errors.reshape(600, -1)[:, 0] == errors.reshape(600, -1)[0, 0], 2] = np.inf
+    X = np.where(np.isinf(seen), np.nan, X)
+    weight, labels = rng.integers(0, 3, 600).astype(float), rng.integers(-1, 3, 600)
+    options = {"along": {LABELS: labels}, "known": Labelled(tuple(slice(k, k + 1) for k in range(3)))}
+    each = passed(p, X, errors, weight, **options)
+    monkeypatch.setattr("fastgmm.data.e_steps.errors.rows_worth_a_pass", lambda *sizes: 20.0)
+    passes = []
+    monkeypatch.setattr(kernels, "accumulate", counting(kernels.accumulate, passes))
+    assert_same(passed(p, X, errors, weight, **options), each)
+    assert len(passes) >= 5
+    assert_same(passed(p, X, errors), oracle(p, X, errors))
+
+
+def counting(function, calls):
+    def counted(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return counted
+
+
+def test_a_source_whose_errors_are_wrong_is_refused():
+    _, X, variances, _ = problem()
+    for errors, match in (
+        (-variances, "a variance of -"),
+        (variances[:, :2], r"errors have shape \(400, 2\); expected variances .* = \(400, 4\)"),
+        (np.where(np.arange(4) == 1, np.inf, variances), "infinite in feature 1 of every row"),
+    ):
+        with refused(match):
+            GaussianMixture(2).fit(batches(lambda: iter([X])), errors=errors)
+    with refused(r"errors have shape \(3,\); expected variances of all rows"):
+        GaussianMixture(2).fit(batches(lambda: iter([X])), errors=variances[0, :3])
+    with refused("brings errors with its rows; expected one of the two"):
+        GaussianMixture(2).fit(sliced(X, errors=variances), errors=variances[0])
+    with refused("brings errors, those of measurement, and StudentMixture takes none"):
+        StudentMixture(2).fit(sliced(X, errors=variances))
+    X[3, 1] = np.nan
+    with refused("contains NaN; expected finite numbers where the variance in errors is finite"):
+        GaussianMixture(2).fit(sliced(X, errors=variances))

@@ -146,7 +146,7 @@ def as_kept(scatter, structure):
 @pytest.mark.parametrize("kind", ["gaussian", "student", "beside a background"])
 @pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
 def test_a_pass_is_that_of_rows_one_by_one(structure, kind, worth, monkeypatch):
-    monkeypatch.setattr(incomplete, "rows_worth_a_pass", lambda marginals: worth)
+    monkeypatch.setattr(incomplete, "rows_worth_a_pass", lambda *sizes: worth)
     rng = np.random.default_rng(3)
     mixture = density = random_parameters(structure, 3, 4, rng)
     X, weight = with_holes(random_rows(mixture, 150, rng), 0.4), rng.uniform(0.2, 2.0, size=150)

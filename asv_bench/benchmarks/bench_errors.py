@@ -42,7 +42,7 @@ class ErrorPass:
             covariances = 0.1 + np.broadcast_to(np.eye(n_features), covariances.shape)
         weights = np.full(n_components, 1 / n_components)
         self.mixture = MixtureParameters(name, weights, means, covariances, shape.factorise(covariances))
-        e_step, along = WithErrors(are_variances=True), variances
+        e_step, along = WithErrors(), variances
         if errors == "covariances":
             e_step, along = WithErrors(), variances[:, :, None] * np.eye(n_features)
         elif errors == "holes":

@@ -7,7 +7,7 @@ dask's own choice: the current `distributed.Client`, or the threads of this proc
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -62,12 +62,16 @@ class DaskBlocks(Blocks):
             layers[None].update(zip(results, ((_join, call, group) for group in groups), strict=True))
         return list(get(_graph(layers), results))
 
-    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str) -> Any:
+    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str, along: Sequence[str] = ()) -> Any:
         """Return a dask array of ``task([part], *arguments)``."""
         shape: dict[str, Any] = {"drop_axis": 1}
         if like.ndim > 1:
             shape = {"chunks": (self.array.chunks[0], *like.shape[1:]), "new_axis": list(range(2, like.ndim))}
-        return self.array.map_blocks(_on_block, task=task, arguments=arguments, dtype=like.dtype, meta=like, **shape)
+        # Side by side as matrices, whatever their dimensions: blocks are matched from the last dimension on.
+        columns = [self.along[column].map_blocks(_flat, **_matrix_of(self.along[column])) for column in along]
+        widths = {column: self.along[column].shape[1:] for column in along}
+        options = {"task": task, "arguments": arguments, "widths": widths, "dtype": like.dtype, "meta": like}
+        return self.array.map_blocks(_on_block, *columns, **options, **shape)
 
     def with_columns(self, columns: Mapping[str, Any], lengths: Mapping[Key, int] | None) -> DaskBlocks:
         """Return the same blocks with further columns riding along."""
@@ -148,5 +152,28 @@ def _join(call: Call, results: list[Any]) -> Any:
     return call.join(results)
 
 
-def _on_block(block: Any, task: Task, arguments: tuple, block_id: tuple[int, ...] | None = None) -> Any:
-    return task([Part((0 if block_id is None else block_id[0],), block)], *arguments)
+def _on_block(
+    block: Any,
+    *columns: Any,
+    task: Task,
+    arguments: tuple,
+    widths: Mapping[str, tuple[int, ...]],
+    block_id: tuple[int, ...] | None = None,
+) -> Any:
+    along = {name: column.reshape(-1, *width) for (name, width), column in zip(widths.items(), columns, strict=True)}
+    return task([Part((0 if block_id is None else block_id[0],), block, None, along)], *arguments)
+
+
+def _flat(column: Any) -> Any:
+    return column.reshape(len(column), -1)
+
+
+def _matrix_of(column: Any) -> dict[str, Any]:
+    """Return what dask is to know of a column whose entries are laid out flat."""
+    width = int(np.prod(column.shape[1:]))
+    known: dict[str, Any] = {"chunks": (column.chunks[0], (width,)), "dtype": column.dtype}
+    if column.ndim > 2:
+        known["drop_axis"] = list(range(2, column.ndim))
+    elif column.ndim == 1:
+        known["new_axis"] = 1
+    return known

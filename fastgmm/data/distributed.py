@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import itemgetter
@@ -19,7 +19,7 @@ import numpy as np
 
 from fastgmm import config
 from fastgmm.data.checks import check_column, check_finite, check_weights
-from fastgmm.data.rows import ArrayRows, Block, Source, block_rows, rows_at, strata, with_further_features
+from fastgmm.data.rows import MEASURED, ArrayRows, Block, Source, block_rows, rows_at, strata, with_further_features
 from fastgmm.data.totals import Totals
 
 __all__ = ["Blocks", "DistributedRows", "Key", "Part", "Task"]
@@ -93,11 +93,11 @@ class Blocks(ABC):
         """
 
     @abstractmethod
-    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str) -> Any:
+    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str, along: Sequence[str] = ()) -> Any:
         """Return the engine's own collection of ``task([part], *arguments)``, computed when it is asked for.
 
-        `like` is a result of no rows: its dtype and further dimensions are the collection's. `name` is what a column of
-        it is called, where columns have names.
+        Of what rides along, a part has `along`. `like` is a result of no rows: its dtype and further dimensions are the
+        collection's. `name` is what a column of it is called, where columns have names.
         """
 
     @abstractmethod
@@ -155,7 +155,8 @@ class Facts:
                 f"{where} has changed since the first pass: {len(part.rows)} rows; expected "
                 f"{self.lengths.get(part.key, 0)}"
             )
-        check_finite(part.rows, where, None, self.names, allows_missing=self.allows_missing)
+        allows_missing = self.allows_missing or MEASURED in part.columns
+        check_finite(part.rows, where, None, self.names, allows_missing=allows_missing)
         rows = _aligned(part.rows, self.dtype)
         weight = None if part.weight is None else _aligned(check_weights(part.weight, len(rows), where), np.float64)
         columns = {
@@ -239,7 +240,7 @@ class DistributedRows(Source):
         """Yield ``action(block)`` of every block in turn; what it returns travels to this process."""
         yield from self._by_key(_mapped, frozen(action)).values()
 
-    def lazy(self, action: Callable[[np.ndarray], np.ndarray], name: str) -> Any:
+    def lazy(self, action: Callable[..., np.ndarray], name: str, along: Sequence[str] = ()) -> Any:
         """Return the engine's collection of ``action(rows)``, computed when it is asked for.
 
         Parameters
@@ -249,11 +250,14 @@ class DistributedRows(Source):
             A method is that of its object as it is now.
         name : str
             Of the column, where the collection is a table.
+        along : sequence of str
+            What rides along and `action` takes as well.
         """
         action = frozen(action)
-        like = action(np.zeros((1, self.n_features), dtype=self.dtype))[:0]
+        riding = [np.zeros((1, *self.of_engine.columns[column].shape[1:]), dtype=self.dtype) for column in along]
+        like = action(np.zeros((1, self.n_features), dtype=self.dtype), *riding)[:0]
         facts = replace(self._facts(), lengths=None)
-        return self.of_engine.lazy(_predicted, facts, action, like=like, name=name)
+        return self.of_engine.lazy(_predicted, facts, action, tuple(along), like=like, name=name, along=along)
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray], names: list[str] | None) -> DistributedRows:
         """Return rows of ``function(rows)``, which has as many; `names` are those of its columns."""
@@ -389,9 +393,11 @@ def _mapped(parts: Iterable[Part], facts: Facts, action: Callable[[Block], T]) -
     return found
 
 
-def _predicted(parts: Iterable[Part], facts: Facts, action: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _predicted(
+    parts: Iterable[Part], facts: Facts, action: Callable[..., np.ndarray], along: tuple[str, ...]
+) -> np.ndarray:
     ((_, block),) = facts.blocks(parts)
-    return action(block.rows)
+    return action(block.rows, *(block.columns[name] for name in along))
 
 
 def _with_rows(function: Callable[[np.ndarray], np.ndarray], block: Block) -> Block:

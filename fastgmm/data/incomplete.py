@@ -22,7 +22,7 @@ from fastgmm.model.marginals import Marginals
 from fastgmm.model.moments import components_of
 from fastgmm.model.parameters import with_whole_matrices
 
-__all__ = ["Marginalised", "density_for"]
+__all__ = ["Marginalised", "density_for", "rows_worth_a_pass"]
 
 #: What a pass over a pattern costs beside its rows, and what a row costs by itself: in all cases, and for the matrices
 #: of 8 components in 16 features, or their diagonals. Measured on one thread, in microseconds.
@@ -31,14 +31,13 @@ PASS_COST, ROW_COST, MATRIX_COST, DIAGONAL_COST = 190.0, 0.1, 2.0, 0.4
 PLAIN_COST = 20.0
 
 
-def rows_worth_a_pass(marginals: Marginals) -> float:
-    """Return how many rows of a pattern cost as much one by one as a pass of their own."""
-    n_components, n_features = marginals.means.shape
-    if marginals.shape.is_matrix:
+def rows_worth_a_pass(n_components: int, n_features: int, is_matrix: bool, is_compiled: bool = True) -> float:
+    """Return how many rows of a pattern, or of the same errors, cost as much one by one as a pass of their own."""
+    if is_matrix:
         cost = MATRIX_COST * n_components * n_features**3 / (8 * 16**3)
     else:
         cost = DIAGONAL_COST * n_components * n_features / (8 * 16)
-    return PASS_COST / (ROW_COST + cost * (1.0 if each_by_itself.is_compiled(marginals) else PLAIN_COST))
+    return PASS_COST / (ROW_COST + cost * (1.0 if is_compiled else PLAIN_COST))
 
 
 class Marginalised:
@@ -192,14 +191,20 @@ class Marginalised:
         share = np.exp(offset - offset.max())
         return share / share.sum()
 
+    @property
+    def _least(self) -> float:
+        is_compiled = each_by_itself.is_compiled(self.marginals)
+        n_components, n_features = self.marginals.means.shape
+        return rows_worth_a_pass(n_components, n_features, self.marginals.shape.is_matrix, is_compiled)
+
     def _together(self, patterns: Patterns) -> np.ndarray:
         """Return the patterns whose rows have a pass of their own."""
-        many = (patterns.sizes >= rows_worth_a_pass(self.marginals)) | patterns.masks.all(axis=1)
+        many = (patterns.sizes >= self._least) | patterns.masks.all(axis=1)
         return np.flatnonzero(many & patterns.masks.any(axis=1))
 
     def _apart(self, patterns: Patterns) -> np.ndarray:
         """Return the patterns whose rows are taken together with those of others."""
-        few = (patterns.sizes < rows_worth_a_pass(self.marginals)) & ~patterns.masks.all(axis=1)
+        few = (patterns.sizes < self._least) & ~patterns.masks.all(axis=1)
         return np.flatnonzero(few & patterns.masks.any(axis=1))
 
 

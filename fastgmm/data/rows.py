@@ -14,6 +14,7 @@ from fastgmm import kernels
 from fastgmm.model import SufficientStatistics
 
 __all__ = [
+    "MEASURED",
     "ArrayRows",
     "Block",
     "Rows",
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 # Rows converted at a time where an array is not what the kernels read: a few megabytes at most.
 BLOCK_VALUES = 1 << 19
+
+#: The column of rows that says how each was measured: of those that have it, some values may be missing.
+MEASURED = "errors"
 
 #: The columns of a block that has none.
 NOTHING: Mapping[str, np.ndarray] = {}

@@ -30,8 +30,9 @@ def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
         ``factory()`` returns a new iterator over all rows, in the same order each time: arrays of shape
         (rows, n_features), of any number of rows each, or Arrow record batches or tables; or pairs of one of these and
         the weights of its rows; or mappings with the rows as ``'X'`` and any of ``'sample_weight'``, ``'labels'``
-        (known components) and ``'y'`` (classes or targets). It is called and iterated in a thread of its own; a batch
-        is copied, so its memory may be used again.
+        (known components), ``'y'`` (classes or targets) and ``'errors'`` (measurement errors of the rows, variances or
+        covariances). It is called and iterated in a thread of its own; a batch is copied, so its memory may be used
+        again.
 
     Returns
     -------
@@ -79,6 +80,7 @@ def parquet(
     weights: str | None = None,
     labels: str | None = None,
     y: str | Sequence[str] | None = None,
+    errors: Sequence[str] | None = None,
 ) -> StreamedRows:
     """Return a source over a Parquet file, or a folder of them in the order of their names; needs pyarrow.
 
@@ -98,6 +100,9 @@ def parquet(
         The column of known components, for ``GaussianMixture.fit``; -1 or missing where unknown.
     y : str or sequence of str, optional
         The column of classes, for a classifier, or one or more of targets, for a regressor.
+    errors : sequence of str, optional
+        The columns of the variances of the features' measurement errors, for ``GaussianMixture.fit``, in the order of
+        `columns`; infinite where a value was not measured.
 
     Returns
     -------
@@ -118,15 +123,20 @@ def parquet(
     batches : Anything else that can be read in parts.
     """
     files = parquet_files(path)
-    given = {"sample_weight": weights, "labels": labels, "y": y}
+    given = {"sample_weight": weights, "labels": labels, "y": y, "errors": None if errors is None else list(errors)}
     along = {name: column for name, column in given.items() if column is not None}
     names = parquet_columns(files[0], columns, along)
+    if errors is not None and len(along["errors"]) != len(names):
+        raise ValueError(
+            f"errors has {len(along['errors'])} columns; expected {len(names)}, a variance for each of the columns "
+            f"{', '.join(names)}"
+        )
     n_rows = _checked_rows(batch_rows, decoded_rows(len(names)), "32,768, or fewer of many columns")
     return StreamedRows(lambda: parquet_mappings(files, names, n_rows, along), str(Path(path)), names, stable=True)
 
 
 def sliced(
-    X: Any, batch_rows: int | None = None, weights: Any = None, labels: Any = None, y: Any = None
+    X: Any, batch_rows: int | None = None, weights: Any = None, labels: Any = None, y: Any = None, errors: Any = None
 ) -> StreamedRows:
     """Return a source over an array that is read a slice of rows at a time: HDF5, Zarr, a memory map, any like them.
 
@@ -145,6 +155,8 @@ def sliced(
         Known components, for ``GaussianMixture.fit``; -1 where unknown.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), optional
         Classes, for a classifier, or targets, for a regressor.
+    errors : array-like of shape (n_samples, n_features) or (n_samples, n_features, n_features), optional
+        Measurement errors of X, for ``GaussianMixture.fit``: variances or covariances.
 
     Returns
     -------
@@ -168,11 +180,13 @@ def sliced(
         raise ValueError(f"X has shape {tuple(X.shape)}; expected (n_samples, n_features)")
     n_rows = _checked_rows(batch_rows, block_rows(X.shape[1]))
     along: dict[str, Any] = {}
-    for name, key, column in (("weights", "sample_weight", weights), ("labels", "labels", labels), ("y", "y", y)):
+    named = {"weights": weights, "labels": labels, "y": y, "errors": errors}
+    for name, column in named.items():
         if column is None:
             continue
-        column = along[key] = column if hasattr(column, "shape") else np.asarray(column)
-        if column.shape[0] != X.shape[0] or (name != "y" and len(column.shape) != 1):
+        column = column if hasattr(column, "shape") else np.asarray(column)
+        along["sample_weight" if name == "weights" else name] = column
+        if column.shape[0] != X.shape[0] or (name in ("weights", "labels") and len(column.shape) != 1):
             raise ValueError(f"{name} has shape {tuple(column.shape)}; expected (n_samples,) = ({X.shape[0]},)")
 
     def open_batches() -> Iterator[Any]:

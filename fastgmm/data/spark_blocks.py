@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.data.arrow import listed
 from fastgmm.data.distributed import Part, Task
 from fastgmm.data.table_blocks import TableBlocks, TableRows
 
@@ -83,7 +84,7 @@ class SparkBlocks(TableBlocks):
         self._n_results = max(self._n_results, len(received))
         return received
 
-    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str) -> Any:
+    def lazy(self, task: Task, *arguments: Any, like: np.ndarray, name: str, along: Sequence[str] = ()) -> Any:
         """Return the frame with a further column of ``task([part], *arguments)``, made batch by batch when asked for.
 
         Of several numbers for each row, the column has arrays.
@@ -91,13 +92,18 @@ class SparkBlocks(TableBlocks):
         import pandas as pd
         from pyspark.sql.functions import pandas_udf
 
-        names, dtype = self.checked_reader().names, self.dtype
+        reader, dtype = self.checked_reader(), self.dtype
         self.check_new(name)
+        riding = {what: listed(reader.along[what]) for what in along}
+        names = [*reader.names, *(column for columns in riding.values() for column in columns)]
 
         def predicted(batches: Any) -> Any:
             for number, columns in enumerate(batches):
-                rows = np.column_stack([column.to_numpy(dtype=dtype, na_value=np.nan) for column in columns])
-                values = task([Part((_partition(), number), rows)], *arguments)
+                numbers = np.column_stack([column.to_numpy(dtype=dtype, na_value=np.nan) for column in columns])
+                ends = np.cumsum([len(reader.names), *map(len, riding.values())])
+                rows, *others = map(np.ascontiguousarray, np.split(numbers, ends[:-1], axis=1))
+                part = Part((_partition(), number), rows, None, dict(zip(riding, others, strict=True)))
+                values = task([part], *arguments)
                 yield pd.Series(values if values.ndim == 1 else values.tolist())
 
         # Types that Spark reads; in the signature they would be strings.

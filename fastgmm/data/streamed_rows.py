@@ -15,14 +15,14 @@ from fastgmm.data.arrow import ArrowMatrix, is_arrow
 from fastgmm.data.checks import check_column, check_finite, check_weights, is_finite
 from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.reservoir import Reservoir
-from fastgmm.data.rows import ArrayRows, Block, Source, block_rows
+from fastgmm.data.rows import MEASURED, ArrayRows, Block, Source, block_rows
 
 __all__ = ["RIDING", "StreamedRows"]
 
 T = TypeVar("T")
 
-#: What may ride along with the rows of a batch: known components, or the targets of a classifier or regressor.
-RIDING = ("labels", "y")
+#: What may ride along with the rows of a batch: known components, targets of a classifier or regressor, and errors.
+RIDING = ("labels", "y", MEASURED)
 
 
 class StreamedRows(Source):
@@ -39,7 +39,7 @@ class StreamedRows(Source):
     open_batches : callable
         Returns a new iterator over all rows for each pass: arrays of shape (rows, n_features), or Arrow record
         batches or tables; or, all of them, pairs of one of these and the weights of its rows; or mappings with 'X' and
-        any of 'sample_weight', 'labels' and 'y'. float32 stays, any other kind of number becomes float64.
+        any of 'sample_weight', 'labels', 'y' and 'errors'. float32 stays, any other kind of number becomes float64.
     description : str
         What the source is, for messages.
     names : sequence of str, optional
@@ -234,11 +234,11 @@ class StreamedRows(Source):
     def _check_finite(self, rows: np.ndarray, origins: list[_Origin]) -> None:
         if is_finite(rows):
             return
-        at = 0
+        at, allows = 0, self.allows_missing or MEASURED in self.columns
         for number, first_row, row, n_rows in origins:
             where = f"X, {self.description}, block {number}"
             part = rows[at : at + n_rows]
-            check_finite(part, where, first_row, row=row, allows_missing=self.allows_missing)
+            check_finite(part, where, first_row, row=row, allows_missing=allows)
             at += n_rows
 
     def _batches(self) -> Iterator[_Batch]:
@@ -280,7 +280,7 @@ class StreamedRows(Source):
                 )
             along = {name: batch[name] for name in RIDING if name in batch}
             batch, weight = batch["X"], batch.get("sample_weight")
-        rows = self._checked(batch, where)
+        rows = self._checked(batch, where, self.allows_missing or MEASURED in along)
         columns = {name: check_column(column, len(rows), f"the {name} of {where}") for name, column in along.items()}
         if self.weighted is None:
             self.weighted, self._own = weight is not None, {name: column.shape[1:] for name, column in columns.items()}
@@ -300,8 +300,8 @@ class StreamedRows(Source):
                 )
         return _Batch(rows, None if weight is None else check_weights(weight, len(rows), where), columns)
 
-    def _checked(self, batch: Any, where: str) -> np.ndarray | ArrowMatrix:
-        rows = ArrowMatrix(batch, where, self.names, self.allows_missing) if is_arrow(batch) else np.asanyarray(batch)
+    def _checked(self, batch: Any, where: str, allows_missing: bool) -> np.ndarray | ArrowMatrix:
+        rows = ArrowMatrix(batch, where, self.names, allows_missing) if is_arrow(batch) else np.asanyarray(batch)
         if rows.ndim != 2 or rows.shape[1] == 0:
             raise ValueError(f"{where} has shape {rows.shape}; expected (rows, n_features), at least one feature")
         if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:

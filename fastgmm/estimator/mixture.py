@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval
 
 from fastgmm.callbacks import CallbackSupport, Reporter
 from fastgmm.data import ArrayRows, Rows, RowSource
-from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain
+from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain, WithErrors
 from fastgmm.data.e_steps.trimmed import TrimmedPasses
 from fastgmm.em import Run
 from fastgmm.estimator.drift_methods import DriftMethods
@@ -26,7 +26,7 @@ from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.imputation_methods import ImputationMethods
 from fastgmm.estimator.input_validation import check_component_labels, check_memberships
 from fastgmm.estimator.landscape_methods import LandscapeMethods
-from fastgmm.estimator.missing_values import MISSING, found_missing
+from fastgmm.estimator.missing_values import MISSING, found_missing, takes_missing
 from fastgmm.estimator.order_methods import OrderMethods, check_order_by, component_order
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.prediction_methods import PredictionMethods
@@ -150,9 +150,9 @@ class BaseMixture(
         """Return the state that the fitted attributes describe, in float64."""
         return self._fitted_family().state(vars(self))
 
-    def _with_errors(self, rows: Rows, e_step: EStep, errors: Any) -> tuple[Rows, EStep]:
-        """Return the rows with their errors along, and the E-step that counts them."""
-        raise NotImplementedError(f"{type(self).__name__} takes no errors")
+    def _measured_rows(self, rows: Rows, sample: ArrayRows, errors: Any) -> tuple[Rows, ArrayRows, Any]:
+        """Return rows and sample with errors of measurement along, and these checked: None where there are none."""
+        return rows, sample, None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -257,14 +257,16 @@ class BaseMixture(
     ) -> np.ndarray | RowSource:
         """Fit, and return the rows as they were read."""
         random_state = check_random_state(self.random_state)
-        read = read_rows(self, X, sample_weight, random_state, labels=labels)
+        read = read_rows(self, X, sample_weight, random_state, **self._along(labels, errors))
         self._check_start_of(read)
         self._check_enough_rows(read.sample)
-        rows, sample = self._labelled(read, labels)
+        rows, sample, errors = self._measured_rows(*self._labelled(read, labels), errors)
         if self.order_by is not None:
             check_order_by(self, self.order_by, LABELS in sample.columns)
         e_step = self._e_step_of(sample)
-        census = found_missing(self, rows, self._covariance.shape.is_matrix)
+        census = None
+        if errors is None or errors.is_common:
+            census = found_missing(self, rows, self._covariance.shape.is_matrix)
         if census is not None:
             e_step.check_takes("X misses values")
             e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state, self._completed)
@@ -274,7 +276,7 @@ class BaseMixture(
             self._check_continuation()
         if errors is not None:
             e_step.check_takes("rows have measurement errors")
-            rows, e_step = self._with_errors(rows, e_step, errors)
+            e_step = WithErrors(errors.values if errors.is_common else None, takes_missing(self), e_step)
         tol, acceleration = self.tol, self.acceleration
         if not e_step.is_smooth:
             # It ends when no row moves to another component, which a few passes lead to; tails are settled later.
@@ -323,6 +325,10 @@ class BaseMixture(
             n_samples = np.inf if getattr(self, "prior", None) else read.rows.n_samples or sample.n_samples
             warn_regularised(mixture, float(self.reg_covar), n_samples, stacklevel=6)
         return read.given
+
+    def _along(self, labels: Any, errors: Any) -> dict[str, Any]:
+        """Return what rides along with the rows of a source, by name, None where it may bring it."""
+        return {LABELS: labels}
 
     def _e_step_of(self, sample: ArrayRows) -> EStep:
         """Return what a pass asks of the rows of which these are a sample."""

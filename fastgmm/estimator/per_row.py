@@ -47,7 +47,10 @@ class PerRow:
         source = source_of(X, sample_weight, getattr(self, "feature_names_in_", None))
         return source.with_missing() if source is not None and takes_missing(self) else source
 
-    def _map_blocks(self, X: Any, action: Callable[[np.ndarray], Any]) -> Generator[Any, None, None]:
+    def _map_blocks(
+        self, X: Any, action: Callable[..., Any], along: tuple[str, ...] = ()
+    ) -> Generator[Any, None, None]:
+        """Yield what `action` makes of rows, and of what rides along with them under the names `along`, if it does."""
         source = self._source_of(X)
         if source is None:
             rows = self._check_rows(X)
@@ -57,15 +60,18 @@ class PerRow:
             return
         if isinstance(source, DistributedRows):
             check_columns(self, source, source.n_features)
-            yield from source.map(partial(_of_rows, frozen(action)))
+            yield from source.map(partial(_of_rows, frozen(action), along))
             return
-        with closing(source.blocks()) as blocks:
-            for block in blocks:
-                check_columns(self, source, block.shape[1])
-                yield action(block)
 
-    def _per_row(self, X: Any, action: Callable[[np.ndarray], np.ndarray], name: str) -> Any:
-        """Return what `action` makes of the rows of an array, checked, or of a source.
+        def checked(block: Block) -> Any:
+            check_columns(self, source, block.rows.shape[1])
+            return _of_rows(action, along, block)
+
+        with closing(source.map(checked)) as found:
+            yield from found
+
+    def _per_row(self, X: Any, action: Callable[..., np.ndarray], name: str, along: tuple[str, ...] = ()) -> Any:
+        """Return what `action` makes of the rows of an array, checked, or of a source and what rides along with it.
 
         For a distributed one lazily: a dask array, or a Spark frame with a further column, `name`.
         """
@@ -76,21 +82,23 @@ class PerRow:
         check_is_fitted(self)
         if isinstance(source, DistributedRows):
             check_columns(self, source, source.n_features)
-            return source.lazy(action, name)
-        with closing(self._map_blocks(source, action)) as parts:
+            return source.lazy(action, name, [column for column in along if column in source.columns])
+        with closing(self._map_blocks(source, action, along)) as parts:
             return np.concatenate(list(parts))
 
-    def _sum_over_blocks(self, source: RowSource, action: Callable[..., tuple[float, ...]]) -> np.ndarray:
+    def _sum_over_blocks(
+        self, source: RowSource, action: Callable[..., tuple[float, ...]], along: tuple[str, ...] = ()
+    ) -> np.ndarray:
         """Return the sums over blocks of ``action(rows, weight)``, two numbers."""
         check_is_fitted(self)
         if isinstance(source, DistributedRows):
             # The action travels to the workers, without the source.
             check_columns(self, source, source.n_features)
-            return source.fold(partial(np.zeros, 2), partial(_add_numbers, frozen(action)))
+            return source.fold(partial(np.zeros, 2), partial(_add_numbers, frozen(action), along))
 
         def add(block: Block, total: np.ndarray) -> None:
             check_columns(self, source, block.rows.shape[1])
-            _add_numbers(action, block, total)
+            _add_numbers(action, along, block, total)
 
         return source.fold(partial(np.zeros, 2), add)
 
@@ -106,9 +114,15 @@ def _with_nan(action: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> n
     return found
 
 
-def _add_numbers(action: Callable[..., tuple[float, ...]], block: Block, total: np.ndarray) -> None:
-    total += action(block.rows, block.weight)
+def _add_numbers(
+    action: Callable[..., tuple[float, ...]], along: tuple[str, ...], block: Block, total: np.ndarray
+) -> None:
+    total += action(block.rows, block.weight, *_riding(along, block))
 
 
-def _of_rows(action: Callable[[np.ndarray], Any], block: Block) -> Any:
-    return action(block.rows)
+def _of_rows(action: Callable[..., Any], along: tuple[str, ...], block: Block) -> Any:
+    return action(block.rows, *_riding(along, block))
+
+
+def _riding(along: tuple[str, ...], block: Block) -> list[np.ndarray]:
+    return [block.columns[name] for name in along if name in block.columns]

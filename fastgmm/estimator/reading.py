@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from fastgmm.data import ArrayRows, Rows, RowSource, source_of
-from fastgmm.data.e_steps import LABELS
+from fastgmm.data.e_steps import ERRORS, LABELS
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read, tame_weights
 from fastgmm.estimator.missing_values import finite_of, takes_missing
 
@@ -90,6 +90,11 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
 
 def check_labels_are_taken(estimator: Any, source: RowSource, along: Collection[str]) -> None:
     """Raise ValueError if a source brings known components to an estimator whose `fit` takes `along`, no labels."""
+    if ERRORS in source.columns and ERRORS not in along:
+        raise ValueError(
+            f"X, {source.description}, brings errors, those of measurement, and {type(estimator).__name__} takes none; "
+            "leave them out, or fit a GaussianMixture"
+        )
     if LABELS in source.columns and LABELS not in along:
         raise ValueError(
             f"X, {source.description}, brings labels, the known components of a mixture, and "

@@ -21,7 +21,11 @@ from fastgmm.model.parameters import MixtureParameters
 from fastgmm.model.shapes import DIAGONAL, FULL, Shape
 from fastgmm.model.statistics import SufficientStatistics
 
-__all__ = ["Errors", "blurred", "in_units_of_precision", "kept_scatter", "of_true_values"]
+__all__ = ["Errors", "alike", "blurred", "in_units_of_precision", "kept_scatter", "of_true_values"]
+
+
+#: Rows that are looked at to tell whether many have the same errors.
+LOOKED_AT = 256
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class Errors:
     def are_variances(self) -> bool:
         """Whether there is a variance for each value."""
         return not self.is_common and self.values.ndim == 2
+
+    @property
+    def variances(self) -> np.ndarray:
+        """Of each value, (n_rows, n_features), or (n_features,) of all rows; may be a view."""
+        return self.values if self.are_variances else np.diagonal(self.values, axis1=-2, axis2=-1)
 
     def of(self, rows: Any) -> Errors:
         """Return the errors of the rows chosen by a slice or an index array."""
@@ -68,6 +77,49 @@ class Errors:
         matrices = np.zeros((*self.values.shape, self.values.shape[1]))
         np.einsum("ndd->nd", matrices)[:] = self.values
         return matrices
+
+
+def alike(errors: Errors, least: float) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Return the rows that have the same errors as many others have.
+
+    Parameters
+    ----------
+    errors : Errors
+        Of each row.
+    least : float
+        How many rows have to have them.
+
+    Returns
+    -------
+    groups : list of (ndarray of shape (n_features, n_features), ndarray of int64)
+        Their covariance, infinite where nothing was measured, and the numbers of the rows, ascending.
+    others : ndarray of int64, ascending
+    """
+    rows = np.ascontiguousarray(errors.values).reshape(len(errors.values), -1)
+    few, every = rows[:: max(1, len(rows) // LOOKED_AT)], np.arange(len(rows))
+    if len(rows) < least or len(np.unique(_fingerprints(few))) > 0.5 * len(few):
+        return [], every
+    _, first, which, sizes = np.unique(_fingerprints(rows), return_index=True, return_inverse=True, return_counts=True)
+    which[(rows != rows[first[which]]).any(axis=1)] = -1  # of another row's fingerprint by chance
+    order = np.argsort(which, kind="stable")
+    ends = np.searchsorted(which[order], np.arange(len(sizes)), side="right")
+    groups, grouped = [], np.zeros(len(rows), dtype=bool)
+    for group in np.flatnonzero(sizes >= least):
+        index = order[ends[group - 1] if group else np.count_nonzero(which < 0) : ends[group]]
+        groups.append((np.array(errors.of(index[:1]).matrices(1)[0], dtype=np.float64), index))
+        grouped[index] = True
+    return groups, np.flatnonzero(~grouped)
+
+
+def _fingerprints(rows: np.ndarray) -> np.ndarray:
+    """Return a number for each row, the same for equal ones."""
+    # Zeros of either sign are equal.
+    bits = (rows + 0.0).view(np.uint32 if rows.dtype == np.float32 else np.uint64).astype(np.uint64)
+    found = np.zeros(len(rows), dtype=np.uint64)
+    for column in bits.T:
+        found = (found ^ (column ^ (column >> np.uint64(29)))) * np.uint64(0x9E3779B97F4A7C15)
+        found ^= found >> np.uint64(32)
+    return found
 
 
 def blurred(parameters: MixtureParameters, errors: np.ndarray) -> MixtureParameters:

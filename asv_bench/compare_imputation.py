@@ -13,7 +13,7 @@ import time
 import warnings
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_linnerud, load_wine
 from sklearn.decomposition import PCA
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
@@ -34,6 +34,10 @@ def datasets():
     yield "diabetes", diabetes.data, diabetes.target, Ridge()
     yield "breast cancer, 10 means", cancer.data[:, :10], cancer.target, LogisticRegression(max_iter=1000)
     yield "wine", wine.data, wine.target, LogisticRegression(max_iter=1000)
+    iris, linnerud = load_iris(), load_linnerud()
+    yield "iris", iris.data, iris.target, LogisticRegression(max_iter=1000)
+    yield "breast cancer", cancer.data, cancer.target, LogisticRegression(max_iter=1000)
+    yield "linnerud", np.hstack([linnerud.data, linnerud.target[:, :2]]), linnerud.target[:, 2], Ridge()
     yield "digits, 10 PCs", PCA(10).fit_transform(digits.data), digits.target, LogisticRegression(max_iter=1000)
 
 
@@ -67,7 +71,7 @@ def methods(seed):
 def draws_of(name, estimator, holes, seed):
     """Return draws of the rows, None of a method that has none."""
     if name == "fastgmm":
-        return estimator.mixture_.impute(holes, N_DRAWS, random_state=seed)
+        return estimator.impute(holes, N_DRAWS, random_state=seed)
     if name == "IterativeImputer":
         # One imputer for each draw is what its documentation asks for.
         return np.array(

@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from fastgmm.data import ArrayRows
 from fastgmm.data.standardised import observed_moments, standardised_rows
 from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.imputation_methods import check_n_draws
 from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, sensible_sizes, unconverged_too
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
 from fastgmm.estimator.parameter_validation import Names
@@ -24,6 +25,8 @@ from fastgmm.estimator.reading import refuse_source
 from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning
 from fastgmm.families import COVARIANCES, Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
+from fastgmm.inference.estimated import predicted_by_estimates
+from fastgmm.inference.imputing import drawn_values
 from fastgmm.model.shapes import DIAGONAL
 from fastgmm.starts.completed import completed, without_empty
 
@@ -58,10 +61,11 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         before.
     tol, max_iter, n_init, init_params
         As in `GaussianMixture`.
-    reg_covar : float or 'auto', default=0.01
+    reg_covar : float or 'auto', default='auto'
         As in `GaussianMixture`, in units of standardised columns, as which they are fitted; `mixture_` is in their own
-        units. Ten thousand times the default there: a column of few different values, such as a code, would otherwise
-        draw components to its values.
+        units. 'auto' is ``(n_components n_features / n)^2``, n rows having both of two features, from 1e-4 to 0.1,
+        and at least 0.01 with several components: a column of few different values, such as a code, would
+        otherwise draw components to its values.
     random_state : int, RandomState or None
         Seed of the starts, and of the draws with `sample_posterior`. Pass an int to get the same result in every run.
 
@@ -128,7 +132,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         keep_empty_features: bool = False,
         max_components: Any = 5,
         tol: float = 1e-3,
-        reg_covar: Any = 0.01,
+        reg_covar: Any = "auto",
         max_iter: int = 100,
         n_init: int = 1,
         init_params: Any = "kmeans",
@@ -182,6 +186,11 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         kept = np.ascontiguousarray(rows[:, self._kept])
         shift, variances = observed_moments(ArrayRows(kept, weight))
         scale = np.sqrt(np.where(variances > 0, variances, 1.0))
+        # Rows that have both of two features, in the mean: what a covariance is known from. Of weighted rows, as many
+        # as would tell as much if they had one weight.
+        counted = float(len(rows)) if weight is None else float(weight.sum() ** 2 / np.square(weight).sum())
+        observed, n_kept = np.count_nonzero(~np.isnan(kept), axis=1), len(self._kept)
+        self._n_rows = counted * float(np.mean(observed * np.maximum(observed - 1, 1))) / (n_kept * max(n_kept - 1, 1))
         standard, bic = self._best_mixture(standardised_rows(shift, scale, kept), weight)
         self.mixture_ = _in_data_units(standard, shift, scale)
         counted = ~np.isnan(kept) if weight is None else ~np.isnan(kept) * weight[:, None]
@@ -200,7 +209,11 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
             whole = completed(without_empty(ArrayRows(rows, weight)), np.random.RandomState(seed))
         best, failure = None, None
         for size in sizes:
-            model = GaussianMixture(size, random_state=seed, **inner_options(self))
+            options = inner_options(self)
+            if isinstance(self.reg_covar, str):
+                share = (size * rows.shape[1] / self._n_rows) ** 2
+                options["reg_covar"] = float(np.clip(share, 1e-4 if size == 1 else 0.01, 0.1))
+            model = GaussianMixture(size, random_state=seed, **options)
             model._completed = whole
             try:
                 with nullcontext() if fixed else unconverged_too(), warnings.catch_warnings():
@@ -236,18 +249,66 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = self._checked(X, reset=False)
-        draws = 1 if self.sample_posterior else None
-        filled = self.mixture_.impute(
-            np.ascontiguousarray(rows[:, self._kept]), draws, random_state=check_random_state(self.random_state)
-        )
+        filled = self._filled(rows, 1 if self.sample_posterior else None, self.random_state)
         filled = filled[0] if self.sample_posterior else filled
-        if self.keep_empty_features and len(self._kept) < rows.shape[1]:
-            whole = np.where(np.isnan(rows), 0.0, rows).astype(rows.dtype, copy=False)
-            whole[:, self._kept] = filled
-            filled = whole
         if not self.add_indicator:
             return filled
         return np.hstack([filled, np.isnan(rows[:, self.indicator_features_]).astype(filled.dtype)])
+
+    def impute(self, X: Any, n_draws: int | None = None, *, random_state: Any = None) -> np.ndarray:
+        """Return the rows with missing values filled in, by their expectation or by draws.
+
+        Draws allow for what `mixture_` is: an estimate from the rows of `fit`. So they vary more than those of
+        ``mixture_.impute``, the more the fewer rows there were for so many features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows asked about, with the features of the fit in the same order.
+        n_draws : int, optional
+            How many draws to return; the expectation unless given.
+        random_state : int, RandomState or None
+            For draws; the estimator's own `random_state` when None.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_kept), or (n_draws, n_samples, n_kept)
+            Without features that were missing in every row of `fit`, unless they are kept.
+
+        Raises
+        ------
+        ValueError
+            If X is not valid or `n_draws` is not a positive int.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixtureImputer
+        >>> x = np.random.default_rng(0).normal(size=(50, 1))
+        >>> imputer = GaussianMixtureImputer(1, random_state=0).fit(np.hstack([x, 2.0 * x]))
+        >>> imputer.impute([[1.0, np.nan]], n_draws=20).shape
+        (20, 1, 2)
+        """
+        check_is_fitted(self)
+        random_state = self.random_state if random_state is None else random_state
+        return self._filled(self._checked(X, reset=False), check_n_draws(n_draws), random_state)
+
+    def _filled(self, rows: np.ndarray, n_draws: int | None, random_state: Any) -> np.ndarray:
+        """Return checked rows filled in, with the features that are kept."""
+        known = np.ascontiguousarray(rows[:, self._kept])
+        if n_draws is None:
+            filled = self.mixture_.impute(known)
+        else:
+            # Imputers pickled before it was known draw from the mixture itself.
+            mixture = self.mixture_._fitted_state()
+            mixture = predicted_by_estimates(mixture, self._n_rows) if hasattr(self, "_n_rows") else mixture
+            filled = drawn_values(known, mixture, n_draws, check_random_state(random_state))
+        if not self.keep_empty_features or len(self._kept) == rows.shape[1]:
+            return filled
+        whole = np.empty((*filled.shape[:-1], rows.shape[1]), dtype=filled.dtype)
+        whole[...] = np.where(np.isnan(rows), 0.0, rows)
+        whole[..., self._kept] = filled
+        return whole
 
     def _checked(self, X: Any, reset: bool) -> np.ndarray:
         refuse_source(X, "an imputer")

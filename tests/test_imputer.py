@@ -106,6 +106,33 @@ def test_an_imputer_is_the_mixture_inside():
     assert imputer.transform(holes.astype(np.float32)).dtype == np.float32
 
 
+def test_draws_allow_for_parameters_that_few_rows_tell():
+    rng, held, of_mixture = np.random.default_rng(0), [], []
+    for _ in range(20):
+        X = rng.normal(size=(60, 10)) @ (np.eye(10) + 0.3)
+        missing = rng.uniform(size=X.shape) < 0.2
+        imputer = GaussianMixtureImputer(1, random_state=0).fit(np.where(missing, np.nan, X))
+        for impute, found in ((imputer.impute, held), (imputer.mixture_.impute, of_mixture)):
+            draws = impute(np.where(missing, np.nan, X), n_draws=400, random_state=0)[:, missing]
+            low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+            found.append(np.mean((low <= X[missing]) & (X[missing] <= high)))
+    # The standard error of a share of 2400 values is 0.006.
+    assert 0.88 < np.mean(held) < 0.94
+    assert np.mean(of_mixture) < np.mean(held) - 0.03
+
+
+def test_draws_are_those_of_the_file_of_an_imputer(tmp_path):
+    _, holes = iris(0.4)
+    holes[:, 2] = np.nan
+    for keep in (False, True):
+        imputer = GaussianMixtureImputer(2, keep_empty_features=keep, random_state=0).fit(holes)
+        save(imputer, tmp_path / "imputer.npz")
+        draws = imputer.impute(holes, 3, random_state=1)
+        assert draws.shape == (3, 150, 4 if keep else 3)
+        assert_array_equal(load(tmp_path / "imputer.npz").impute(holes, 3, random_state=1), draws)
+        assert_array_equal(imputer.impute(holes), imputer.transform(holes))
+
+
 def test_a_draw_keeps_the_spread():
     _, holes = iris(0.4)
     drawn = GaussianMixtureImputer(1, sample_posterior=True, random_state=0).fit(holes)

@@ -14,7 +14,7 @@ from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.reading import refuse_source
 from fastgmm.inference.imputing import drawn_values, expected_values
 
-__all__ = ["ImputationMethods"]
+__all__ = ["ImputationMethods", "check_n_draws"]
 
 
 class ImputationMethods(PerRow):
@@ -60,9 +60,17 @@ class ImputationMethods(PerRow):
         refuse_source(X, "impute")
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=DTYPES, order="C", ensure_all_finite="allow-nan")
+        n_draws = check_n_draws(n_draws)
         if n_draws is None:
             return expected_values(rows, self._fitted_state())
-        if isinstance(n_draws, bool) or not isinstance(n_draws, Integral) or n_draws < 1:
-            raise ValueError(f"n_draws is {n_draws!r}; expected a positive int, or None for the expectation")
         random_state = check_random_state(self.random_state if random_state is None else random_state)
-        return drawn_values(rows, self._fitted_state(), int(n_draws), random_state)
+        return drawn_values(rows, self._fitted_state(), n_draws, random_state)
+
+
+def check_n_draws(n_draws: Any) -> int | None:
+    """Return a number of draws, checked; None for the expectation."""
+    if n_draws is None:
+        return None
+    if isinstance(n_draws, bool) or not isinstance(n_draws, Integral) or n_draws < 1:
+        raise ValueError(f"n_draws is {n_draws!r}; expected a positive int, or None for the expectation")
+    return int(n_draws)

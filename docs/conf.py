@@ -120,7 +120,8 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "navbar_align": "left",
-    "navbar_end": ["theme-switcher", "project_links", "navbar-icon-links"],
+    "navbar_persistent": ["search-button"],
+    "navbar_end": ["project_links", "theme-switcher"],
     "header_links_before_dropdown": 7,
     "footer_start": ["copyright"],
     "footer_end": ["project_links"],
@@ -141,7 +142,7 @@ def name_the_others(app, docname, source):
         folder = Path(app.srcdir)
         lists = "".join((folder / f"{page}.md").read_text() for page in LISTS)
         named = set(re.findall(r"^(?:.*<)?(\w+)>?$", lists, re.MULTILINE))
-        pages = {page.stem for page in folder.glob("*.md")} - {"index"}
+        pages = {page.stem for page in folder.glob("*.*") if page.suffix in (".md", ".rst")} - {"index"}
         source[0] = source[0].replace("OTHERS", "\n".join(sorted(pages - named)))
 
 

@@ -57,11 +57,10 @@ def set_config(**settings: Any) -> None:
     Parameters
     ----------
     engine : {'auto', 'compiled', 'numba', 'plain'}
-        Which kernels run. 'auto' takes the compiled extension; where it was not built Numba; where that is not
-        installed either, plain NumPy, with a warning. What an engine does not have runs in plain NumPy too;
-        `show_config` tells.
+        Which kernels run. 'auto' takes the compiled extension, or Numba if it was not built, or plain NumPy with a
+        warning if Numba is not installed either. What an engine does not have runs in plain NumPy; `show_config` tells.
     n_threads : int or None
-        Threads per pass; None means the cores this process may use (see `default_n_threads`).
+        How many threads a pass uses. None means all cores that this process may use.
 
     Raises
     ------

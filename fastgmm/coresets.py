@@ -24,16 +24,16 @@ def coreset(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted rows on which a mixture fits nearly as it does on all.
 
-    Rows are drawn with replacement, the more likely the more they could matter for a clustering into `n_components`:
-    those far from rough centres, and those of small groups. Each weighs what it stands for, so sums over the rows
-    drawn estimate sums over all without bias. The relative error of costs falls as one over the root of `size`.
+    Rows are drawn with replacement. Those far from rough centres, and those of small groups, are more likely, since
+    they matter more for a clustering into `n_components`. Each row drawn is weighted so that sums over the rows drawn
+    estimate sums over all rows without bias. The relative error falls as one over the root of `size`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         The rows.
     size : int
-        How many rows to draw; some hundred for each component are a start.
+        How many rows to draw. A few hundred for each component is a good start.
     n_components : int
         Number of components of the mixtures that will be fitted.
     sample_weight : array-like of shape (n_samples,), optional
@@ -44,9 +44,9 @@ def coreset(
     Returns
     -------
     rows : ndarray of shape (n_drawn, n_features)
-        Rows of X in their order, each once; fewer than `size` where some were drawn again.
+        The rows drawn, in the order of X, each once. They are fewer than `size` if some were drawn several times.
     weights : ndarray of shape (n_drawn,), float64
-        To be given as `sample_weight`.
+        The weights of these rows, for `sample_weight`.
 
     Raises
     ------

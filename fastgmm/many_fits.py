@@ -134,18 +134,18 @@ def fit_many(
 ) -> ManyFits:
     """Fit a Gaussian mixture to each of many small problems, without Python between their iterations.
 
-    Each fit starts from k-means++ and Lloyd's steps and is plain EM with scikit-learn's rule for its end, as
-    `GaussianMixture` is without acceleration. Problems are shared among threads, one thread to a problem, so that
+    Each fit starts from k-means++ and Lloyd's steps, and is plain EM that stops by scikit-learn's rule, like
+    `GaussianMixture` without acceleration. Problems are shared among threads, one thread to a problem, so that
     thousands of fits of a few hundred rows take about a twentieth of the time of a loop.
 
     Parameters
     ----------
     X : array-like of shape (n_problems, n_samples, n_features), list of arrays, or frame or array with `groups`
-        The rows of every problem: of one length, or each of its own.
+        The rows of every problem, all of one length or each of its own.
     n_components : int
-        Of every problem.
+        The number of components of every mixture.
     groups : str or array-like of shape (n_rows,), optional
-        Where X is a frame or an array of all rows: what problem each row is of, or the column of the frame that says
+        Which problem each row belongs to, if X is a frame or an array of all rows, or the column of the frame that says
         so. Groups are sorted.
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
         As `GaussianMixture` has it.
@@ -156,14 +156,15 @@ def fit_many(
     max_iter : int, default=100
         The most EM iterations of a fit.
     n_init : int, default=1
-        Starts of each problem; the one with the highest lower bound is kept.
+        The number of starts of each problem. The fit with the highest lower bound is kept.
     random_state : int, RandomState or None
-        Seed of everything that is drawn at random. What a problem comes to depends on its rows, its number and this.
+        Seed of everything that is drawn at random. The result for a problem depends on its rows, its number and this
+        seed.
 
     Returns
     -------
     fits : ManyFits
-        The mixtures in arrays, and the reasons where there is none: too few rows, values that are not finite, or a
+        The mixtures in arrays, and the reasons where a fit failed: too few rows, values that are not finite, or a
         component that collapsed.
 
     Raises

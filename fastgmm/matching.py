@@ -22,9 +22,10 @@ def match_components(reference: Any, model: Any) -> np.ndarray:
     Parameters
     ----------
     reference : fitted mixture
-        Whose numbering is to be kept: yesterday's model.
+        The mixture whose numbers of components are kept, such as yesterday's model.
     model : fitted mixture
-        Of the same features, with as many components or more. Those that are left over come last, the heaviest first.
+        The mixture to renumber. It has the same features, and as many components or more. Components left over come
+        last, the heaviest first.
 
     Returns
     -------

@@ -41,20 +41,19 @@ def log_likelihood_ratio(adapted: Any, background: Any, X: Any, top: int | None 
     Parameters
     ----------
     adapted : fitted mixture, or a list of them
-        Made by ``background.adapt(...)``, so that component k is what became of component k.
+        The mixtures made by ``background.adapt(...)``, so that components correspond.
     background : fitted mixture
-        Of everybody.
+        The background mixture, fitted to everybody's rows.
     X : array-like of shape (n_samples, n_features)
         The rows of one utterance.
     top : int or None, default=5
-        Components that each row is scored by: those that give it the most density in the background. None takes all
-        of them, which makes the ratio exact; a few differ from it by little and take a fraction of the time for
-        every further adapted mixture.
+        How many components score each row: those that give it the highest density in the background. None takes all of
+        them, which makes the ratio exact. A few components give nearly the same ratio in a fraction of the time.
 
     Returns
     -------
     ratio : float, or ndarray of shape (n_models,) for a list
-        Mean over rows of ``log p_adapted(x) - log p_background(x)``. Positive: rather the speaker.
+        Mean over rows of ``log p_adapted(x) - log p_background(x)``. Positive values speak for the adapted mixture.
 
     Raises
     ------
@@ -114,15 +113,15 @@ def _ratios_by_top(rows: np.ndarray, own: Any, densities: list[Any], top: int) -
 def linear_scores(models: Any, background: Any, statistics: Any, normalise: bool = True) -> np.ndarray:
     """Return the scores of utterances under adapted mixtures from their statistics alone.
 
-    The log-likelihood ratio to first order in how far the means were moved. Once an utterance has its statistics
-    under the background, a model costs a product of two vectors: thousands of trials take milliseconds.
+    This approximates the log-likelihood ratio to first order in how far the means were moved. Once the statistics of an
+    utterance are known, each model costs a product of two vectors, so thousands of trials take milliseconds.
 
     Parameters
     ----------
     models : fitted mixture, or a list of them
-        Adapted from the background; their means alone are looked at.
+        Mixtures adapted from the background. Only their means matter.
     background : fitted mixture
-        Of everybody.
+        The background mixture, fitted to everybody's rows.
     statistics : SufficientStatistics, or a list of them
         ``background.statistics(X)`` of each utterance.
     normalise : bool, default=True
@@ -171,11 +170,11 @@ def supervectors(models: Any, background: Any = None) -> np.ndarray:
     Parameters
     ----------
     models : fitted mixture, or a list of them
-        With the same numbers of components and features.
+        Mixtures with the same numbers of components and features.
     background : fitted mixture, optional
-        That they were adapted from: means are then measured from its own, in units of its components, times the root
-        of their weights. The squared distance of two such vectors is twice an upper bound on the divergence of the
-        two mixtures (Campbell et al. 2006), which is what a linear support vector machine wants.
+        The mixture that they were adapted from. Means are then measured from its means, in units of its components,
+        times the root of their weights. The squared distance of two such vectors is twice an upper bound on the
+        divergence of the two mixtures (Campbell et al. 2006), which is what a linear support vector machine wants.
 
     Returns
     -------

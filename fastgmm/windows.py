@@ -111,24 +111,24 @@ def fit_windows(
     Parameters
     ----------
     estimator : GaussianMixture or StudentMixture
-        Cloned for each window. Its `order_by` numbers the components of the first one.
+        The mixture to fit, which is cloned for each window. Its `order_by` numbers the components of the first window.
     X : array-like of shape (n_samples, n_features)
-        Rows in the order of time.
+        The rows in the order of time.
     window : int
-        Rows of a window; of the first one, with `expanding`.
+        The number of rows of a window. With `expanding`, of the first window.
     step : int, default=1
-        Rows from one window to the next.
+        How many rows later each window begins than the one before.
     expanding : bool, default=False
         Whether every window begins with the first row.
     start : {'previous', 'fresh'}, default='previous'
-        What a window's fit begins with: the model of the window before, which keeps components what they were and takes
-        a few iterations; or the estimator's own start, which may find a better optimum with other components. A fit
-        whose component collapses begins afresh.
+        Where the fit of a window starts. 'previous' starts from the model of the window before: components stay what
+        they were, and the fit takes a few iterations. 'fresh' uses the estimator's own start, which may find a better
+        optimum with other components. A fit in which a component collapses starts afresh.
 
     Returns
     -------
     fits : WindowFits
-        The models, and ``predict``, ``predict_proba`` and ``score_samples`` without look-ahead.
+        The models, with methods ``predict``, ``predict_proba`` and ``score_samples`` that do not look ahead.
 
     Raises
     ------

@@ -8,7 +8,7 @@ __all__ = ["Callback"]
 
 
 class Callback:
-    """A callback that does nothing; override what is needed.
+    """A callback that does nothing. Subclasses override the methods they need.
 
     Hooks may ask for more by name, as keyword-only arguments: ``X``, ``y``, ``metadata`` (a dictionary with
     sample_weight, or None) and ``fitted_estimator``, an estimator fitted so far, which is only made if asked for.

@@ -15,24 +15,24 @@ __all__ = ["DriftAlarm"]
 class DriftAlarm(Callback):
     """Look at each batch of a stream before it is learned from, and act where it is not what the model expects.
 
-    Set on a mixture, it is told of every batch of `partial_fit` but the first. `fit` does not concern it.
+    Set on a mixture, it sees every batch of `partial_fit` except the first. It has no effect in `fit`.
 
     Parameters
     ----------
     threshold : float, default=1e-4
-        The alarm is raised where the p-value of ``model.drift(X)`` is below: by chance, once in ``1 / threshold``
-        batches.
+        The alarm is raised if the p-value of ``model.drift(X)`` is below this. By chance that happens once in
+        ``1 / threshold`` batches.
     action : callable, optional
         ``action(model, X, drift)`` is called on alarm. It may change the model's parameters, such as `forgetting`, keep
-        the batch, or tell somebody. If it returns True, the batch is not learned from. Unless given, a
+        the batch, or tell somebody. If it returns True, the model does not learn from the batch. Without an action, a
         `fastgmm.exceptions.DriftWarning` is issued.
     **options
-        Of ``model.drift``: `reference`, `n_simulations`, `random_state`.
+        Options of ``model.drift``: `reference`, `n_simulations`, `random_state`.
 
     Attributes
     ----------
     drifts_ : list of Drift
-        One for each batch looked at.
+        The result of ``model.drift`` for each batch that was looked at.
 
     Examples
     --------

@@ -13,13 +13,13 @@ __all__ = ["TimeLimit"]
 class TimeLimit(Callback):
     """End a fit once it has taken `seconds`, and keep the best so far.
 
-    It is looked at after every iteration, run, candidate and trial of a start, so the one in progress is finished
-    first; so is a hierarchical clustering ('hc'), of 2000 rows at most.
+    The time is checked after every iteration, run, candidate and trial of a start, so the one in progress is finished
+    first. A hierarchical clustering ('hc') of at most 2000 rows is finished as well.
 
     Parameters
     ----------
     seconds : float
-        At least 0; the first iteration is always made.
+        The time in seconds, at least 0. The first iteration is always made.
 
     Raises
     ------

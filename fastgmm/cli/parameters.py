@@ -23,7 +23,7 @@ def describe(screen: Screen, model: Any, names: Sequence[str], sizes: np.ndarray
     screen : Screen
     model : fitted mixture
     names : sequence of str
-        Of the features.
+        The names of the features.
     sizes : ndarray of shape (n_components,), optional
         Rows that each component is the most probable one of.
     """

@@ -69,7 +69,7 @@ class Blocks(ABC):
     dtype : dtype
         float32 or float64: what blocks are computed in.
     names : list of str or None
-        Of the features.
+        The names of the features.
     columns : mapping of str to ndarray
         What rides along, as it is for no rows: its dtype and further dimensions.
     weighted : bool

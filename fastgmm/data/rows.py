@@ -111,7 +111,7 @@ class Rows(ABC):
     dtype : dtype or None
         float32 or float64: what rows are computed in.
     names : list of str or None
-        Of the features.
+        The names of the features.
     columns : tuple of str
         What rides along.
     weighted : bool or None

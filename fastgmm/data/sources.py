@@ -37,7 +37,7 @@ def batches(factory: Callable[[], Iterable[Any]]) -> StreamedRows:
     Returns
     -------
     StreamedRows
-        To be given to an estimator as X.
+        A source, to be given to an estimator as X.
 
     Raises
     ------
@@ -89,11 +89,11 @@ def parquet(
     path : str or path-like
         The file, or the folder whose files are read in the order of their names.
     columns : sequence of str, optional
-        Which to read, in this order; all but those named below unless given. They are the feature names of a model
-        fitted to them.
+        The columns to read, in this order. By default all columns except those named below. They are the feature names
+        of a model fitted to them.
     batch_rows : int, optional
-        Most rows that pyarrow decodes at a time; unless given, 32,768, fewer from 65 features on. They are written
-        into blocks, of which it is no part (see `fastgmm.data.block_rows`).
+        The most rows that pyarrow decodes at a time. By default 32,768, and fewer from 65 features on. It does not
+        change results.
     weights : str, optional
         The column of the rows' weights.
     labels : str, optional
@@ -107,7 +107,7 @@ def parquet(
     Returns
     -------
     StreamedRows
-        To be given to an estimator as X.
+        A source, to be given to an estimator as X.
 
     Raises
     ------
@@ -148,20 +148,20 @@ def sliced(
     X : object
         With ``shape`` (n_samples, n_features), ``dtype`` and ``X[start:stop]``.
     batch_rows : int, optional
-        Rows of a slice; a block's unless given (see `fastgmm.data.block_rows`).
+        The number of rows of a slice. By default that of a block (see `fastgmm.data.block_rows`).
     weights : array-like of shape (n_samples,), optional
-        Of the rows; sliced as X is, and so are the others.
+        The weights of the rows. They are sliced as X is, and so are the others.
     labels : array-like of shape (n_samples,), optional
-        Known components, for ``GaussianMixture.fit``; -1 where unknown.
+        The known components, for ``GaussianMixture.fit``, -1 where unknown.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), optional
-        Classes, for a classifier, or targets, for a regressor.
+        The classes, for a classifier, or the targets, for a regressor.
     errors : array-like of shape (n_samples, n_features) or (n_samples, n_features, n_features), optional
         Measurement errors of X, for ``GaussianMixture.fit``: variances or covariances.
 
     Returns
     -------
     StreamedRows
-        To be given to an estimator as X.
+        A source, to be given to an estimator as X.
 
     Raises
     ------

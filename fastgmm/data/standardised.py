@@ -60,7 +60,7 @@ def standardise(X: Any, like: Standardised | None = None) -> Standardised:
     X : source of `fastgmm.data`, dask array or frame, or array-like of shape (n_samples, n_features)
         Its weights count.
     like : Standardised, optional
-        Another one whose means and deviations are to be used; no pass is made then.
+        Another result, whose means and deviations are used. No pass over the data is made then.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def save(model: Any, path: str | os.PathLike[str], *, training: dict[str, Any] |
     model : estimator
         Any public estimator of fastgmm, fitted or not.
     path : str or path-like
-        Written as given; an existing file is replaced once the new one is complete.
+        The file to write. An existing file is replaced once the new one is complete.
     training : dict, optional
         What to remember of the training beside the model's own attributes: names, numbers, lists, arrays.
         `read_training` returns it.
@@ -73,12 +73,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file to read.
 
     Returns
     -------
     estimator
-        Of the class that was saved, with the same parameters, fitted attributes and predictions.
+        An estimator of the class that was saved, with the same parameters, fitted attributes and predictions.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file to read.
 
     Returns
     -------

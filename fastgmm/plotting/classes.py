@@ -39,9 +39,10 @@ def plot_classes(
     model : fitted GaussianMixtureClassifier
         The classifier to draw.
     X : array-like of shape (n_samples, n_features)
-        Two features or more.
+        The rows to draw, with two features or more.
     y : array-like of shape (n_samples,), optional
-        Classes: rows that are predicted another are ringed; a label that is no class, as of unlabelled rows, is not.
+        The true classes. Rows that are predicted to be of another class are ringed. Rows whose label is not a class,
+        such as unlabelled rows, are not.
     view, probabilities, names, max_points
         As in `plot_clusters`.
     ax : Axes, optional

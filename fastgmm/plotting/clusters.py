@@ -50,17 +50,17 @@ def plot_clusters(
     X : array-like of shape (n_samples, n_features)
         The rows to draw.
     view : {'auto', 'pca', 'between'}, View or pair of int or str, default='auto'
-        Which plane: two features, by number or name; the directions of largest variance; or those in which components
-        differ most.
-        'auto' takes two features as they are, otherwise 'between', or 'pca' where there is one component.
+        The plane to draw in. A pair of features, by number or name; 'pca', the two directions of largest variance; or
+        'between', those in which components differ most. 'auto' draws two features as they are. With more features it
+        is 'between', or 'pca' if there is one component.
     probabilities : sequence of float, default=(0.5, 0.95)
-        Shares of a component that its ellipses hold, in the plane.
+        The share of a component that each of its ellipses holds, in the plane.
     names : sequence of str, optional
-        Of the features.
+        The names of the features, for the axes. By default those of the fit, or x0, x1, ...
     legend : bool, default=True
         Whether the components are named in a legend.
     max_points : int, default=5000
-        More rows than these are drawn by a sample of them.
+        The most rows that are drawn. Of more, an even selection is drawn.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

@@ -35,13 +35,13 @@ def plot_criteria(
     curves : mapping of str to mapping of int to float, or fitted GaussianMixtureSearch
         ``curves[structure][n_components]``, in nats; lower is better. NaN leaves a gap.
     criterion : str, default='BIC'
-        Its name; of a search, which of 'BIC', 'ICL' and 'AIC'.
+        The name of the criterion. For a search it is 'BIC', 'ICL' or 'AIC', and says which one to draw.
     best : (structure, n_components), optional
-        The winner; the lowest value unless given.
+        The candidate to ring. By default it is the one with the lowest value.
     legend : bool, default=True
         Whether the curves are named in a legend.
     ncols : int, optional
-        Columns of the legend; by default as many as leave seven curves in each.
+        The number of columns of the legend. By default each column holds at most seven curves.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

@@ -50,15 +50,15 @@ def plot_density(
     view : {'auto', 'pca', 'between'}, View or pair of int or str, default='auto'
         As in `plot_clusters`.
     shares : sequence of float
-        Of the rows, that the regions hold.
+        The shares of rows that the regions hold.
     resolution : int, default=200
-        Points per axis.
+        The number of points of the grid along each axis.
     names : sequence of str, optional
-        Of the features.
+        The names of the features, for the axes. By default those of the fit, or x0, x1, ...
     legend : bool, default=True
         Whether a legend tells the share of each shade.
     max_points : int, default=5000
-        The most rows that are drawn; of more, an even selection.
+        The most rows that are drawn. Of more, an even selection is drawn.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

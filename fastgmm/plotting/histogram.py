@@ -40,11 +40,11 @@ def plot_histogram(
     X : array-like of shape (n_samples, n_features)
         The rows to draw.
     feature : int or str, default=0
-        By number or name.
+        The feature to draw, by number or name.
     bins : int or str, default='auto'
-        As in `numpy.histogram_bin_edges`; 'auto' chooses for the narrowest component, at most 200.
+        As in `numpy.histogram_bin_edges`. 'auto' makes bins fine enough for the narrowest component, at most 200.
     names : sequence of str, optional
-        Of the features.
+        The names of the features, for the axes. By default those of the fit, or x0, x1, ...
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

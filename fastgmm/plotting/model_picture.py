@@ -40,14 +40,14 @@ def plot_model(model: Any, X: Any, *, kind: str | None = None, ax: Axes | None =
     model : fitted mixture, detector or search
         What to draw.
     X : array-like of shape (n_samples, n_features)
-        None for the criterion of all candidates of a search.
+        The rows to draw. None draws the criterion of all candidates of a search.
     kind : {'clusters', 'density', 'histogram', 'outliers', 'pairs', 'posterior', 'criteria'}, optional
-        'outliers' for an outlier detector, with its own threshold; 'histogram' for one feature, otherwise 'clusters',
-        unless given.
+        Which picture to draw. By default it is 'outliers' for an outlier detector, with its own threshold, 'histogram'
+        for one feature, and 'clusters' otherwise.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
     **options
-        Of the function for that kind, as in `plot_clusters`.
+        Further options of the function that draws this kind, such as `plot_clusters`.
 
     Returns
     -------

@@ -37,13 +37,13 @@ def plot_outlier_scores(
     X : array-like of shape (n_samples, n_features)
         The rows to draw.
     fraction : float, default=0.01
-        Of the rows, to be marked where there is no threshold.
+        The share of rows to mark. It matters only without `threshold`.
     threshold : float, optional
-        Log density, in nats, below which a row is marked.
+        The log density, in nats, below which a row is marked.
     names : sequence of str, optional
-        Of the rows; their numbers, from 1 as the command line counts them, unless given.
+        The names of the rows. By default rows are numbered from 1, as the command line numbers them.
     n_named : int, default=5
-        How many of the lowest are named.
+        How many of the lowest rows are named in the picture.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

@@ -35,15 +35,15 @@ def plot_pairs(
     X : array-like of shape (n_samples, n_features)
         The rows to draw.
     features : sequence of int or str, optional
-        Which; all, or the first six, unless given.
+        The features to draw, by number or name. By default all of them, or the first six.
     names : sequence of str, optional
-        Of all features.
+        The names of all features, for the axes. By default those of the fit, or x0, x1, ...
     legend : bool, default=True
         Whether the components are named in a legend beside the panels.
     max_points : int, default=2000
-        Per panel.
+        The most rows that are drawn in each panel. Of more, an even selection is drawn.
     ax : ndarray of Axes of shape (n, n), optional
-        For n features.
+        The axes to draw into, for n features. By default those of a new figure.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def plot_posterior(model: Any, X: Any, *, max_rows: int = 2000, ax: Axes | None 
     X : array-like of shape (n_samples, n_features)
         The rows to draw.
     max_rows : int, default=2000
-        More rows than these are drawn by a sample of them.
+        The most rows that are drawn. Of more, an even selection is drawn.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

@@ -32,8 +32,8 @@ def plot_regression(
 ) -> Axes:
     """Draw the observed targets and what is predicted, with two standard deviations.
 
-    For one feature: the prediction along it, as a curve in a band. For more: observed against predicted targets, on
-    either side of the line where both are equal, with a bar of the spread for each of a hundred rows.
+    With one feature, the prediction is a curve in a band. With more, observed targets are drawn against predicted ones,
+    with the line where both are equal and bars of the spread for a hundred rows.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def plot_regression(
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         The targets of these rows.
     target : int, default=0
-        Which, of several.
+        The number of the target to draw, if there are several.
     max_points : int, default=5000
-        More rows than these are drawn by a sample of them.
+        The most rows that are drawn. Of more, an even selection is drawn.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

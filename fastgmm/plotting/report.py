@@ -29,29 +29,29 @@ def report_figure(
     names: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Return a figure of two panels; it belongs to no window, so it needs no display.
+    """Return a figure with the criterion of all candidates beside the best model; it needs no display.
 
     Parameters
     ----------
     model : fitted GaussianMixtureSearch, or fitted mixture
-        The search, or the winner of one with its `curves`.
+        The search, or its best model; give `curves` with the latter.
     X : array-like of shape (n_samples, n_features)
         The rows the model was fitted to.
     curves : mapping of str to mapping of int to float, optional
-        As in `plot_criteria`; of a search, its own.
+        The criterion of the candidates, as in `plot_criteria`. By default those of the search.
     criterion : str, optional
-        As in `plot_criteria`; by default the one that the search went by, or 'BIC'.
+        The name of the criterion, as in `plot_criteria`. By default the one that the search used, or 'BIC'.
     best : (structure, n_components), optional
-        The winner; of a search its own, otherwise the lowest value unless given.
+        The candidate to ring. By default the best of the search, or the one with the lowest value.
     names : sequence of str, optional
-        Of the features.
+        The names of the features, for the axes. By default those of the fit, or x0, x1, ...
     title : str, optional
-        What stands above the pictures.
+        The title above the pictures.
 
     Returns
     -------
     Figure
-        Left the criterion; right the clusters, or the histogram where there is one feature.
+        The figure: on the left the criterion, on the right the clusters, or the histogram if there is one feature.
 
     See Also
     --------

@@ -71,7 +71,7 @@ def plot_segmentation(model: Any, image: Any, *, colours: Any = None, ax: Axes |
     image : array-like of shape (height, width) or (height, width, n_channels)
         The image whose pixels are the rows.
     colours : array-like of shape (n_components, 3), or 'means', optional
-        Of the components; 'means' takes their means, for pixels of red, green and blue from 0 to 1.
+        The colours of the components. 'means' takes their means, for pixels of red, green and blue from 0 to 1.
     ax : Axes, optional
         The matplotlib axes to draw into; by default those of a new figure.
 

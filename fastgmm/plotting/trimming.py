@@ -19,8 +19,8 @@ __all__ = ["plot_trimming_curves"]
 def plot_trimming_curves(curves: Mapping[int, Mapping[float, float]], *, ax: Axes | None = None) -> Axes:
     """Draw the trimmed likelihood against the share of rows left out: what R's tclust calls ctlcurves.
 
-    Where the curves of two numbers of components meet, the further component has nothing but the rows that trimming
-    would leave out. Take the number of components, and the share, from which on more components gain little.
+    If the curves of two numbers of components meet, the extra component holds only rows that trimming would leave out.
+    Choose the number of components, and the share, beyond which more components gain little.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def view_of(moments: Moments, view: str | View | Sequence[int | str], names: Seq
         'auto': the features as they are where there are two, otherwise 'between', or 'pca' for one component.
         A pair: those two features, by number or name.
     names : sequence of str
-        Of the features.
+        The names of the features.
     """
     n_components, n_features = moments.means.shape
     if isinstance(view, View):

@@ -20,12 +20,12 @@ def from_sklearn(model: Any) -> GaussianMixture | BayesianGaussianMixture:
     Parameters
     ----------
     model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
-        Fitted or not.
+        The model to convert, fitted or not.
 
     Returns
     -------
     estimator : GaussianMixture or BayesianGaussianMixture
-        Predicts the same; arrays are copies. Its ``to_sklearn()`` goes back.
+        An estimator that predicts the same. Its arrays are copies. Its method ``to_sklearn()`` goes back.
 
     Raises
     ------

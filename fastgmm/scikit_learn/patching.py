@@ -24,9 +24,9 @@ def patch_sklearn(*, same_fits: bool = True) -> None:
     Parameters
     ----------
     same_fits : bool, default=True
-        Whether fits draw scikit-learn's numbers, begin where it begins and go through its states, so that a seed gives
-        the same model up to rounding. False takes the starts and the acceleration of `fastgmm.GaussianMixture`: mostly
-        faster, and another optimum of the likelihood, or nearer to it.
+        Whether fits draw scikit-learn's random numbers, start where it starts and go through its states, so that a seed
+        gives the same model up to rounding. With False, fits use the starts and the acceleration of
+        `fastgmm.GaussianMixture`. They are mostly faster, and may end in another optimum or nearer to it.
 
     See Also
     --------

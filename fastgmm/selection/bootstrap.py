@@ -89,7 +89,7 @@ def bootstrap_lrt(
     covariance_type : str, default='full'
         The covariance type of all mixtures compared, any that `GaussianMixture` takes.
     max_components : int, optional
-        Test every g up to this. Without it testing stops at the first g that is not rejected, or 8.
+        Test every g up to this. By default testing stops at the first g that is not rejected, or at 8.
     n_bootstrap : int, default=999
         Number of samples drawn and refitted. More make p-values and intervals steadier, and take longer in proportion.
     level : float, default=0.05
@@ -99,11 +99,11 @@ def bootstrap_lrt(
     tol, reg_covar, max_iter
         As in `GaussianMixture`.
     n_jobs : int, optional
-        Processes. The result does not depend on it.
+        The number of processes. The result does not depend on it.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
     distribution : {'normal', 'student'}, default='normal'
-        Of the components: those of `GaussianMixture` or of `StudentMixture`.
+        The distribution of the components: that of `GaussianMixture` or of `StudentMixture`.
 
     Returns
     -------
@@ -237,13 +237,13 @@ class ParameterBootstrap:
     def standard_errors(self) -> dict[str, np.ndarray]:
         """Return the standard deviation over replicates of 'weights', 'means', 'covariances', and 'df' of t components.
 
-        That of degrees of freedom is NaN where some replicate is normal.
+        That of degrees of freedom is NaN if a replicate is normal.
         """
         with np.errstate(invalid="ignore"):
             return {name: np.nanstd(values, axis=0, ddof=1) for name, values in self._parameters.items()}
 
     def intervals(self, level: float = 0.95) -> dict[str, np.ndarray]:
-        """Return percentile intervals of the same: lower and upper along the first axis.
+        """Return confidence intervals of weights, means and covariances: lower and upper ends along the first axis.
 
         Raises
         ------
@@ -274,16 +274,16 @@ def bootstrap_parameters(
     Parameters
     ----------
     estimator : GaussianMixture, StudentMixture or GaussianMixtureSearch
-        Fitted; of a search, the best model.
+        The fitted mixture, or a fitted search, whose best model is taken.
     X : array-like of shape (n_samples, n_features)
-        What it was fitted to.
+        The rows it was fitted to.
     kind : {'nonparametric', 'parametric', 'weighted'}, default='nonparametric'
-        Rows drawn with replacement; rows drawn from the mixture; or all rows with standard exponential weights,
-        where no component can lose all its rows.
+        How replicates are made. 'nonparametric' draws rows with replacement, 'parametric' draws rows from the mixture,
+        and 'weighted' gives all rows standard exponential weights, so that no component can lose all its rows.
     n_bootstrap : int, default=999
         Number of samples drawn and refitted. More make p-values and intervals steadier, and take longer in proportion.
     n_jobs : int, optional
-        Processes. The result does not depend on it.
+        The number of processes. The result does not depend on it.
     random_state : int, RandomState or None
         Seed of everything that is drawn at random. Pass an int to get the same result in every run.
 

@@ -138,7 +138,7 @@ def merge_components(
     Parameters
     ----------
     estimator : GaussianMixture or GaussianMixtureSearch
-        Fitted, without a background; of a search, the best model.
+        The fitted mixture, without a background, or a fitted search, whose best model is taken.
     X : array-like of shape (n_samples, n_features)
         The rows the mixture was fitted to.
     sample_weight : array-like of shape (n_samples,), optional
@@ -149,11 +149,10 @@ def merge_components(
         chains of components become rings and bands, in the least time. 'modes': those between which the density of the
         mixture dips least, along the ridge lines between their components.
     per_row : bool, default=False
-        Of 'entropy': whether its fall is divided by the rows of the two clusters, so that large clusters do not
+        With 'entropy': whether to divide its fall by the rows of the two clusters, so that large clusters do not
         attract each other by their size.
     min_weight : float, default=0.0
-        Share of the weight of all rows that a cluster should have: while the lightest has less, it joins the one that
-        it belongs to most.
+        The smallest share of all rows that a cluster may hold. A smaller cluster joins the one it belongs to most.
 
     Returns
     -------

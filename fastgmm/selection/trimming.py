@@ -25,8 +25,8 @@ def trimming_curves(
 ) -> dict[int, dict[float, float]]:
     """Return the trimmed log-likelihood for every number of components and share of rows left out.
 
-    What R's tclust calls ctlcurves; `fastgmm.plotting.plot_trimming_curves` draws it. Take the fewest components, and
-    then the smallest share, beyond which another component gains little.
+    R's tclust calls this ctlcurves, and `fastgmm.plotting.plot_trimming_curves` draws it. Choose the fewest components,
+    and then the smallest share, beyond which another component gains little.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def trimming_curves(
     n_components : iterable of int
         The numbers of components to compare.
     trim : iterable of float
-        Shares, from 0 to 0.5.
+        The shares of rows to leave out, from 0 to 0.5.
     estimator : GaussianMixture or StudentMixture, optional
-        With which everything else is fitted, left as it is. By default ``GaussianMixture(max_eigenvalue_ratio=12,
-        init_params='multistart')``.
+        The estimator that is cloned for all fits. By default
+        ``GaussianMixture(max_eigenvalue_ratio=12, init_params='multistart')``.
     sample_weight : array-like of shape (n_samples,), optional
         Weight of each row; by default every row counts once.
     random_state : int, RandomState or None
-        Of the default estimator.
+        Seed of the default estimator.
 
     Returns
     -------

@@ -234,7 +234,7 @@ def table(
     means : ndarray of shape (n_components, n_features), optional
         To be shown in place of the model's.
     names : list of str, optional
-        Of the features.
+        The names of the features.
     """
     means = np.asarray(model.means_) if means is None else means
     n_components, n_features = means.shape

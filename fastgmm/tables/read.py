@@ -37,21 +37,21 @@ def read_table(
 ) -> Table:
     """Read the columns of numbers of a CSV, Parquet, Arrow or NumPy file, and say what became of the others.
 
-    What ``fastgmm fit`` reads: the delimiter, the decimal mark, the encoding and the header are told from the file;
-    dates, categories and other text are left out; and the report names every column.
+    It reads what ``fastgmm fit`` reads. The delimiter, the decimal mark, the encoding and the header are detected.
+    Dates, categories and other text are left out, and the report names every column.
 
     Parameters
     ----------
     path : str or path-like
         A file, maybe compressed, or a folder of Parquet files; '-' is standard input.
     columns : sequence of str, optional
-        Columns to read, in this order. Unless given, all columns that hold numbers.
+        The columns to read, in this order. By default all columns that hold numbers.
     exclude : sequence of str, optional
-        Columns not to read.
+        The columns to leave out.
     id : str, optional
-        The column of the names of rows.
+        The column with the names of the rows.
     weights : str, optional
-        The column of sample weights.
+        The column with the sample weights.
     missing : {'error', 'drop', 'marginalise'}, default='error'
         What to do about rows that lack a value in one of the columns: raise an error that counts them; leave the rows
         out; or keep them with NaN, which estimators take with ``missing='marginalise'``.
@@ -59,7 +59,7 @@ def read_table(
         What stands for a missing value beside the usual empty cell, NA, NaN, null, none, '-' and '?'; for example
         ``["-999", "unknown"]``.
     header : bool, optional
-        Whether the first line of text names the columns; told from the file unless given.
+        Whether the first line of text names the columns. By default it is detected.
 
     Returns
     -------

@@ -22,7 +22,7 @@ class TableReport:
     Attributes
     ----------
     source : str
-        The file.
+        The file that was read.
     n_rows : int
         Rows in the file.
     n_incomplete : int

@@ -49,6 +49,7 @@ def by_definition(density, X, weight, neighbors, candidates):
         n_evaluated += len(asked)
         values = (density.log_offset - 0.5 * squares(density, x)).astype(float)[asked]
         best = np.argsort(-values, kind="stable")[: candidates.shape[1]]
+        best = best[values[best] >= values.max() - 64]
         shares = w * np.exp(values[best] - logsumexp(values[best]))
         total += w * logsumexp(values[best])
         found.append([*asked[best], *[-1] * (candidates.shape[1] - len(best))])
@@ -66,13 +67,16 @@ def by_definition(density, X, weight, neighbors, candidates):
     return counts, sums, scatter, total, np.array(found), n_evaluated
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("dtype", "apart"), [(np.float32, 1.0), (np.float64, 1.0), (np.float64, 1e7)])
 @pytest.mark.parametrize("n_features", [1, 3, 8, 17, 40])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_best_of_those_asked_share_a_row(engine, shape, n_features, dtype):
+def test_the_best_of_those_asked_share_a_row(engine, shape, n_features, dtype, apart):
     rng = np.random.default_rng(n_features)
     n, k, c, g = 150, 12, 3, 4
     density, X = mixture(shape, k, n_features, rng), rng.normal(size=(n, n_features)).astype(dtype)
+    far = np.arange(k) // 4 * apart if apart > 1 else np.zeros(k)
+    density = Components(shape, density.log_offset, density.means + far[:, None], density.precisions_cholesky)
+    X = (X + far[rng.integers(0, k, n)][:, None]).astype(dtype)
     weight = rng.integers(0, 4, n).astype(float)
     neighbors = rng.integers(-1, k, (k, g)).astype(np.int32)
     candidates = np.array([rng.permutation(k)[:c] for _ in range(n)], dtype=np.int32)

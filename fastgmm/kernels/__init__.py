@@ -51,9 +51,10 @@ The other actions are functions of the engine:
 ``accumulate_truncated(mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, counts, ...)``
     ``accumulate`` over few components: each row asks those in its line of `candidates` (int32, negative for none),
     those in their lines of `neighbors` (int32, (K, G)) and `n_random` drawn by `seed` and the row's number, counted
-    from `first_row`. The best of them take their place, best first, and share the row. Returns the log-likelihood of
-    the candidates alone, which no later pass under the same parameters lowers, and how many densities were evaluated.
-    With counts, sums and scatter None only the candidates are wanted.
+    from `first_row`. The best of them take their place, best first, and share the row; none of them would get less
+    than e^-64 of what the best gets. Returns the log-likelihood of the candidates alone, which no later pass under the
+    same parameters lowers, and how many densities were evaluated. With counts, sums and scatter None only the
+    candidates are wanted, however little they would get.
 ``refine_neighbors(mixture, old, neighbors, n_random, seed, n_threads)``
     ``neighbors[k]`` written: the components that give the rows of component k the highest expected log density, of
     its neighbours in `old`, theirs, and some drawn. Its spread is taken as the same in all directions.

@@ -9,6 +9,8 @@ from fastgmm.kernels.plain.tiles import quietly
 __all__ = ["accumulate_truncated", "refine_neighbors"]
 
 _MASK = (1 << 64) - 1
+#: A component that would get less of a row than e^-64 of what its best gets is no candidate of it.
+CANDIDATE_SPAN = 64.0
 
 
 def _drawn(seed, rows, turn, count) -> np.ndarray:
@@ -33,9 +35,9 @@ def _values(mixture, x, components) -> np.ndarray:
     return mixture.log_offset[components] - 0.5 * np.einsum("kd,kd->k", away, away)
 
 
-def _best(values, components, kept) -> tuple[np.ndarray, np.ndarray]:
-    """Return the components of highest value, the first of equals first, and their values."""
-    there = values > -np.inf
+def _best(values, components, kept, span=np.inf) -> tuple[np.ndarray, np.ndarray]:
+    """Return the components of highest value, the first of equals first, and their values, none further below."""
+    there = (values > -np.inf) & (values >= values.max(initial=-np.inf) - span)
     values, components = values[there], components[there]
     order = np.lexsort((components, -values))[:kept]
     return components[order], values[order]
@@ -47,6 +49,7 @@ def accumulate_truncated(
 ) -> tuple[float, int]:
     """Ask a few components of each row, and add the best of them to the statistics, where there are any."""
     total, n_evaluated, kept = 0.0, 0, candidates.shape[1]
+    span = np.inf if statistics is None else CANDIDATE_SPAN
     random = np.column_stack(
         [np.empty((len(X), 0), dtype=np.int64)]
         + [_drawn(seed, first_row + np.arange(len(X)), turn, len(mixture.means)) for turn in range(n_random)]
@@ -56,7 +59,7 @@ def accumulate_truncated(
         asked = np.unique(np.concatenate([held, neighbors[held].ravel(), random[n]]))
         asked = asked[asked >= 0]
         n_evaluated += len(asked)
-        best, values = _best(_values(mixture, x, asked), asked, kept)
+        best, values = _best(_values(mixture, x, asked), asked, kept, span)
         weight = 1.0 if sample_weight is None else sample_weight[n]
         if len(best) == 0:
             total -= np.inf if weight > 0 else 0.0

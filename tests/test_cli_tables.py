@@ -262,7 +262,7 @@ def test_a_column_without_a_name_is_row_names_not_a_feature():
         ("a,b\n1,2\n", {"columns": ["a", "a"]}, "--columns: a is named twice"),
         ("a,b\n1,2\n", {"columns": ["a", "b"], "weights": "b"}, "--weights: 'b' is among --columns"),
         ("a,b,\n1,2,\n", {"columns": [""]}, "column '': the cell is empty"),
-        ("a;b\n1,5;2\n1.234,5;3\n", {}, "line 3, column 'a': '1.234,5' is not a number"),
+        ("a;b\n1,5;2\n1.2345,5;3\n", {}, "line 3, column 'a': '1.2345,5' is not a number"),
         ("400,410,420\n.1,.2,.3\n.1,,.3\n.2,.3,.4\n.5,.4,.3\n", {}, "line 3, column '410': the cell is empty"),
         ("a\n" + "x" * 200_000 + "\n", {}, "cannot be read as comma-separated values: field larger"),
         ("a,w\n1,-2\n", {"weights": "w"}, "--weights: data.csv, line 2, column 'w': -2; expected"),

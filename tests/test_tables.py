@@ -33,7 +33,7 @@ def frame():
     frame["note"] = np.nan
     values = rng.normal(size=(N, 34)).round(4) + 3.0 * group[:, None]
     frame[[f"v{j}" for j in range(34)]] = values
-    frame["price"] = [f"${value:.2f}" for value in values[:, 0]]
+    frame["price"] = [f"{value:.2f} per kg" for value in values[:, 0]]
     frame.loc[[5, 9, 50], "v3"] = np.nan
     frame.loc[[9, 77], "v30"] = np.nan
     return frame
@@ -134,6 +134,32 @@ def test_nulls_of_every_type_are_missing_in_parquet():
 def test_thousands_are_not_taken_for_decimals():
     with open("data.csv", "w") as file:
         file.write('a,b\n"1,234",1\n"2,345",2\n"3,456",5\n')
+    assert_array_equal(read_table("data.csv").X, [[1234.0, 1.0], [2345.0, 2.0], [3456.0, 5.0]])
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["$1,200.50", "-$3", "7"], [1200.5, -3.0, 7.0]),
+        (["45%", "7.5 %", "100%"], [45.0, 7.5, 100.0]),
+        (["1.200,50 €", "2.300 €", "3,5"], [1200.5, 2300.0, 3.5]),
+        (["12 345", "1 234 567", "9\u00a0999"], [12345.0, 1234567.0, 9999.0]),
+        (["1'200", "2\u2019300.5", "£9"], [1200.0, 2300.5, 9.0]),
+    ],
+)
+def test_numbers_are_read_as_people_write_them_and_the_reader_is_told(cells, numbers):
+    with open("data.csv", "w", encoding="utf-8") as file:
+        file.write("a;b\n" + "".join(f"{cell};{number:g}\n" for number, cell in enumerate(cells)))
+    table = read_table("data.csv")
+    assert_array_equal(table.X[:, 0], numbers)
+    assert f"written as {cells[0]!r}" in str(table.report)
+    assert any(f"{cells[0]!r} as {numbers[0]:.15g}" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("cell", ["1,20", "1,2345", "--3", "-$-3", "$", "1 2", "12%%", "1.200.50", "EUR 5"])
+def test_what_may_be_something_else_is_no_number(cell):
+    with open("data.csv", "w") as file:
+        file.write(f"a;b\n{cell};1.5\n{cell};2.5\n{cell};4.5\n")
     assert read_table("data.csv").columns == ["b"]
 
 
@@ -178,7 +204,7 @@ def test_lines_that_a_spreadsheet_leaves_beneath_are_no_rows():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"columns": ["v0", "price"]}, TableError, r"column 'price': '\$.*' is not a number"),
+        ({"columns": ["v0", "price"]}, TableError, r"column 'price': '.* per kg' is not a number"),
         ({"columns": ["nothing"]}, TableError, "^columns: data.csv has no column 'nothing'"),
         ({"columns": "v0"}, TypeError, r"columns is the string 'v0'; expected a list, such as \['v0'\]"),
         ({"missing": "omit"}, ValueError, "missing is 'omit'; expected 'error', 'drop' or 'marg"),

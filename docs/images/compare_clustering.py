@@ -107,19 +107,24 @@ def labels_of(method, X):
     return method.fit(X).predict(X) if isinstance(method, GaussianMixture) else method.fit_predict(X)
 
 
+def agreement(truth, labels):
+    """Return the adjusted Rand index to two digits, without a sign before zero."""
+    return round(adjusted_rand_score(truth, labels), 2) + 0.0
+
+
 def main():
     """Fit all, draw the defaults, and print both figures of each."""
     data, names = toy_data(), list(methods(2))
     fig, axes = plt.subplots(len(data), len(names), figsize=(9.5, 13.8), layout="constrained", dpi=100)
     palette = np.array([matplotlib.colors.to_rgb(colour) for colour in COLOURS])
-    print("| data |", " | ".join(names), "|")
+    print("| default, tuned |", " | ".join(names), "|")
     print("|---|" + "---:|" * len(names))
     for row, (title, (X, truth)) in zip(axes, data.items(), strict=True):
         X, cells = StandardScaler().fit_transform(X), []
         for ax, (default, others) in zip(row, methods(truth.max() + 1).values(), strict=True):
             labels = labels_of(default, X)
-            ari = adjusted_rand_score(truth, labels)
-            tuned = max([ari, *(adjusted_rand_score(truth, labels_of(other, X)) for other in others)])
+            ari = agreement(truth, labels)
+            tuned = max([ari, *(agreement(truth, labels_of(other, X)) for other in others)])
             colours = np.where((labels < 0)[:, None], 0.75, palette[labels % len(palette)])
             ax.scatter(*X.T, s=3, c=colours)
             ax.set(xticks=[], yticks=[])

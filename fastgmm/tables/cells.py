@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["MISSING", "TRUTH", "Cells", "MissingWords", "number_in"]
+__all__ = ["MISSING", "TRUTH", "Cells", "MissingWords", "number_as_written", "number_in"]
 
 #: Cells that stand for a missing value, in small letters: R's, pandas', SQL's, and what a spreadsheet writes.
 MISSING = frozenset(
@@ -22,6 +22,16 @@ DATE = re.compile(
     r"|[a-z]{3,9}\.? \d{1,2},? \d{4})([t ,]+\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]m)?",
     re.IGNORECASE,
 )
+#: What people put between thousands, beside a point or a comma: apostrophes and blanks, narrow ones among them.
+APART = "'\u2019 \u00a0\u202f"
+#: Numbers as people write them, by decimal mark: a currency before or after, a percent sign, thousands apart.
+WRITTEN = {
+    mark: re.compile(
+        rf"([+-]?)\s*[$€£¥₹]?\s*([+-]?)"
+        rf"((?:\d{{1,3}}(?:([{other}{APART}])\d{{3}})(?:\4\d{{3}})*|\d+)(?:[{mark}]\d+)?)\s*[$€£¥₹%]?"
+    )
+    for mark, other in ((".", ","), (",", "."))
+}
 #: Text of at most so many values, each in two cells in the mean, is a category.
 MOST_CATEGORIES = 50
 #: Values that are counted: of text that has more, each is taken to be a different one.
@@ -38,6 +48,16 @@ def number_in(cell: str) -> float | None:
         return None if "_" in cell else float(cell)
     except ValueError:
         return None
+
+
+def number_as_written(cell: str, has_comma: bool = False) -> float | None:
+    """Return the number in a cell such as '$1,200.50', '45 %' or '1.200,50 €', as it stands there, or None."""
+    mark = "," if has_comma else "."
+    found = WRITTEN[mark].fullmatch(cell)
+    if found is None or (found[1] and found[2]):
+        return None
+    digits = found[3].replace(found[4], "") if found[4] else found[3]
+    return float(found[1] + found[2] + digits.replace(mark, "."))
 
 
 class MissingWords:
@@ -81,6 +101,8 @@ class Cells:
         Of those added: all, those that stand for a missing value, and those that hold no finite number.
     first_missing, first_word : (int, str) or None
         The first of these, and its row, from 0.
+    first_written : str or None
+        The first number that is written with a currency, a percent sign or thousands apart.
     """
 
     missing: MissingWords
@@ -90,6 +112,7 @@ class Cells:
     n_words: int = 0
     first_missing: tuple[int, str] | None = None
     first_word: tuple[int, str] | None = None
+    first_written: str | None = None
     _texts: Counter[str] = field(default_factory=Counter)
     _values: list[np.ndarray] = field(default_factory=list)
 
@@ -121,7 +144,8 @@ class Cells:
 
     def _at_once(self, cells: Sequence[str]) -> np.ndarray | None:
         """Return the numbers if every cell holds a finite one or NaN."""
-        if "_" in "".join(cells):  # Python's numbers may have it
+        # Python's numbers may have "_"; beside decimal commas, points keep thousands apart.
+        if any("_" in cell or (self.has_comma and "." in cell) for cell in cells):
             return None
         try:
             pointed = (cell.replace(",", ".") for cell in cells) if self.has_comma else cells
@@ -136,7 +160,7 @@ class Cells:
         words: set[str] = set()
         for cell, n in Counter(cells).items():
             text = cell.strip()
-            number = number_in(text.replace(",", ".") if self.has_comma else text)
+            number = self._number(text)
             if text.lower() in self.missing.words:
                 number = math.nan
             elif number is None or math.isinf(number):
@@ -149,6 +173,15 @@ class Cells:
         if words and self.first_word is None:
             self.first_word = self._place(cells, next(i for i, cell in enumerate(cells) if cell in words))
         return np.array([numbers[cell] for cell in cells]), words
+
+    def _number(self, text: str) -> float | None:
+        """Return the number in a cell, which may be written as people write them."""
+        written = number_as_written(text, self.has_comma)
+        plain = number_in(text.replace(",", ".") if self.has_comma else text)
+        if written is None or written == plain:
+            return plain
+        self.first_written = self.first_written or text
+        return written
 
     def _place(self, cells: Sequence[str], i: int) -> tuple[int, str]:
         return self.n_cells + i, cells[i].strip()
@@ -170,7 +203,8 @@ class Cells:
             low, high = np.nanmin(self.values), np.nanmax(self.values)
             about = f"{low:.6g} to {high:.6g}" if low < high else f"{low:.6g} in every row"
             words = f"; {self.n_words} hold no number, as {shortened(self.first_word[1])}" if self.first_word else ""
-            return "number", about + words
+            written = f", written as {shortened(self.first_written)}" if self.first_written else ""
+            return "number", about + written + words
         assert self.first_word is not None, "there are words"
         first = self.first_word[1]
         n_dates = sum(n for text, n in self._texts.items() if DATE.fullmatch(text))

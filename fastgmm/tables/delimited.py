@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgmm.exceptions import TableError
 from fastgmm.summary.mixture import count_of
-from fastgmm.tables.cells import Cells, number_in
+from fastgmm.tables.cells import Cells, number_as_written, number_in
 from fastgmm.tables.columns import Column, Missing, RawTable, counted
 from fastgmm.tables.header import Header, find_header
 
@@ -153,6 +153,12 @@ class _Delimited(RawTable):
         for name in names:
             cells = self._cells[name]
             kind, about = cells.kind()
+            if kind == "number" and cells.first_written is not None:
+                number = number_as_written(cells.first_written, self._has_comma)
+                self.notes.append(
+                    f"{self.source}: column {name!r} is read without signs and marks of thousands: "
+                    f"{cells.first_written!r} as {number:.15g}"
+                )
             found.append(
                 Column(
                     name,
@@ -192,7 +198,7 @@ class _Delimited(RawTable):
 
     def _parsed(self, names: Sequence[str], positions: Sequence[int]) -> np.ndarray | None:
         """Return some columns if every cell of theirs holds a number, by NumPy's compiled parser; otherwise None."""
-        if self._has_comma and self._delimiter == ",":
+        if self._has_comma and (self._delimiter == "," or "." in self._body):
             return None
         if any(number_in(self._pointed(row[j])) is None for row in self._telling for j in positions if j < len(row)):
             return None

@@ -38,7 +38,8 @@ def read_table(
     """Read the columns of numbers of a CSV, Parquet, Arrow or NumPy file, and say what became of the others.
 
     It reads what ``fastgmm fit`` reads. The delimiter, the decimal mark, the encoding and the header are detected.
-    Dates, categories and other text are left out, and the report names every column.
+    Numbers may have a currency sign, a percent sign or marks of thousands, which are left out. Dates, categories and
+    other text are left out, and the report names every column.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from shutil import which
-from sysconfig import get_platform
+from sysconfig import get_path, get_platform
 from tempfile import TemporaryDirectory
 from zlib import crc32
 
@@ -48,11 +48,22 @@ if os.environ.get("FASTGMM_EMULATE_AVX512"):
     FLAGS["unix"] |= {"always": [*UNIX, "-DFASTGMM_EMULATE_AVX512"], "kernels_avx512": ["-O1"]}
 
 
+NO_COMPILER = (
+    "fastgmm is not built: {what}. Install a C++17 compiler with Python's headers (Debian: apt-get install g++ "
+    "python3-dev; Fedora: dnf install gcc-c++ python3-devel; macOS: xcode-select --install; Windows: Visual Studio's "
+    "build tools with 'C++ Clang tools'), or take the pure Python wheel, which runs on Numba: FASTGMM_NO_EXT=1 pip "
+    "install '{where}[numba]'"
+)
+
+
 class BuildKernels(build_clib):
     def build_libraries(self, libraries):
         flags = FLAGS[self.compiler.compiler_type]
         if self.compiler.compiler_type == "msvc":
             use_clang_cl(self.compiler)
+        if fault := self.fault():
+            # One line, and not a traceback whose first cause is pages above its end.
+            sys.exit(NO_COMPILER.format(what=fault, where="." if Path(".git").exists() else "fastgmm"))
         ways = [] if os.environ.get("FASTGMM_NO_OPENMP") else flags["openmp"]
         compiling, self.linking = next(filter(self.links, ways), ([], []))
         if ways and not compiling:
@@ -63,6 +74,16 @@ class BuildKernels(build_clib):
             library["cflags"] = self.always + flags[name]
         with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
             list(side_by_side.map(super().build_libraries, [[library] for library in libraries]))
+
+    def fault(self):
+        for text, fault in (("", "no C++ compiler works"), ("#include <Python.h>\n", "Python.h is not there")):
+            with TemporaryDirectory() as folder:
+                Path(folder, "probe.cpp").write_text(text)
+                try:
+                    self.compiler.compile([f"{folder}/probe.cpp"], folder, include_dirs=[get_path("include")])
+                except (CompileError, PlatformError) as error:
+                    return f"{fault} ({error})"
+        return None
 
     def links(self, way):
         with TemporaryDirectory() as folder, suppress(CompileError, LinkError):

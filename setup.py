@@ -18,14 +18,17 @@ from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
-from setuptools.errors import CompileError, LinkError
+from setuptools.errors import CompileError, LinkError, PlatformError
 
 NATIVE = "fastgmm/kernels/native"
 FILES = sorted(path.as_posix() for path in Path(NATIVE).iterdir())
 SHARED = [f"{NATIVE}/dispatch.cpp", f"{NATIVE}/platform.cpp"]  # by all instruction sets
-KERNELS = ["kernels_generic", "kernels_avx2", "kernels_avx512"]
 # Of the platform that is built for, which may be another than this one (the browser's, in a cross build).
-KERNELS = KERNELS if get_platform().endswith(("x86_64", "amd64")) else KERNELS[:1]
+KERNELS = ["kernels_generic"]
+if get_platform().endswith(("x86_64", "amd64")):
+    KERNELS += ["kernels_avx2", "kernels_avx512"]
+elif get_platform().endswith(("aarch64", "arm64")):
+    KERNELS += ["kernels_neon"]
 
 # What a type of compiler is told: always, for OpenMP, and for the kernels of each instruction set.
 # Contracting a * b + c is what the kernels count on. Errno and traps are not looked at; NaN and infinity are. What
@@ -34,7 +37,8 @@ KERNELS = KERNELS if get_platform().endswith(("x86_64", "amd64")) else KERNELS[:
 UNIX = "-O3 -std=c++17 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wno-psabi -Wno-unknown-pragmas"
 UNIX = [*UNIX.split(), "-Wno-maybe-uninitialized", "-Wno-uninitialized", f"-ffile-prefix-map={Path.cwd()}=."]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
-UNIX_KERNELS = {"kernels_generic": [], "kernels_avx2": ["-mavx2", "-mfma"], "kernels_avx512": AVX512}
+UNIX_KERNELS = {"kernels_generic": [], "kernels_neon": []}
+UNIX_KERNELS |= {"kernels_avx2": ["-mavx2", "-mfma"], "kernels_avx512": AVX512}
 # Ways to OpenMP, the first that links: flags of the compiler, of the linker. Apple's Clang has it without its library,
 # which Homebrew has.
 OPENMP = [(["-fopenmp"], ["-fopenmp"])]

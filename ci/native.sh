@@ -4,6 +4,7 @@ KERNEL_FLAGS="-std=c++17 -ffp-contract=fast -fno-math-errno -fno-trapping-math -
 
 target_flags() {  # instruction set
     case $1 in
+        neon) ;;
         avx2) echo "-mavx2 -mfma" ;;
         avx512) echo "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512" ;;
     esac

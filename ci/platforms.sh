@@ -25,6 +25,35 @@ ran() {  # target, how it is run
     "${@:2}" --random "$cases" 1
 }
 
+# Instructions of a pass of NEON's kernels and of the generic ones, a row and component, counted by qemu: there is no
+# clock here that would tell which is quicker.
+count_instructions() {  # target
+    local to="$folder/$1" zig="$folder/zig/bin/python -m ziglang"
+    $zig cc -shared -fPIC -O2 tests/fuzz/count_instructions.c -o "$folder/count.so" || return 0
+    $zig c++ -target "$1" -O2 $KERNEL_FLAGS -w tests/fuzz/passes.cpp "$to"/{kernels_neon,kernels_generic,dispatch,platform}.o \
+        -o "$to/passes"
+    executed() { qemu-aarch64 -plugin "file=$folder/count.so" "$to/passes" "$@" 2>&1 >/dev/null | tail -1; }
+    local kind rows d k apart type isa count
+    while read -r kind rows d k apart; do
+        for type in f64 f32; do
+            count=
+            for isa in neon generic; do
+                count="$count $isa $(( ($(executed $isa $type $kind $rows $d $k $apart 3) -
+                    $(executed $isa $type $kind $rows $d $k $apart 1)) / (2 * rows * k) ))"
+            done
+            echo "$kind $d features, K=$k, means $apart apart, $type:$count"
+        done
+    done <<END
+full 3000 2 8 0.3
+full 1500 16 16 0.3
+full 1500 16 16 4
+full 600 64 8 0.3
+tied 2000 16 16 0.3
+diag 1500 40 32 0.3
+spherical 2000 16 16 0.3
+END
+}
+
 run_wasm='import sys, wasmtime
 engine = wasmtime.Engine()
 linker, store, wasi = wasmtime.Linker(engine), wasmtime.Store(engine), wasmtime.WasiConfig()
@@ -42,8 +71,13 @@ except wasmtime.ExitTrap as end:
 for target in ${@:-aarch64-linux-musl x86_64-windows-gnu wasm32-wasi aarch64-macos x86_64-macos}; do
     case $target in
         aarch64-linux-musl)
-            compile $target generic
-            if command -v qemu-aarch64 >/dev/null; then ran $target qemu-aarch64 "$folder/$target/run"; else echo "$target: built; there is no qemu-aarch64 to run it"; fi ;;
+            compile $target "generic neon"
+            if command -v qemu-aarch64 >/dev/null; then
+                ran $target qemu-aarch64 "$folder/$target/run"
+                count_instructions $target
+            else
+                echo "$target: built; there is no qemu-aarch64 to run it"
+            fi ;;
         x86_64-windows-gnu)
             compile $target "generic avx2"
             mv "$folder/$target/run" "$folder/$target/run.exe" 2>/dev/null || true
@@ -52,8 +86,9 @@ for target in ${@:-aarch64-linux-musl x86_64-windows-gnu wasm32-wasi aarch64-mac
         wasm32-wasi)
             compile $target generic "-msimd128 -fno-exceptions -D_WASI_EMULATED_SIGNAL" -lwasi-emulated-signal
             ran $target "$folder/zig/bin/python" -c "$run_wasm" "$folder/$target/run" ;;
-        *-macos)
-            compile $target generic
+        aarch64-macos | x86_64-macos)
+            case $target in aarch64*) sets="generic neon" ;; *) sets="generic avx2 avx512" ;; esac
+            compile $target "$sets"
             echo "== $target"
             echo "compiled and linked, not run: $(wc -c <"$folder/$target/run") bytes" ;;
         *) echo "unknown target $target; see the head of $0" >&2; exit 1 ;;

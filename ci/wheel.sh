@@ -60,7 +60,7 @@ if command -v clang++ >/dev/null; then
     "$folder/clang/run" --random 2000 1 tests/data/fuzz/kernels/*
 fi
 if command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null; then
-    build_native "$folder/aarch64" aarch64-linux-gnu-g++ generic "-O2" "-static" $sources
+    build_native "$folder/aarch64" aarch64-linux-gnu-g++ "generic neon" "-O2" "-static" $sources
     qemu-aarch64 "$folder/aarch64/run" --random 300 1 tests/data/fuzz/kernels/*
 else
     echo "the aarch64 compiler or qemu-aarch64 is not on this machine"

@@ -29,7 +29,7 @@ cdef extern from "Python.h":
 
 cdef const KernelTable* table = NULL
 
-ISAS = ("avx512", "avx2", "generic")
+ISAS = ("avx512", "avx2", "neon", "generic")
 SHAPES = ("full", "tied", "diag", "spherical")
 
 

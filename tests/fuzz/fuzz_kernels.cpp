@@ -9,7 +9,7 @@
 
 namespace fuzz {
 
-const char* const ISAS[] = {"generic", "avx2", "avx512"};
+const char* const ISAS[] = {"generic", "avx2", "avx512", "neon"};
 
 #define REQUIRE(condition, ...)                                           \
     do {                                                                  \

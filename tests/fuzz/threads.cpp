@@ -105,7 +105,7 @@ void run_all(const KernelTable& table, int n_threads) {
 }  // namespace
 
 int main() {
-    for (const char* isa : {"generic", "avx2"}) {
+    for (const char* isa : {"generic", "avx2", "neon"}) {
         const KernelTable* table = table_for(isa);
         if (!table) continue;
         run_all(*table, 3);

@@ -10,7 +10,22 @@ INLINE void moment_block(const Real* const* weights, const Real* rows, int64_t p
     for (int k = 0; k < K; ++k)
 #pragma GCC unroll 8
         for (int j = 0; j < J; ++j) sum[k][j] = Vector<Real>{};
-    for (int64_t n = 0; n < count; ++n, rows += L) {
+    int64_t n = 0;
+    // As many rows at once as a vector of one component's weights is for.
+    for (; LANE_FACTORS && n + L <= count; n += L) {
+        Vector<Real> w[K];
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) w[k] = load_factors(weights[k] + n);
+#pragma GCC unroll 8
+        for (int lane = 0; lane < L; ++lane, rows += L)
+#pragma GCC unroll 8
+            for (int j = 0; j < J; ++j) {
+                const Vector<Real> x = load(rows + j * panel);
+#pragma GCC unroll 8
+                for (int k = 0; k < K; ++k) sum[k][j] = broadcast<Real>(w[k][lane]) * x + sum[k][j];
+            }
+    }
+    for (; n < count; ++n, rows += L) {
         Vector<Real> x[J];
 #pragma GCC unroll 8
         for (int j = 0; j < J; ++j) x[j] = load(rows + j * panel);
@@ -157,7 +172,10 @@ struct MomentCollection {
         return added ? 0 : n_moments;
     }
 
-    static int64_t panels_of_block(int64_t left) { return left == 4 ? 2 : left < 3 ? left : 3; }
+    static int64_t panels_of_block(int64_t left) {
+        if (LANE_FACTORS) return left < 2 ? left : 2;  // the weights of all components take the other registers
+        return left == 4 ? 2 : left < 3 ? left : 3;
+    }
 
     // Moments from panel `j` on: those of `rows` rows from n of the tile, in `block` panels that begin at `from`.
     INLINE_MEMBER void add_panels(const PackedMixture<Real>& p, const TileMemory<Real>& t, int64_t dense_count,

@@ -12,6 +12,9 @@ extern const KernelTable table_generic;
 #ifdef HAVE_KERNELS_AVX2
 extern const KernelTable table_avx2;
 #endif
+#ifdef HAVE_KERNELS_NEON
+extern const KernelTable table_neon;
+#endif
 #ifdef HAVE_KERNELS_AVX512
 extern const KernelTable table_avx512;
 #endif
@@ -32,11 +35,14 @@ const KernelTable* table_for(const char* isa) {
     if (!std::strcmp(isa, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &table_avx2 : nullptr;
 #endif
+#ifdef HAVE_KERNELS_NEON
+    if (!std::strcmp(isa, "neon")) return &table_neon;  // every 64-bit ARM processor has it
+#endif
     return std::strcmp(isa, "generic") ? nullptr : &table_generic;
 }
 
 const char* best_isa() {
-    for (const char* isa : {"avx512", "avx2"})
+    for (const char* isa : {"avx512", "avx2", "neon"})
         if (table_for(isa)) return isa;
     return "generic";
 }

@@ -33,12 +33,7 @@ INLINE const Real* factor_block(const Real* tile, int64_t stride, const Real* me
         Vector<Real> x[R];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) x[r] = load(centred + (i * R + r) * L);
-#pragma GCC unroll 8
-        for (int c = 0; c < C; ++c) {
-            const Vector<Real> u = broadcast(packed[c]);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) y[c][r] = x[r] * u + y[c][r];
-        }
+        add_outer<Real, C, R>(y, packed, x);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < C; ++i) {
@@ -72,7 +67,7 @@ INLINE void factor_blocks(const Real* tile, int64_t stride, const Real* mean, Re
         case 1: factor_block<Real, R, 1>(tile, stride, mean, centred, packed, j0, sink); break;
         case 2: factor_block<Real, R, 2>(tile, stride, mean, centred, packed, j0, sink); break;
         case 3: factor_block<Real, R, 3>(tile, stride, mean, centred, packed, j0, sink); break;
-#if defined(FASTGMM_AVX512) || defined(__aarch64__)
+#if defined(FASTGMM_AVX512) || defined(FASTGMM_NEON)
         case 4: factor_block<Real, R, 4>(tile, stride, mean, centred, packed, j0, sink); break;
         case 5: factor_block<Real, R, 5>(tile, stride, mean, centred, packed, j0, sink); break;
         case 6: factor_block<Real, R, 6>(tile, stride, mean, centred, packed, j0, sink); break;

@@ -44,12 +44,7 @@ INLINE void add_products(const Real* rows, int64_t stride, int64_t d, const Real
             x[r] = load(rows + r * L);
             if (SQUARED) x[r] = x[r] * x[r];
         }
-#pragma GCC unroll 8
-        for (int c = 0; c < COLUMNS; ++c) {
-            const Vector<Real> coefficient = broadcast(coefficients[c]);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) sum[c][r] = x[r] * coefficient + sum[c][r];
-        }
+        add_outer<Real, COLUMNS, R>(sum, coefficients, x);
     }
 }
 

@@ -11,6 +11,9 @@
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
 #endif
+#if defined(FASTGMM_NEON)
+#include <arm_neon.h>
+#endif
 
 #include "interface.hpp"
 #include "platform.hpp"

@@ -40,6 +40,18 @@ INLINE double* scatter_block(const Real* panels, int64_t panel, int64_t i0, int6
         Vector<Real> b[J];
 #pragma GCC unroll 8
         for (int j = 0; j < J; ++j) b[j] = load(right + j * panel);
+        if constexpr (LANE_FACTORS && I >= L) {
+#pragma GCC unroll 8
+            for (int i = 0; i < I; i += L) {
+                const Vector<Real> factors = load_factors(left + i / L * panel);
+#pragma GCC unroll 8
+                for (int lane = 0; lane < L; ++lane)
+#pragma GCC unroll 8
+                    for (int j = 0; j < J; ++j)
+                        sum[i + lane][j] = broadcast<Real>(factors[lane]) * b[j] + sum[i + lane][j];
+            }
+            continue;
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < I; ++i) {
             // I and L are powers of two and i0 a multiple of I: either all I lie in one panel or each L do.

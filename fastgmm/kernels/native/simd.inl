@@ -20,14 +20,21 @@ constexpr int COLUMNS = 8;  // columns of a register block: with 3 vectors of ro
 #elif defined(__AVX2__)
 constexpr int VECTOR_BYTES = 32;
 constexpr int COLUMNS = 4;  // 12 accumulators of 16 registers
-#elif defined(__aarch64__)
+#elif defined(FASTGMM_NEON)
 constexpr int VECTOR_BYTES = 16;
-constexpr int COLUMNS = 8;
+constexpr int COLUMNS = 8;  // 24 accumulators of 32 registers
 #else
 constexpr int VECTOR_BYTES = 16;
 constexpr int COLUMNS = 4;
 #endif
 constexpr int ROW_VECTORS = 3;  // vectors of rows in a register block
+#if defined(FASTGMM_NEON)
+// A multiplication takes one lane of a register as its factor, so that scalars are loaded by whole vectors: one by one
+// they would take a register each, and GCC would keep accumulators in memory.
+constexpr bool LANE_FACTORS = true;
+#else
+constexpr bool LANE_FACTORS = false;
+#endif
 
 template <typename Real>
 struct Simd {
@@ -52,6 +59,17 @@ INLINE Vector<Real> load(const Real* from) {
     return v;
 }
 
+// The same for scalars that each multiply by themselves: where a multiplication takes a lane, the compiler must not
+// load them one by one after all.
+template <typename Real>
+INLINE Vector<Real> load_factors(const Real* from) {
+    Vector<Real> v = load(from);
+#if defined(FASTGMM_NEON)
+    asm("" : "+w"(v));
+#endif
+    return v;
+}
+
 template <typename Real>
 INLINE void store(Real* to, Vector<Real> v) {
     __builtin_memcpy(to, &v, sizeof v);
@@ -69,6 +87,26 @@ INLINE void clear(Vector<Real> (&block)[C][R]) {
     for (int c = 0; c < C; ++c)
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) block[c][r] = Vector<Real>{};
+}
+
+// sum[c][r] += scalars[c] * x[r], for scalars that lie side by side.
+template <typename Real, int C, int R>
+INLINE void add_outer(Vector<Real> (&sum)[C][R], const Real* scalars, const Vector<Real> (&x)[R]) {
+    constexpr int L = Simd<Real>::lanes, W = LANE_FACTORS ? C / L * L : 0;
+#pragma GCC unroll 8
+    for (int c = 0; c < W; c += L) {
+        const Vector<Real> factors = load_factors(scalars + c);
+#pragma GCC unroll 8
+        for (int lane = 0; lane < L; ++lane)
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) sum[c + lane][r] = x[r] * broadcast<Real>(factors[lane]) + sum[c + lane][r];
+    }
+#pragma GCC unroll 8
+    for (int c = W; c < C; ++c) {
+        const Vector<Real> factor = broadcast(scalars[c]);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) sum[c][r] = x[r] * factor + sum[c][r];
+    }
 }
 
 template <typename Real>
@@ -105,6 +143,9 @@ INLINE uint32_t mask_greater(Vector<double> a, Vector<double> b) {
     return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ);
 #elif defined(__AVX2__)
     return uint32_t(_mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_GT_OQ)));
+#elif defined(FASTGMM_NEON)
+    const uint64x2_t bits = {1, 2};
+    return uint32_t(vaddvq_u64(vandq_u64(vcgtq_f64((float64x2_t)a, (float64x2_t)b), bits)));
 #else
     uint32_t mask = 0;
     for (int lane = 0; lane < Simd<double>::lanes; ++lane) mask |= uint32_t(a[lane] > b[lane]) << lane;
@@ -117,6 +158,9 @@ INLINE uint32_t mask_greater(Vector<float> a, Vector<float> b) {
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
 #elif defined(__AVX2__)
     return uint32_t(_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)));
+#elif defined(FASTGMM_NEON)
+    const uint32x4_t bits = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcgtq_f32((float32x4_t)a, (float32x4_t)b), bits));
 #else
     uint32_t mask = 0;
     for (int lane = 0; lane < Simd<float>::lanes; ++lane) mask |= uint32_t(a[lane] > b[lane]) << lane;
@@ -133,6 +177,9 @@ INLINE void add_to(double* to, Vector<float> v) {
     const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
     store<double>(to, load<double>(to) + (Vector<double>)low);
     store<double>(to + 8, load<double>(to + 8) + (Vector<double>)high);
+#elif defined(FASTGMM_NEON)
+    store<double>(to, load<double>(to) + (Vector<double>)vcvt_f64_f32(vget_low_f32((float32x4_t)v)));
+    store<double>(to + 2, load<double>(to + 2) + (Vector<double>)vcvt_high_f64_f32((float32x4_t)v));
 #else
     for (int lane = 0; lane < Simd<float>::lanes; ++lane) to[lane] += double(v[lane]);
 #endif
@@ -142,6 +189,8 @@ INLINE void add_to(double* to, Vector<float> v) {
 INLINE Vector<double> load_first(const double* from, int64_t width) {
 #if defined(FASTGMM_AVX512)
     return (Vector<double>)_mm512_maskz_loadu_pd(__mmask8((1u << width) - 1), from);
+#elif defined(FASTGMM_NEON)
+    return width > 1 ? load(from) : Vector<double>{width == 1 ? from[0] : 0.0, 0.0};
 #else
     double block[Simd<double>::lanes] = {};
     for (int64_t i = 0; i < width; ++i) block[i] = from[i];

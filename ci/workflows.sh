@@ -9,6 +9,19 @@ if grep -vE '^([A-Z]+=\S+ )*bash ci/[a-z]+\.sh( [a-z_/.]+)*$' <<<"$commands"; th
     exit 1
 fi
 for script in $(grep -oE 'ci/[a-z]+\.sh' <<<"$commands" | sort -u); do bash -n "$script"; done
+# What cibuildwheel would build: it refuses settings that it does not know.
+if [ -x .venv-test/bin/python ]; then
+    .venv-test/bin/python -m pip install --quiet cibuildwheel
+    export PATH="$PWD/.venv-test/bin:$PATH"
+fi
+if command -v cibuildwheel >/dev/null; then
+    for platform in linux macos windows pyodide; do
+        CIBW_ARCHS=auto cibuildwheel --print-build-identifiers --platform $platform . | tr '\n' ' '
+    done
+    echo
+else
+    echo "cibuildwheel is not on this machine"
+fi
 if command -v actionlint >/dev/null; then
     actionlint .github/workflows/*.yml
 elif command -v npm >/dev/null; then

@@ -23,13 +23,17 @@ __all__ = [
     "interleaved",
     "machine",
     "read_bandwidth",
+    "rounds",
     "seconds",
     "shortest",
     "text",
 ]
 
-#: Seconds without work before a timed call.
+#: Seconds without work before a timed call, where there are threads to come to rest.
 REST = 0.3
+#: What seconds are counted by: the clock, or the processor time of this process, which other work on the machine
+#: changes less.
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 @dataclass
@@ -50,6 +54,8 @@ class Settings:
         Of every library that runs in a process of its own.
     cache : Path or None
         Where peers are built.
+    clock : {'wall', 'processor'}
+        What seconds of runs that are compared are counted by.
     """
 
     shrink: int = 1
@@ -58,15 +64,16 @@ class Settings:
     seed: int = 0
     n_threads: int = 2
     cache: Path | None = None
+    clock: str = "wall"
 
 
 SETTINGS = Settings()
 
 
-def interleaved(
+def rounds(
     calls: Mapping[str, Callable[[], object]], repeats: int | None = None, least_seconds: float = 0.0
-) -> dict[str, float]:
-    """Return the median seconds of each call, run in turn so that whatever slows the machine slows all of them.
+) -> dict[str, list[float]]:
+    """Return the seconds of each call in each round, run in turn so that whatever slows the machine slows all of them.
 
     Parameters
     ----------
@@ -80,16 +87,23 @@ def interleaved(
     Before each timed call the process rests: threads of the library that ran before it wait for more work with their
     cores busy, OpenBLAS's longest, and would slow down whoever comes next.
     """
-    number = {}
+    clock, number = CLOCKS[SETTINGS.clock], {}
     for name, call in calls.items():
         call()
         number[name] = max(1, math.ceil(least_seconds / max(seconds(call), 1e-7))) if least_seconds else 1
-    taken = {name: [] for name in calls}
+    taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats or SETTINGS.repeats):
         for name, call in calls.items():
-            time.sleep(REST)
-            taken[name].append(seconds(call, number[name]))
-    return {name: statistics.median(values) for name, values in taken.items()}
+            time.sleep(REST if SETTINGS.n_threads > 1 else 0.0)
+            taken[name].append(seconds(call, number[name], clock))
+    return taken
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], repeats: int | None = None, least_seconds: float = 0.0
+) -> dict[str, float]:
+    """Return the median seconds of each call over `rounds`."""
+    return {name: statistics.median(values) for name, values in rounds(calls, repeats, least_seconds).items()}
 
 
 def seconds(call: Callable[[], object], number: int = 1, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -197,42 +197,6 @@ def first_mixture():
     keep(fig, "first_mixture")
 
 
-# Whole default fits, as on the benchmarks page: times of scikit-learn's fit and of its KMeans, in those of fastgmm's.
-FITS = {
-    "20k x 2, K=5, separated": (22, 13),
-    "150k x 4, K=3, overlapping": (23, 5.0),
-    "200k x 8, K=16, separated": (48, 4.0),
-    "100k x 16, K=32, overlapping": (15, 1.8),
-    "50k x 32, K=20, separated, float32": (35, 3.0),
-    "20k x 64, K=10, separated": (21, 1.5),
-    "iris, K=3": (15, 3.1),
-    "breast cancer, K=2": (11, 0.94),
-    "digits, K=10": (24, 0.64),
-}
-
-
-def speed():
-    """How many times longer a default fit takes elsewhere."""
-    fig, ax = plt.subplots(figsize=(7.6, 4.0), layout="constrained")
-    for place, (mixture, kmeans) in enumerate(FITS.values()):
-        for shift, value, colour in ((-0.2, mixture, BLUE), (0.2, kmeans, ORANGE)):
-            ax.barh(place + shift, value - 1.0, 0.36, left=1.0, color=colour)
-            beside = value * (1.05 if value > 1 else 0.95)
-            ax.text(beside, place + shift, f"{value:g}x", va="center", ha="left" if value > 1 else "right", fontsize=8)
-    ax.axvline(1.0, color="black", lw=1.0)
-    ax.set(xscale="log", xlim=(0.4, 90), yticks=range(len(FITS)), yticklabels=FITS)
-    ax.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5x", "1x", "2x", "5x", "10x", "20x", "50x"])
-    ax.minorticks_off()
-    ax.invert_yaxis()
-    ax.set_xlabel("time, in multiples of fastgmm's\n(left of 1x: quicker than fastgmm)")
-    ax.barh(np.nan, np.nan, color=BLUE, label="scikit-learn's GaussianMixture")
-    ax.barh(np.nan, np.nan, color=ORANGE, label="scikit-learn's KMeans, one start")
-    ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    keep(fig, "speed")
-
-
 def families():
     """Three components under each of the fourteen covariance families."""
     names = ["EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"]
@@ -253,7 +217,7 @@ def families():
 
 
 if __name__ == "__main__":
-    every = (first_example, first_mixture, speed, families, three_axes, fused_pass, bounds, offsets)
+    every = (first_example, first_mixture, families, three_axes, fused_pass, bounds, offsets)
     for figure in every:
         if len(sys.argv) == 1 or figure.__name__ in sys.argv[1:]:
             figure()

@@ -47,12 +47,15 @@ class Measured:
     asked : int
     disagreement : float
         |difference| of the mean log-likelihood from fastgmm's after as many iterations, in nats per row.
+    rounds : list of float
+        Seconds per iteration, round by round.
     """
 
     seconds: float
     iterations: int
     asked: int
     disagreement: float = math.nan
+    rounds: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -83,7 +86,7 @@ class _Library:
 
     def __init__(self, name: str, command: list[str], folder: Path, covariance_type: str) -> None:
         self.name, self.folder, self.covariance_type = name, folder, covariance_type
-        environment = clean(SETTINGS.n_threads)
+        environment = clean(SETTINGS.n_threads) | {"FASTGMM_BENCHMARK_CLOCK": SETTINGS.clock}
         if name == "oneDAL":
             environment.pop("PYTHONPATH", None)
         self.session = Session([*command, str(folder), covariance_type], environment)
@@ -108,10 +111,14 @@ class _Library:
         seconds = {n: statistics.median(value[0] for value in values) for n, values in self.taken.items()}
         made = {n: int(values[-1][1]) for n, values in self.taken.items()}
         asked = self.asked
+        longer, shorter = ([value[0] for value in self.taken.get(n, ())] for n in (asked, 1))
         if made[asked] > made.get(1, asked) and seconds[asked] > seconds[1]:
             # What a run costs besides its iterations cancels: checks and copies for fastgmm too, an E-step for VLFeat.
-            return Measured((seconds[asked] - seconds[1]) / (made[asked] - made[1]), made[asked], asked)
-        return Measured(seconds[asked] / max(1, made[asked]), made[asked], asked)
+            between = made[asked] - made[1]
+            each = [(long - short) / between for long, short in zip(longer, shorter, strict=True)]
+            return Measured((seconds[asked] - seconds[1]) / between, made[asked], asked, rounds=each)
+        count = max(1, made[asked])
+        return Measured(seconds[asked] / count, made[asked], asked, rounds=[value / count for value in longer])
 
     def log_likelihood(self, n_iterations: int, X: np.ndarray) -> float:
         """Return the mean over X, in nats, of the model after that many iterations, as scikit-learn scores it."""

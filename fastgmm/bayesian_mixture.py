@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from fastgmm.data import ArrayRows, Rows
+from fastgmm.data.e_steps import LABELS, Passes
 from fastgmm.data.incomplete import Marginalised
 from fastgmm.data.standardised import statistics_of_all
-from fastgmm.em import ACCELERATIONS
+from fastgmm.em import ACCELERATIONS, Run
 from fastgmm.estimator.conversion_methods import sklearn_counterpart
 from fastgmm.estimator.input_validation import start_of_run
 from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.mixture import BaseMixture, Plan
 from fastgmm.estimator.parameter_validation import Names, check_covariance_prior, check_mean_prior
 from fastgmm.estimator.problem import count_floor
+from fastgmm.estimator.reading import Reading
 from fastgmm.families import Family, Variational
+from fastgmm.families.variational import OpenVariational
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.predictive import predictive_mixture
 from fastgmm.model import SHAPES, Shape, SufficientStatistics
 from fastgmm.model.variational import Priors, unknown_priors
 from fastgmm.starts import initial_statistics
+from fastgmm.starts.evidence_moves import MoveSearch
 
 if TYPE_CHECKING:
     import sklearn.mixture
@@ -39,8 +43,10 @@ class BayesianGaussianMixture(BaseMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of components (clusters) of the mixture. `GaussianMixtureSearch` chooses it by BIC.
+    n_components : int or 'auto', default=1
+        Number of components (clusters) of the mixture, at most. 'auto' searches for it: components are split, merged,
+        deleted and fitted anew, and a move is kept only if the complete bound, `elbo_`, rises. A stream (`partial_fit`)
+        keeps the number that its first batch asks for. `GaussianMixtureSearch` chooses it by BIC.
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
         A matrix per component, one matrix shared by all, a variance per feature and component, or one variance per
         component. The simpler ones need fewer rows and less time.
@@ -63,7 +69,7 @@ class BayesianGaussianMixture(BaseMixture):
         alike.
     weight_concentration_prior : float, optional
         How readily the model uses more components: the smaller this is, the fewer components keep their weight. By
-        default it is 1 / n_components.
+        default it is 1 / n_components, and 1 where n_components is 'auto'.
     mean_precision_prior : float, optional
         How many rows the prior mean is worth. By default it is worth one row.
     mean_prior : array-like of shape (n_features,), optional
@@ -99,6 +105,9 @@ class BayesianGaussianMixture(BaseMixture):
     missing : {'error', 'marginalise'}, default='error'
         What NaN in X means, as in `GaussianMixture`. Priors that default to the mean or covariance of X take those of
         one Gaussian fitted to what was observed.
+    n_components_init : int, default=1
+        Number of components that the search for ``n_components='auto'`` begins with. It hardly matters to the answer; a
+        search from many components takes longer.
 
     Attributes
     ----------
@@ -120,13 +129,20 @@ class BayesianGaussianMixture(BaseMixture):
         How precisely each mean is known, in rows: the prior's and those of the component.
     degrees_of_freedom_ : ndarray of shape (n_components,), or a number for tied
         Posterior degrees of freedom of the Wishart distribution of each precision.
+    n_components_ : int
+        Number of components: the one asked for, or the one found by 'auto', largest weights first.
+    moves_ : list of [str, int, float]
+        With 'auto': the moves that were kept, each with the number of components and `elbo_` after it. The first is
+        'start'; the others are 'split', 'merge', 'delete', 'refit' (two components fitted anew together), several of
+        these made together, or 'regrow' (all components split, and what moves then led to).
     n_effective_components_ : int
         How many components hold at least one row's worth of data. The others are what the priors made them.
     elbo_ : float
         The evidence lower bound with all constants, total over samples, in nats: comparable between numbers of
         components, covariance types and priors. -inf before the first iteration.
     lower_bound_ : float
-        The same bound as scikit-learn's, which lacks the constants, summed over all rows, in nats.
+        The same bound as scikit-learn's, which lacks the constants, summed over all rows, in nats. With 'auto', which
+        compares numbers of components, it is `elbo_`.
     lower_bounds_ : list of float
         The same after each iteration.
     converged_ : bool
@@ -159,7 +175,9 @@ class BayesianGaussianMixture(BaseMixture):
     References
     ----------
     Bishop, "Pattern Recognition and Machine Learning" (2006), section 10.2; Blei and Jordan, "Variational inference
-    for Dirichlet process mixtures", Bayesian Analysis 1 (2006), section 3.
+    for Dirichlet process mixtures", Bayesian Analysis 1 (2006), section 3. Ueda and Ghahramani, "Bayesian model search
+    for mixture models based on optimizing variational bounds", Neural Networks 15 (2002); Hughes and Sudderth,
+    "Memoized online variational inference for Dirichlet process mixture models", NIPS 26 (2013) (the moves of 'auto').
 
     Examples
     --------
@@ -170,10 +188,14 @@ class BayesianGaussianMixture(BaseMixture):
     >>> model = BayesianGaussianMixture(n_components=6, weight_concentration_prior=1e-3, max_iter=500, random_state=0)
     >>> model.fit(X).n_effective_components_
     2
+    >>> BayesianGaussianMixture(n_components="auto", random_state=0).fit(X).n_components_
+    2
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMixture._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left"), Names(("auto",))],
+        "n_components_init": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [Names(SHAPES)],
         "acceleration": [Names(ACCELERATIONS), None],
         "weight_concentration_prior_type": [Names(("dirichlet_process", "dirichlet_distribution"))],
@@ -211,6 +233,7 @@ class BayesianGaussianMixture(BaseMixture):
         acceleration: str | None = None,
         forgetting: float = 0.0,
         missing: str = "error",
+        n_components_init: int = 1,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -234,6 +257,12 @@ class BayesianGaussianMixture(BaseMixture):
         self.acceleration = acceleration
         self.forgetting = forgetting
         self.missing = missing
+        self.n_components_init = n_components_init
+
+    @property
+    def n_components_(self) -> int:
+        """Number of components: the one asked for, or the one found."""
+        return len(self.means_)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("aic", "bic", "icl"):
@@ -255,11 +284,29 @@ class BayesianGaussianMixture(BaseMixture):
     def _fitted_dtype(self, X: np.ndarray) -> np.dtype:
         return np.dtype(np.float64)
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether the number of components is searched for."""
+        return isinstance(self.n_components, str)
+
+    @property
+    def _n_components_begun(self) -> int:
+        return self.n_components_init if self._is_open else self.n_components
+
+    def _labelled(self, read: Reading, labels: Any) -> tuple[Rows, ArrayRows]:
+        if self._is_open and (labels is not None or LABELS in read.sample.columns):
+            raise ValueError(
+                "labels name the components of rows and n_components is 'auto', which numbers components anew with "
+                "every move; expected labels=None or a whole n_components"
+            )
+        return super()._labelled(read, labels)
+
     def _plan(self, rows: Rows, sample: ArrayRows) -> Plan:
         n_features, shape = sample.n_features, self._covariance.shape
         start = self._checked_start(sample.X)
         given = self.weight_concentration_prior
-        self.weight_concentration_prior_ = 1.0 / self.n_components if given is None else given
+        default = 1.0 if self._is_open else 1.0 / self.n_components
+        self.weight_concentration_prior_ = default if given is None else given
         self.mean_precision_prior_ = 1.0 if self.mean_precision_prior is None else self.mean_precision_prior
         self.degrees_of_freedom_prior_ = self._checked_degrees_of_freedom(n_features)
         mean: np.ndarray | None = None
@@ -278,11 +325,22 @@ class BayesianGaussianMixture(BaseMixture):
         if self.covariance_prior is None and not shape.is_matrix:
             self.covariance_prior_ = covariance.astype(sample.X.dtype)[()]
         priors = self._priors(mean, covariance)
-        family = Variational(shape, priors, self.reg_covar, count_floor(sample), sample.mean_weight)
-        return Plan(family, partial(_begin, family, start, self.n_components))
+        settings = (shape, priors, self.reg_covar, count_floor(sample), sample.mean_weight)
+        search, family = None, Variational(*settings)
+        if self._is_open:
+            family = OpenVariational(*settings)
+            search = partial(_search, family)
+        return Plan(family, partial(_begin, family, start, self._n_components_begun), search=search)
+
+    def _set_fitted(self, run: Run, **about: Any) -> None:
+        super()._set_fitted(run, **about)
+        self.__dict__.pop("moves_", None)
+        if self._is_open:
+            self.moves_ = [[move.kind, move.n_components, move.elbo] for move in run.moves]
 
     def _searched(self, family: Family, random_state: np.random.RandomState, rows: ArrayRows) -> Any:
-        start = initial_statistics(rows, self.n_components, family.shape.name, "multistart", random_state)
+        # Of a stream, whose number of components is that of its first batch.
+        start = initial_statistics(rows, len(self.means_), family.shape.name, "multistart", random_state)
         return family.first(start)
 
     def _priors(self, mean: Any, covariance: Any) -> Priors:
@@ -361,6 +419,19 @@ def _begin(
     start = start_of_run(start, sample, n_components, random_state)
     statistics = initial_statistics(sample, n_components, family.shape.name, start, random_state, listener)
     return family.first(statistics)
+
+
+def _search(
+    family: OpenVariational,
+    sample: ArrayRows,
+    random_state: np.random.RandomState,
+    passes: Passes,
+    state: Any,
+    listener: Any,
+) -> tuple[Any, list[Any]]:
+    """Return the state that moves from here lead to, and these."""
+    search = MoveSearch(passes, sample, family, random_state, float(np.finfo(sample.dtype).eps), listener)
+    return search.settle(state), search.moves
 
 
 def _moments(rows: ArrayRows, shape: Shape, with_covariance: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -39,6 +39,8 @@ class Run:
         Estimate of what the last bound lacks of its limit, in the same unit; NaN where nothing is known.
     stopped : bool
         Whether a listener ended it.
+    moves : list
+        What a search for its start came to, move by move.
     """
 
     state: Any
@@ -46,6 +48,7 @@ class Run:
     converged: bool = False
     gap: float = float("nan")
     stopped: bool = False
+    moves: list[Any] = field(default_factory=list)
 
     @property
     def n_iter(self) -> int:

@@ -139,6 +139,7 @@ def sklearn_counterpart(model: Any, cls: type) -> Any:
             "use from_parameters(weights_, means_, covariances_) for whole matrices, and convert that"
         )
     parameters["covariance_type"] = model._covariance.shape.name
+    parameters["n_components"] = len(model.means_)
     if not isinstance(model.init_params, str) or model.init_params in ("hc", "multistart"):
         parameters["init_params"] = "kmeans"  # scikit-learn's fit takes neither memberships nor these starts
     known = cls._get_param_names()  # type: ignore[attr-defined]

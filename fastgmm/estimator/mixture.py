@@ -76,11 +76,14 @@ class Plan:
         ``begin(sample, random_state, listener) -> state``: the start of a run, made of a sample of the rows.
     refuses_spurious : bool
         Whether a run that ends in a singularity may win only where no other is left.
+    search : callable, optional
+        ``search(sample, random_state, passes, state, listener) -> (state, moves)``: what precedes a run over all rows.
     """
 
     family: Family
     begin: Callable[[ArrayRows, np.random.RandomState, Any], Any]
     refuses_spurious: bool = False
+    search: Callable[..., Any] | None = None
 
 
 class BaseMixture(
@@ -193,6 +196,12 @@ class BaseMixture(
         return X.dtype
 
     @property
+    def _n_components_begun(self) -> int:
+        """Number of components that a run begins with."""
+        n_components: int = self.n_components
+        return n_components
+
+    @property
     def _covariance(self) -> CovarianceFamily:
         return get_covariance(self.covariance_type, self.n_factors)
 
@@ -297,6 +306,7 @@ class BaseMixture(
             # Of a tied posterior scikit-learn's is an array of one number.
             float(np.squeeze(self.lower_bound_)) if continued else -np.inf,
             plan.refuses_spurious,
+            None if plan.search is None else partial(plan.search, sample, random_state),
         )
         n_runs = 1 if continued else self.n_init
         reporter = Reporter(self.verbose, self.verbose_interval, n_runs) if self.verbose else None
@@ -333,7 +343,7 @@ class BaseMixture(
     def _e_step_of(self, sample: ArrayRows) -> EStep:
         """Return what a pass asks of the rows of which these are a sample."""
         if LABELS in sample.columns:
-            return Labelled(tuple(slice(k, k + 1) for k in range(self.n_components)))
+            return Labelled(tuple(slice(k, k + 1) for k in range(self._n_components_begun)))
         return Plain()
 
     def _set_fitted(self, run: Run, *, problem: Problem, dtype: np.dtype, unit: float) -> None:
@@ -369,26 +379,28 @@ class BaseMixture(
         from_source = rows is not sample
         if from_source:
             labels = sample.along.get(LABELS)
-        known = check_component_labels(labels, sample.n_samples, self.n_components)
+        known = check_component_labels(labels, sample.n_samples, self._n_components_begun)
         if from_source and labels is not None and sample.n_samples != rows.n_samples:
             # Those of all rows are looked at by the passes; here are some that the start is to know.
             known = np.full(sample.n_samples, -1) if known is None else known
-            return rows, with_rare_labels(sample.with_columns(**{LABELS: known}), rows, self.n_components)
+            return rows, with_rare_labels(sample.with_columns(**{LABELS: known}), rows, self._n_components_begun)
         sample = sample.without_column(LABELS) if known is None else sample.with_columns(**{LABELS: known})
         return (rows if from_source else sample), sample
 
     def _check_enough_rows(self, sample: ArrayRows) -> None:
         weight = sample.sample_weight
         n_present = sample.n_samples if weight is None else int(np.count_nonzero(weight))
-        if n_present < self.n_components:
+        if n_present < self._n_components_begun:
             counted = "n_samples" if weight is None else "n_samples of non-zero weight"
             raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"Expected n_samples >= n_components but got n_components = {self._n_components_begun}, "
                 f"{counted} = {n_present}"
             )
 
     def _check_continuation(self) -> None:
-        shape = (self.n_components, self.n_features_in_)
+        # Where the number of components is searched for, the search goes on from what it has found.
+        n_components = len(self.means_) if isinstance(self.n_components, str) else self.n_components
+        shape = (n_components, self.n_features_in_)
         if np.shape(self.means_) != shape:
             raise ValueError(
                 f"warm_start=True continues a model whose means_ have shape {np.shape(self.means_)}; expected "
@@ -414,4 +426,4 @@ class BaseMixture(
         """Return `init_params`, labels and responsibilities checked."""
         if isinstance(self.init_params, str) or callable(self.init_params):
             return self.init_params
-        return check_memberships(self.init_params, X.shape[0], self.n_components)
+        return check_memberships(self.init_params, X.shape[0], self._n_components_begun)

@@ -50,6 +50,8 @@ class Problem:
         Of a run that is being continued.
     refuses_spurious : bool
         Whether a singularity of the likelihood wins only where no other run is left.
+    search : callable, optional
+        ``search(passes, state, listener) -> (state, moves)``: what precedes a run over all rows.
     """
 
     passes: Passes
@@ -62,11 +64,14 @@ class Problem:
     acceleration: str | None = None
     previous_bound: float = -math.inf
     refuses_spurious: bool = False
+    search: Callable[..., Any] | None = None
 
     def run(self, listener: Any = None) -> Run:
         """Return one run of EM."""
-        start, rows = self.begin(listener), self.passes.rows
-        return run_em(
+        start, rows, moves = self.begin(listener), self.passes.rows, []
+        if self.search is not None and self.max_iter > 0:
+            start, moves = self.search(self.passes, start, listener)
+        run = run_em(
             rows,
             self.passes,
             self.family,
@@ -79,6 +84,8 @@ class Problem:
             stop_on=self.stop_on,
             unit_roundoff=float(np.finfo(self.dtype).eps),
         )
+        run.moves = moves
+        return run
 
     def _accelerator(self, start: Any) -> QuasiNewton | None:
         if self.acceleration is None or not (self.family.is_accelerated and self.passes.may_go_back):

@@ -178,6 +178,8 @@ class StreamMethods:
         rows, family = ArrayRows(X, sample_weight), self._fitted_family()
         state = family.state(vars(self))
         memory = rows.accumulate(density_for(X, family.density(state)))
+        # A bound is that of the state which these statistics make.
+        state = state if family.bound is None else family.maximise(memory, state)
         self._remember(memory, memory, rows.total_weight, 1, family, state, self.means_.dtype)
         size = sample_size(*self.means_.shape)
         if size and is_refitted:

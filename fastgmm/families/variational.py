@@ -23,7 +23,7 @@ from fastgmm.model.evidence import evidence_lower_bound, simplified_bound
 from fastgmm.model.moments import expected_log_joint
 from fastgmm.model.variational import Priors, VariationalPosterior, posterior_of
 
-__all__ = ["Variational", "entropy_of_memberships"]
+__all__ = ["OpenVariational", "Variational", "entropy_of_memberships"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,28 @@ class Variational(Family):
         counts = shape.each(shape.totals(statistics.counts))
         statistics.scatter += shape.features_per_variance(state.n_features) * counts * covariances
         return statistics
+
+
+class OpenVariational(Variational):
+    """The same where the number of components is open: states of different numbers are compared by the whole bound.
+
+    Components are in decreasing order of their counts, which no other order of sticks exceeds in the bound.
+    """
+
+    def maximise(self, statistics: SufficientStatistics, state: VariationalPosterior | None) -> VariationalPosterior:
+        """Return the posterior given the statistics of the memberships under `state`, its components in order."""
+        entropy = float("nan") if state is None else entropy_of_memberships(statistics, state)
+        return self.posterior(statistics, entropy)
+
+    def posterior(self, statistics: SufficientStatistics, entropy: float) -> VariationalPosterior:
+        """Return the posterior of memberships of known entropy, its components in order."""
+        order = np.argsort(-statistics.counts, kind="stable")
+        floor = 10.0 * float(np.finfo(np.float64).eps) * self.weight
+        return self._posterior(statistics.take(order), floor, entropy)
+
+    def bound(self, statistics: SufficientStatistics, state: VariationalPosterior) -> float:  # type: ignore[override]
+        """Return the complete lower bound on the evidence, total over samples, in nats."""
+        return evidence_lower_bound(state, self.reg_covar)
 
 
 def entropy_of_memberships(statistics: SufficientStatistics, state: VariationalPosterior) -> float:

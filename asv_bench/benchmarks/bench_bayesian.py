@@ -77,3 +77,32 @@ class TimePredictive:
 
     def time_score_samples(self, predictive):
         self.model.score_samples(self.X)
+
+
+class SearchForComponents:
+    """The search for the number of components from one and from fifty: eight Gaussians in an asterisk."""
+
+    params = (1, 50)
+    param_names = ("n_components_init",)
+    timeout = 600
+    warmup_time = 0
+
+    def setup(self, n_begun):
+        rng = np.random.default_rng(0)
+        angles = rng.choice(8, size=25_000, p=np.array([1.0, 2.0] * 4) / 12.0) * (np.pi / 4.0)
+        along, across = 1.0 + rng.normal(scale=0.25, size=25_000), rng.normal(scale=0.025, size=25_000)
+        x, y = np.cos(angles), np.sin(angles)
+        self.X = np.column_stack([x * along - y * across, y * along + x * across])
+        self.model = BayesianGaussianMixture(n_components="auto", n_components_init=n_begun, random_state=0)
+
+    def time_search(self, n_begun):
+        self.model.fit(self.X)
+
+    def track_components(self, n_begun):
+        return self.model.fit(self.X).n_components_
+
+    def track_passes(self, n_begun):
+        return self.model.fit(self.X).n_passes_
+
+    def track_elbo(self, n_begun):
+        return self.model.fit(self.X).elbo_ / len(self.X)

@@ -21,6 +21,7 @@ ORDER = (
     "speakers",
     "image_encoders",
     "bayesian",
+    "bayesian_auto",
 )
 
 

@@ -47,6 +47,16 @@ def test_few_and_many_components_at_the_start_end_in_the_same(prior_type):
     assert np.all(np.diff(models[0].weights_) <= 0)
 
 
+def test_arms_that_meet_in_a_star_are_found_from_one_component():
+    """Two or three parts of it are no better than the whole, which is a round cloud."""
+    rng = np.random.default_rng(0)
+    angles = np.arange(8) * np.pi / 4.0
+    turns = np.array([[np.cos(angles), np.sin(angles)], [-np.sin(angles), np.cos(angles)]]).transpose(2, 1, 0)
+    X = np.concatenate([(rng.normal(size=(200, 2)) * [1.0, 0.1] + [1.8, 0.0]) @ turn for turn in turns])
+    bounds = [auto(n_components_init=k, random_state=seed).fit(X).elbo_ for k in (1, 30) for seed in range(3)]
+    assert_allclose(bounds, max(bounds), atol=0.05)
+
+
 @pytest.mark.parametrize("concentration", [1e-3, 1.0, 10.0])
 def test_the_concentration_of_the_prior_does_not_decide(concentration):
     assert auto(weight_concentration_prior=concentration).fit(asterisk()[0]).n_components_ == 8

@@ -49,6 +49,8 @@ SAME_PLACE = 0.02
 N_SINGLE = 8
 #: Times that all components are split and moves begin again without an outcome that is better.
 N_REGROWN = 1
+#: Components there are at least after all have been split at once.
+LEAST_REGROWN = 16
 #: What a move may lack by itself, in nats, and still be tried where there is none that does not.
 DOUBTFUL = 20.0
 
@@ -180,19 +182,26 @@ class MoveSearch:
                 break
             else:
                 self._advance(found, LAST_PASSES, LAST_TOL)
+                # What failed among neighbours that have moved since is asked once more.
+                self._tried.clear()
                 is_settled = True
         return found
 
     def _regrown(self, found: _Solution) -> _Solution | None:
-        """Return what moves lead to after all components have been split at once, or None where that leads nowhere."""
+        """Return what moves lead to after all components have been split at once, or None where that leads nowhere.
+
+        From above, mergers and deletions find what splits from below cannot: the arms of a star, of which two or three
+        are no better than the whole.
+        """
         statistics = self.passes.accumulate(self.family.density(found.state))
         local = LocalFits(self.rows, self.standardised, self.scale, self.family, found.state, statistics)
-        splits = []
+        splits, n_parts = [], max(2, -(-LEAST_REGROWN // found.state.n_components))
         for k in range(found.state.n_components):
             rows = local.of((k,))
-            if len(rows.chosen) >= 4:
-                labels = rows.labels(2, self.random_state, bool(self.random_state.randint(2)))
-                splits.append(rows.proposal("split", rows.from_labels(labels, 2), at_any_cost=True))
+            n_own = min(n_parts, len(rows.chosen) // 2)
+            if n_own >= 2:
+                labels = rows.labels(n_own, self.random_state, bool(self.random_state.randint(2)))
+                splits.append(rows.proposal("split", rows.from_labels(labels, n_own), at_any_cost=True))
         try:
             state = self.family.posterior(spliced(statistics, _apart([one for one in splits if one])), np.nan)
             grown = _Solution(state, -np.inf)

@@ -10,6 +10,9 @@ from fastgmm.data.rows import Block, Rows
 
 __all__ = ["Census", "census_of"]
 
+#: Features of which it is counted how often two are there together.
+MOST_PAIRED = 1000
+
 
 @dataclass(frozen=True)
 class Census:
@@ -19,7 +22,8 @@ class Census:
     ----------
     n_rows : int
     together : ndarray of shape (n_features, n_features), float64
-        Rows of non-zero weight that have both of two features; on the diagonal, that have one.
+        Rows of non-zero weight that have both of two features; on the diagonal, that have one. This alone,
+        (n_features,), where features are more than `MOST_PAIRED`.
     n_incomplete : int
         Rows of non-zero weight that miss something.
     n_empty : int
@@ -45,7 +49,7 @@ class Census:
     @property
     def observed(self) -> np.ndarray:
         """Rows that have each feature, shape (n_features,)."""
-        return np.diagonal(self.together)
+        return np.diagonal(self.together) if self.together.ndim == 2 else self.together
 
 
 def census_of(rows: Rows) -> Census:
@@ -77,7 +81,7 @@ def _add(block: Block, found: list[_Part]) -> None:
     found.append(
         _Part(
             len(block.rows),
-            (masks.T @ masks).astype(np.float64),
+            (masks.T @ masks if masks.shape[1] <= MOST_PAIRED else masks.sum(axis=0)).astype(np.float64),
             int(np.count_nonzero(~observed.all(axis=1))),
             int(np.count_nonzero(empty)),
             float(weight[empty].sum()),

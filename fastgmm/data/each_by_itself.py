@@ -20,7 +20,7 @@ from fastgmm.model.errors import kept_scatter, of_true_values
 from fastgmm.model.marginals import Marginals
 from fastgmm.model.shapes import DIAGONAL, FULL
 
-__all__ = ["SomeRows", "accumulate", "assign", "blocks", "is_compiled", "log_density", "responsibilities"]
+__all__ = ["Answers", "SomeRows", "accumulate", "assign", "blocks", "is_compiled", "log_density", "responsibilities"]
 
 #: Numbers in the matrices of the masks in hand: they stay in a cache.
 BLOCK_VALUES = 1 << 16
@@ -31,30 +31,22 @@ MOST_INFLATED = 64.0
 
 
 @dataclass(frozen=True)
-class SomeRows:
-    """Some rows: their numbers, which of some masks each has, and what these come to.
+class Answers:
+    """Some rows: their numbers, which of some masks each has, and what components say of them.
 
     Attributes
     ----------
     index, which : ndarray of shape (n_rows,), int64
-    masks : ndarray of shape (n_rows, n_features), bool
-        True where a feature is observed.
     n_observed : ndarray of shape (n_rows,)
-    precisions : ndarray of shape (n_masks, n_components or 1, ...)
-    whitened : ndarray of shape (n_rows, n_components, n_features)
-        ``Q (x - c)``, of the components without a background.
     squares : ndarray of shape (n_rows, n_components)
-        Squared distances.
+        Squared distances, of the components without a background.
     log_joint : ndarray of shape (n_rows, n_components)
         Of all components, in nats.
     """
 
     index: np.ndarray
     which: np.ndarray
-    masks: np.ndarray
     n_observed: np.ndarray
-    precisions: np.ndarray
-    whitened: np.ndarray
     squares: np.ndarray
     log_joint: np.ndarray
 
@@ -69,6 +61,24 @@ class SomeRows:
         best = self.log_joint.max(axis=1, keepdims=True)
         share = np.exp(np.where(best > -np.inf, self.log_joint - np.where(best > -np.inf, best, 0.0), 0.0))
         return share / share.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class SomeRows(Answers):
+    """Answers, and what they are made of.
+
+    Attributes
+    ----------
+    masks : ndarray of shape (n_rows, n_features), bool
+        True where a feature is observed.
+    precisions : ndarray of shape (n_masks, n_components or 1, ...)
+    whitened : ndarray of shape (n_rows, n_components, n_features)
+        ``Q (x - c)``, of the components without a background.
+    """
+
+    masks: np.ndarray
+    precisions: np.ndarray
+    whitened: np.ndarray
 
 
 def blocks(marginals: Marginals, patterns: Patterns, chosen: np.ndarray) -> Iterator[SomeRows]:
@@ -110,7 +120,7 @@ def _some_rows(
         dof = marginals.tail.degrees_of_freedom[own]
         joint[:, own] -= 0.5 * (dof + n_observed[:, None]) * np.log1p(squares / dof)
     joint[np.isnan(joint)] = -np.inf
-    return SomeRows(index, which, masks, n_observed, precisions, whitened, squares, joint)
+    return SomeRows(index, which, n_observed, squares, joint, masks, precisions, whitened)
 
 
 def is_compiled(marginals: Marginals) -> bool:

@@ -14,13 +14,12 @@ import numpy as np
 from scipy.special import chdtrc, chdtri
 
 from fastgmm import kernels
-from fastgmm.data import each_by_itself
+from fastgmm.data import each_by_itself, incomplete_by_factors
 from fastgmm.data.checks import is_finite
 from fastgmm.data.patterns import PatternedRows, Patterns, patterns_of
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.marginals import Marginals
 from fastgmm.model.moments import components_of
-from fastgmm.model.parameters import with_whole_matrices
 
 __all__ = ["Marginalised", "density_for", "rows_worth_a_pass"]
 
@@ -50,7 +49,7 @@ class Marginalised:
     """
 
     def __init__(self, density: Any, marginals: Marginals | None = None) -> None:
-        self.density = with_whole_matrices(density)
+        self.density = density
         self._marginals = marginals
 
     def __getattr__(self, name: str) -> Any:
@@ -68,6 +67,11 @@ class Marginalised:
             box = getattr(self.density, "box", None)
             self._marginals = Marginals(self.density, box, None if box is None else self.density.background)
         return self._marginals
+
+    @property
+    def _each(self) -> Any:
+        """The passes over rows that are taken together."""
+        return each_by_itself if self.density.shape.n_factors is None else incomplete_by_factors
 
     def part(self, chosen: Any, log_offset: Any) -> Marginalised:
         """Return the components `chosen` by themselves; see `fastgmm.model.moments.components_of`."""
@@ -111,20 +115,20 @@ class Marginalised:
             kernels.accumulate(group.values, weight, marginal.density, part)
             self.marginals.add_completed(part, marginal, whole)
             whole.log_likelihood += part.log_likelihood
-        each_by_itself.accumulate(self.marginals, patterns, self._apart(patterns), sample_weight, whole)
+        self._each.accumulate(self.marginals, patterns, self._apart(patterns), sample_weight, whole)
         return whole.log_likelihood
 
     def log_density(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
         """Write the log density of what each row has; zero where it has nothing."""
-        self._ask(X, out, kernels.log_density, each_by_itself.log_density, 0.0)
+        self._ask(X, out, kernels.log_density, self._each.log_density, 0.0)
 
     def responsibilities(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
         """Write the posterior probabilities given what each row has; the weights where it has nothing."""
-        self._ask(X, out, kernels.responsibilities, each_by_itself.responsibilities, self.prior)
+        self._ask(X, out, kernels.responsibilities, self._each.responsibilities, self.prior)
 
     def assign(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
         """Write the most probable component given what each row has."""
-        self._ask(X, out, kernels.assign, each_by_itself.assign, self.prior.argmax())
+        self._ask(X, out, kernels.assign, self._each.assign, self.prior.argmax())
 
     def squared_distances(self, X: np.ndarray) -> np.ndarray:
         """Return squared Mahalanobis distances in what each row has, (n_rows, n_components), float64.
@@ -133,7 +137,7 @@ class Marginalised:
         """
         out, patterns = np.zeros((len(X), self.density.n_components)), patterns_of(X)
         chosen = np.flatnonzero(~patterns.masks.all(axis=1) & patterns.masks.any(axis=1))
-        for some in each_by_itself.blocks(self.marginals, patterns, chosen):
+        for some in self._each.blocks(self.marginals, patterns, chosen):
             out[np.ix_(some.index, self.marginals.own_index)] = some.squares
         return out
 
@@ -193,6 +197,8 @@ class Marginalised:
 
     @property
     def _least(self) -> float:
+        if self.marginals.shape.n_factors is not None:
+            return np.inf  # by factors, the rows of a pattern are few products as well
         is_compiled = each_by_itself.is_compiled(self.marginals)
         n_components, n_features = self.marginals.means.shape
         return rows_worth_a_pass(n_components, n_features, self.marginals.shape.is_matrix, is_compiled)

@@ -142,9 +142,10 @@ def statistics_of_all(rows: Rows, structure: str = "full") -> SufficientStatisti
     statistics = join_statistics(rows.fold(list, partial(add_moments, structure)))
     if isinstance(rows, CompletedRows):
         shape = statistics.shape
-        shape.add_part(
-            statistics.scatter, shape.features_per_variance(rows.n_features) * shape.of_matrix(rows.further_scatter), 0
-        )
+        further = rows.further_scatter
+        if further.ndim == 2 or shape.n_axes != 1:
+            further = shape.of_matrix(further if further.ndim == 2 else np.diag(further))
+        shape.add_part(statistics.scatter, shape.features_per_variance(rows.n_features) * further, 0)
     return statistics
 
 
@@ -178,7 +179,7 @@ class CompletedRows(ArrayRows):
 
     Attributes
     ----------
-    further_scatter : ndarray of shape (n_features, n_features)
+    further_scatter : ndarray of shape (n_features, n_features), or (n_features,) where it is diagonal
         Of the values themselves about what is expected of them, summed over rows.
     """
 

@@ -70,7 +70,7 @@ def check_census(census: Census, names: Any, is_matrix: bool) -> None:
         raise ValueError(
             f"column {named[never[0]]} of X is missing in every row; expected a value in at least one. Leave it out"
         )
-    if not is_matrix:
+    if not is_matrix or census.together.ndim == 1:
         return
     apart = np.argwhere(np.triu(census.together == 0, 1))
     if len(apart):

@@ -68,7 +68,8 @@ def reweighted(
     for _ in range(MAX_ITER):
         # Without weights and normalisers: the distance to the nearest component, or closer to several.
         distances = Components(state.structure, np.zeros(state.n_components), state.means, state.precisions_cholesky)
-        density: Any = Marginalised(state) if is_incomplete else family.density(state)
+        density: Any = family.density(state)
+        density = Marginalised(density) if is_incomplete else density
         nearness = np.concatenate(list(rows.map(partial(_nearness, distances, density))))
         previous, regular = regular, nearness >= limit
         if np.array_equal(previous, regular):

@@ -14,18 +14,22 @@ them). Journel and Huijbregts, Mining Geostatistics (1978), section VII.A.1 (the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from fastgmm.data import each_by_itself
+from fastgmm.data import each_by_itself, incomplete_by_factors
 from fastgmm.data.each_by_itself import SomeRows
+from fastgmm.data.incomplete_by_factors import RowsByFactors
 from fastgmm.data.patterns import Patterns
 from fastgmm.inference.sampling import student_stretch
 from fastgmm.model.marginals import Marginals
+from fastgmm.model.shapes.low_rank import unpacked
 
 __all__ = ["drawn_values", "expected_values"]
+
+_Draw = Callable[[Any, np.ndarray, np.random.RandomState], np.ndarray]
 
 
 def expected_values(X: np.ndarray, density: Any) -> np.ndarray:
@@ -66,18 +70,16 @@ def drawn_values(X: np.ndarray, density: Any, n_draws: int, random_state: np.ran
     ndarray of shape (n_draws, n_samples, n_features), of the dtype of X
     """
     out, marginals = np.repeat(np.asarray(X)[None], n_draws, axis=0), _marginals_of(density)
-    shape, n_own = marginals.shape, len(marginals.means)
-    lower = np.linalg.cholesky(shape.full(marginals.covariances, n_own, marginals.n_features))
+    n_own, draws = len(marginals.means), (_drawn_by_factors if marginals.shape.n_factors is not None else _drawn_rest)
+    drawn = draws(marginals)
     for some in _incomplete_rows(np.asarray(X), marginals):
         means, n_rows = _conditional_means(some, marginals), len(some.index)
         every, cumulative = np.arange(n_rows), np.cumsum(some.shares, axis=1)
         for draw in out:
             place = random_state.uniform(size=(n_rows, 1)) * cumulative[:, -1:]
             chosen = (cumulative <= place).sum(axis=1).clip(max=some.shares.shape[1] - 1)
-            noise = random_state.standard_normal(means.shape[::2])
             own = chosen if marginals.background is None else np.minimum(chosen, n_own - 1)
-            whole = np.einsum("nfg,ng->nf", lower[own], noise)
-            rest = whole - _explained(some, marginals, own, whole)
+            rest = drawn(some, own, random_state)
             if marginals.tail is not None:
                 dof = marginals.tail.degrees_of_freedom[own]
                 inflation = (dof + some.squares[every, own]) / (dof + some.n_observed)
@@ -96,18 +98,47 @@ def _marginals_of(density: Any) -> Marginals:
     return Marginals(density, box, None if box is None else density.background)
 
 
-def _incomplete_rows(X: np.ndarray, marginals: Marginals) -> Iterator[SomeRows]:
+def _incomplete_rows(X: np.ndarray, marginals: Marginals) -> Iterator[Any]:
     if not np.isnan(X).any():
         return
     patterns = Patterns(X)
-    yield from each_by_itself.blocks(marginals, patterns, np.flatnonzero(~patterns.masks.all(axis=1)))
+    each = each_by_itself if marginals.shape.n_factors is None else incomplete_by_factors
+    yield from each.blocks(marginals, patterns, np.flatnonzero(~patterns.masks.all(axis=1)))
 
 
-def _conditional_means(some: SomeRows, marginals: Marginals) -> np.ndarray:
+def _conditional_means(some: Any, marginals: Marginals) -> np.ndarray:
     """Return what is expected of rows given each component without a background, (n_rows, n_components, n_features)."""
+    if marginals.shape.n_factors is not None:
+        return incomplete_by_factors.conditional_means(some, marginals)
     if not marginals.shape.is_matrix:
         return np.broadcast_to(marginals.means, some.whitened.shape)
     return marginals.means + marginals.shape.times(marginals.covariances, some.whitened)
+
+
+def _drawn_rest(marginals: Marginals) -> _Draw:
+    """Return draws about the expectations, ``(some, components, random_state) -> (n_rows, n_features)``."""
+    lower = np.linalg.cholesky(marginals.shape.full(marginals.covariances, len(marginals.means), marginals.n_features))
+
+    def draw(some: SomeRows, own: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        noise = random_state.standard_normal((len(own), marginals.n_features))
+        whole = np.einsum("nfg,ng->nf", lower[own], noise)
+        return whole - _explained(some, marginals, own, whole)
+
+    return draw
+
+
+def _drawn_by_factors(marginals: Marginals) -> _Draw:
+    """Return the same of components that have loadings and noise: draws of the factors, and of the noise."""
+    covariances = marginals.shape.covariances_of(marginals.density.precisions_cholesky[marginals._own])
+    loadings, noise = unpacked(covariances)
+
+    def draw(some: RowsByFactors, own: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        lower = np.linalg.cholesky(some.spread[own, some.which])
+        factors = random_state.standard_normal((len(own), loadings.shape[2], 1))
+        rest = (loadings[own] @ (lower @ factors))[..., 0]
+        return rest + np.sqrt(noise[own]) * random_state.standard_normal(rest.shape)
+
+    return draw
 
 
 def _explained(some: SomeRows, marginals: Marginals, own: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def completed(rows: ArrayRows, random_state: np.random.RandomState) -> ArrayRows
     expected, shape = rows.accumulate(Marginalised(gaussian)), gaussian.shape
     found = CompletedRows(values, rows.sample_weight, rows.along)
     own = found.accumulate_labels(np.zeros(rows.n_samples, dtype=np.int64), shape.name, gaussian.means)
-    found.further_scatter = shape.full(expected.scatter - own.scatter, 1, rows.n_features)[0]
+    found.further_scatter = (expected.scatter - own.scatter)[0]
     return found
 
 
@@ -100,7 +100,7 @@ def one_gaussian(rows: ArrayRows, random_state: np.random.RandomState) -> Mixtur
         fitted = rows
     shares = min(1.0, n_features / fitted.n_samples)
     shape = FULL if len(Patterns(fitted.X).sizes) * float(n_features) ** 3 <= MOST_WORK else DIAGONAL
-    covariances = shape.of_matrix(np.diag(variances))[None]
+    covariances = (np.diag(variances) if shape.is_matrix else variances)[None]
     start = MixtureParameters(shape.name, np.ones(1), means[None], covariances, shape.factorise(covariances))
     family = Gaussian(get_covariance(shape.name), np.maximum(shares, 1e-6) * variances, 1e-300)
     try:

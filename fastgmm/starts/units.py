@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm import kernels
 from fastgmm.data import ArrayRows
-from fastgmm.data.standardised import mean_and_covariance
+from fastgmm.data.standardised import mean_and_covariance, observed_moments
 from fastgmm.model import Components
 from fastgmm.starts.kmeans import SAMPLE_ROWS, SAMPLE_ROWS_PER_CLUSTER, kmeans, kmeans_plusplus
 from fastgmm.starts.quantiles import weighted_quantile
@@ -25,10 +25,14 @@ __all__ = [
 
 #: What ``reg_covar='auto'`` adds to a variance, as a share of the feature's own over all rows.
 AUTO_REG_COVAR = 1e-6
+#: Features beyond which no matrix of them is made for their variances.
+MOST_TOGETHER = 500
 
 
 def feature_variances(rows: ArrayRows) -> np.ndarray:
     """Return the variance of each feature, shape (n_features,), in squared units of the data."""
+    if rows.n_features > MOST_TOGETHER:
+        return observed_moments(rows)[1]
     return np.maximum(np.diagonal(mean_and_covariance(rows)[1]), 0.0)
 
 

@@ -1,7 +1,8 @@
 """How far apart two Gaussian mixtures are, and how spread one is: bounds in closed form.
 
 No divergence of mixtures has a closed form; each function here returns a lower and an upper bound that hold always.
-Matrices are full, one per component: see `fastgmm.inference.conditioning.full_covariances`.
+Matrices are full, one per component (see `fastgmm.inference.conditioning.full_covariances`), but where all components
+have loadings and noise: `fastgmm.inference.divergence_by_factors` has what there is of those.
 
 References
 ----------
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastgmm.inference import divergence_by_factors as by_factors
 from fastgmm.inference.conditioning import full_covariances
 from fastgmm.model import MixtureParameters
 
@@ -46,6 +48,8 @@ def _pairwise_distance(means_a, means_b, inverses):
 
 def _pairwise_kl(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
     """Return the divergence of each component of `a` from each of `b`, (n_a, n_b), in nats."""
+    if by_factors.take_all(a, b):
+        return by_factors.pairwise_kl(a, b)
     cov_a, cov_b = full_covariances(a), full_covariances(b)
     inverse = np.linalg.inv(cov_b)
     traces = np.einsum("ade,bed->ab", cov_a, inverse)
@@ -55,6 +59,8 @@ def _pairwise_kl(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
 
 def _log_overlap(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
     """Return ``log integral a_i b_j``, (n_a, n_b): the density of one mean under the sum of the two spreads."""
+    if by_factors.take_all(a, b):
+        return by_factors.log_overlap(a, b)
     summed = full_covariances(a)[:, None] + full_covariances(b)[None]
     distances = _pairwise_distance(a.means, b.means, np.linalg.inv(summed))
     return -0.5 * (a.n_features * LOG_2PI + _log_det(summed) + distances)
@@ -62,6 +68,8 @@ def _log_overlap(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
 
 def bhattacharyya(a: MixtureParameters, b: MixtureParameters) -> np.ndarray:
     """Return the Bhattacharyya distance of each component of `a` from each of `b`, (n_a, n_b), without dimension."""
+    if by_factors.take_all(a, b):
+        return by_factors.bhattacharyya(a, b)
     cov_a, cov_b = full_covariances(a), full_covariances(b)
     log_det_a, log_det_b = _log_det(cov_a), _log_det(cov_b)
     out = np.empty((a.n_components, b.n_components))
@@ -81,7 +89,9 @@ def _weighted_log_sum(weights: np.ndarray, exponents: np.ndarray) -> np.ndarray:
 
 
 def _component_entropies(parameters: MixtureParameters) -> np.ndarray:
-    return 0.5 * (parameters.n_features * (1.0 + LOG_2PI) + _log_det(full_covariances(parameters)))
+    whole = not by_factors.take_all(parameters)
+    log_det = _log_det(full_covariances(parameters)) if whole else by_factors.log_dets(parameters)
+    return 0.5 * (parameters.n_features * (1.0 + LOG_2PI) + log_det)
 
 
 def entropy_bounds(parameters: MixtureParameters) -> tuple[float, float]:
@@ -94,7 +104,9 @@ def entropy_bounds(parameters: MixtureParameters) -> tuple[float, float]:
     lower = own - float(weights @ _weighted_log_sum(weights, -bhattacharyya(parameters, parameters)))
     upper = own - float(weights @ _weighted_log_sum(weights, -_pairwise_kl(parameters, parameters)))
     # No distribution of this covariance has more entropy than the Gaussian.
-    gaussian = 0.5 * float(parameters.n_features * (1.0 + LOG_2PI) + _log_det(moments(parameters)[1]))
+    whole = not by_factors.take_all(parameters)
+    log_det = _log_det(moments(parameters)[1]) if whole else by_factors.mixture_log_det(parameters)
+    gaussian = 0.5 * float(parameters.n_features * (1.0 + LOG_2PI) + log_det)
     return lower, min(upper, gaussian)
 
 

@@ -29,8 +29,9 @@ from fastgmm.estimator.rare_labels import with_rare_labels
 from fastgmm.estimator.reading import Reading, read_rows, refuse_source
 from fastgmm.estimator.show_methods import SummaryMethod
 from fastgmm.exceptions import ComponentCollapseError
-from fastgmm.families import COVARIANCES, LOW_RANK, ClassMixtures, Gaussian, get_covariance
+from fastgmm.families import COVARIANCES, LOW_RANK, ClassMixtures, get_covariance
 from fastgmm.families.gaussian import FACTOR_ATTRIBUTES, MATRIX_ATTRIBUTES
+from fastgmm.families.sketched import gaussian_family
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.labelled import labelled_start
 from fastgmm.starts.units import relative_reg_covar
@@ -292,7 +293,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         for number, name in enumerate(watch.until_over(names)):
             covariance = get_covariance(name, self.n_factors)
             covariance.check_n_features(sample.n_features)
-            gaussian = Gaussian(covariance, reg_covar, count_floor(sample))
+            # Pooled rows are those of whole matrices.
+            n_features = 0 if self.shrinkage else sample.n_features
+            gaussian = gaussian_family(covariance, n_features, reg_covar, count_floor(sample))
             df = "free" if heavy else None
             family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage), df)
             own = np.random.RandomState(random_state.randint(2**31 - 1))

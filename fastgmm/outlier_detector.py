@@ -38,7 +38,8 @@ from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_
 from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.reweighting import reweighted
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
-from fastgmm.families import Gaussian, Student, get_covariance
+from fastgmm.families import Student, get_covariance
+from fastgmm.families.sketched import gaussian_family
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import draw_by_factors
@@ -292,7 +293,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
                 "rows; reduce n_components or robust_share, or use robust=None"
             )
         reg_covar = relative_reg_covar(sample) if isinstance(self.reg_covar, str) else self.reg_covar
-        family = Gaussian(get_covariance(self.covariance_type, self.n_factors), reg_covar, count_floor(sample))
+        covariance = get_covariance(self.covariance_type, self.n_factors)
+        family = gaussian_family(covariance, sample.n_features, reg_covar, count_floor(sample))
 
         def begin(listener: Any) -> Any:
             start = Start(memberships_in_units(sample, self.init_params, size, random_state))

@@ -39,7 +39,7 @@ from fastgmm.families import (
     bounded,
     get_covariance,
 )
-from fastgmm.families.sketched import gaussian_family
+from fastgmm.families.sketched import gaussian_family, is_sketched
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.priors import default_prior
@@ -121,23 +121,19 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         if self._trims:
             start = replace(start, e_step=e_step)
         self._refuse_array_api_dispatch()
-        prior = check_prior(self.prior, sample, self.n_components, covariance.shape)
+        by_feature = is_sketched(covariance, n_features)
+        prior = check_prior(self.prior, sample, self.n_components, covariance.shape, by_feature)
         noise = check_noise(self.noise, rows, sample, self.n_components)
         reg_covar = self.reg_covar
         if isinstance(reg_covar, str):
             reg_covar = self.reg_covar_ = relative_reg_covar(sample)
-        features = self._features_of_passes(n_features)
-        gaussian = gaussian_family(covariance, features, reg_covar, count_floor(sample), prior)
+        gaussian = gaussian_family(covariance, n_features, reg_covar, count_floor(sample), prior)
         family = self._family_of(gaussian)
         if noise is not None:
             family = WithBackground(family, noise.box, noise.share)
         # scikit-learn's starts are compared as scikit-learn does.
         searches = isinstance(self.init_params, str) and self.init_params == "multistart"
         return Plan(family, partial(_begin, family, gaussian, start, noise, self.n_components, e_step), searches)
-
-    def _features_of_passes(self, n_features: int) -> int:
-        """Return the number of features that passes are arranged for: few, where they need whole matrices anyway."""
-        return n_features if self._is_searched_as_gaussian and self.missing == "error" else 0
 
     def _family_of(self, gaussian: Gaussian) -> Family:
         """Return the family whose weights, means and covariances are estimated as a Gaussian mixture's."""
@@ -223,7 +219,7 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
             covariance = get_covariance(
                 self.covariance_type, self.n_factors_ if np.ndim(self.n_factors) else self.n_factors
             )
-            gaussian = gaussian_family(covariance, self._features_of_passes(np.shape(self.means_)[1]), own)
+            gaussian = gaussian_family(covariance, np.shape(self.means_)[1], own)
             return beside_background(self._family_of(gaussian), vars(self))
         if isinstance(reg_covar, str):
             reg_covar = getattr(self, "reg_covar_", 0.0)
@@ -235,11 +231,12 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
             self._covariance,
             10.0 * float(np.finfo(np.result_type(np.asarray(self.means_), np.float32)).eps),
         )
+        n_features = np.shape(self.means_)[1]
         if self.prior is None:
-            return self._family_of(Gaussian(covariance, reg_covar, floor))
+            return self._family_of(gaussian_family(covariance, n_features, reg_covar, floor))
         given = {} if isinstance(self.prior, str) else dict(self.prior)
         prior = default_prior(*pooled_moments(memory), self.n_components, covariance.shape, given)
-        return self._family_of(Gaussian(covariance, reg_covar, floor, prior))
+        return self._family_of(gaussian_family(covariance, n_features, reg_covar, floor, prior))
 
     def _refuse_array_api_dispatch(self) -> None:
         # An array of memberships is a start that is drawn by nothing.

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.extent import box_around
-from fastgmm.data.standardised import statistics_of_all
+from fastgmm.data.standardised import observed_moments, statistics_of_all
 from fastgmm.model import Shape
 from fastgmm.model.moments import pooled_moments
 from fastgmm.model.noise import Box, enclosing_box
@@ -85,8 +85,12 @@ def _isolated(X, present, fraction):
     return mask
 
 
-def check_prior(prior, rows: ArrayRows, n_components: int, shape: Shape) -> ConjugatePrior | None:
+def check_prior(
+    prior, rows: ArrayRows, n_components: int, shape: Shape, by_feature: bool = False
+) -> ConjugatePrior | None:
     """Return the conjugate prior that 'default' or a dict of its parts means for these rows.
+
+    A default is of the features' variances where `by_feature`, and of whole matrices otherwise.
 
     Raises
     ------
@@ -116,4 +120,7 @@ def check_prior(prior, rows: ArrayRows, n_components: int, shape: Shape) -> Conj
             raise ValueError(f"prior[{name!r}] is {value:g}; expected a non-negative number")
         if name == "scale" and not (np.linalg.eigvalsh(value if value.ndim else value.reshape(1, 1)) >= 0).all():
             raise ValueError("prior['scale'] is not positive semi-definite; expected a covariance matrix or a variance")
+    if by_feature:
+        mean, variances = observed_moments(rows)
+        return default_prior(mean, variances, n_components, shape, given)
     return default_prior(*pooled_moments(statistics_of_all(rows)), n_components, shape, given)

@@ -136,14 +136,18 @@ class StreamMethods:
         average, latest = self._memory(family, fitted, weight)
         seen = (self.__dict__.get("n_samples_seen_") or weight) + weight
         family = self._fitted_family(average)
-        state = family.maximise(latest, fitted)
+        keeps = family.keeps_statistics
+        state = family.maximise(latest, fitted) if keeps else fitted
         density = density_for(X, family.density(state))
         sample_weight = bounded_weight(X, sample_weight, density)
         batch = ArrayRows(X, sample_weight).accumulate(density)
         n_numbers = batch.counts.size + batch.sums.size + batch.scatter.size
-        step = step_size(weight, seen, n_numbers, self.forgetting)
+        step = step_size(weight, seen, n_numbers if keeps else n_numbers // X.shape[1], self.forgetting)
         latest = blend(latest, batch, density, weight, step, self.forgetting)
-        average = averaged(average, latest, averaging_share(weight, seen, self.forgetting)).about(fitted.means)
+        if keeps:
+            average = averaged(average, latest, averaging_share(weight, seen, self.forgetting)).about(fitted.means)
+        else:
+            average = latest
         state = family.maximise(average, fitted)
         sample = self._sample_with(X, sample_weight)
         if sample is not None and is_refit_due(sample.size, sample.n_seen - len(X), sample.n_seen):
@@ -182,7 +186,7 @@ class StreamMethods:
         state = state if family.bound is None else family.maximise(memory, state)
         self._remember(memory, memory, rows.total_weight, 1, family, state, self.means_.dtype)
         size = sample_size(*self.means_.shape)
-        if size and is_refitted:
+        if size and is_refitted and family.keeps_statistics:
             seed = int(check_random_state(self.random_state).randint(1 << 31))
             self._keep(StreamSample.empty(size, X.shape[1], X.dtype, seed).with_rows(X, sample_weight))
 
@@ -243,7 +247,7 @@ class StreamMethods:
         self: Any, family: Family, state: Any, weight: float
     ) -> tuple[SufficientStatistics, SufficientStatistics]:
         """Return average and latest statistics of the stream; made up for a model that was fitted otherwise."""
-        if "statistics_" not in self.__dict__:
+        if "statistics_" not in self.__dict__ or not family.keeps_statistics:
             made_up = family.statistics_of(state, self.__dict__.get("n_samples_seen_") or weight)
             return made_up, made_up
         memory = self.statistics_, self.__dict__.get("_latest_statistics", self.statistics_)

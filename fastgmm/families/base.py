@@ -28,6 +28,9 @@ class Family(ABC):
     #: Whether states have coordinates, in which a run can be accelerated.
     is_accelerated: bool = False
 
+    #: Whether statistics under one state add to those under another; if not, what a stream has learned is its state.
+    keeps_statistics: bool = True
+
     #: Whether far rows count little, so that a start may leave them aside.
     has_tails: bool = False
 

@@ -91,6 +91,10 @@ class ClassMixtures(Family):
         dof = 0 if self.df is None else self.n_components
         return covariances + self.n_components * n_features + weights + dof
 
+    def begin(self, mixture: MixtureParameters) -> MixtureParameters:
+        """Return the state that a run starts from where its start is a Gaussian mixture of all classes."""
+        return self.components.begin(replace(mixture, weights=self._weights(mixture.weights)))
+
     def density(self, state: MixtureParameters) -> Any:
         """Return what the kernels read."""
         return self.components.density(state)  # type: ignore[arg-type]

@@ -6,16 +6,18 @@ regresses the rows on their factors. Of the scatter per row ``S_k`` it needs ``S
 
     T_k = V_k + C_k^T S_k C_k;   A_k = S_k C_k T_k^-1;   residual_k = diag(S_k - 2 S_k C_k A_k^T + A_k T_k A_k^T)
 
-The noise is then estimated of the residuals as one of mclust's axis-aligned families is of scatter, which makes six
-kinds of noise; loadings that the components share solve one weighted regression for each feature. These are the twelve
-models of pgmm, whose letters say whether loadings, noise and its isotropy are constrained. No step lowers the
-likelihood. Where all is free, each component is a factor analysis of its own, and Newton's method needs fewer steps:
-see `factor_profile`.
+and the step of PX-EM goes on to take T for the covariance of the factors, which the model knows to be one: loadings
+are multiplied by its Cholesky factor, and fewer steps are needed. The noise is then estimated of the residuals as one
+of mclust's axis-aligned families is of scatter, which makes six kinds of noise; loadings that the components share
+solve one weighted regression for each feature. These are the twelve models of pgmm, whose letters say whether
+loadings, noise and its isotropy are constrained. No step lowers the likelihood. Where all is free, each component is a
+factor analysis of its own, and Newton's method needs fewer steps: see `factor_profile`.
 
 References
 ----------
 Ghahramani and Hinton (1996), The EM algorithm for mixtures of factor analyzers. McLachlan and Peel (2000), Finite
-Mixture Models, chapter 8. McNicholas and Murphy (2008), Parsimonious Gaussian mixture models, Statistics and Computing
+Mixture Models, chapter 8. Liu, Rubin and Wu (1998), Parameter expansion to accelerate EM: the PX-EM algorithm,
+Biometrika 85, section 5. McNicholas and Murphy (2008), Parsimonious Gaussian mixture models, Statistics and Computing
 18; (2010), Model-based clustering of microarray expression data, Bioinformatics 26: the last four models.
 """
 
@@ -148,14 +150,16 @@ class FactorAnalysers:
             right = np.einsum("kd,kdq->dq", weight, sketch)
             shared = np.linalg.solve(left, right[..., None])[..., 0]
             loadings = np.broadcast_to(shared, sketch.shape)
+            expansion = np.einsum("k,kpq->pq", counts / counts.sum(), second)
         else:
+            expansion = second
             loadings = np.linalg.solve(second, sketch.transpose(0, 2, 1)).transpose(0, 2, 1)
         residuals = variances + np.einsum("kdq,kdq->kd", loadings @ second - 2.0 * sketch, loadings)
         residuals = np.maximum(residuals, np.minimum(LEAST_SHARE * variances, noise))
         if not residuals.min() > 0:
             failed = int(np.argmin(residuals.min(axis=1)))
             raise collapse_error(failed, counts, variances.shape[1], "a feature is constant in it")
-        return loadings, residuals
+        return loadings @ np.linalg.cholesky(expansion), residuals
 
     def noise_of(self, residuals: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Return the noise variances, given those that are left of each component and feature."""

@@ -93,7 +93,7 @@ class Gaussian(Family):
         if not counts.min() > 0:
             raise collapse_error(int(np.argmin(counts > 0)), statistics.counts, None, "no sample belongs to it")
         shift = statistics.sums / counts[:, None]
-        scatter = shape.centred(statistics.scatter, counts, shift)
+        scatter = self.centred(statistics, counts, shift, state)
         # A finite sum proves it; an infinite one may be an overflow.
         if not math.isfinite(scatter.sum()) and not np.isfinite(scatter).all():
             where = 0 if shape.is_shared else int(np.argwhere(~np.isfinite(scatter))[0, 0])
@@ -109,6 +109,10 @@ class Gaussian(Family):
         stored = self.covariance.stored(covariances)
         factor = stored.factorise(covariances, statistics.counts)
         return MixtureParameters(stored.name, weights, means, covariances, factor)
+
+    def centred(self, statistics: SufficientStatistics, weights: np.ndarray, shift: np.ndarray, state: Any) -> Any:
+        """Return the scatter about means that lie `shift` from its centres, of rows that weigh `weights`."""
+        return self.shape.centred(statistics.scatter, weights, shift)
 
     def density(self, state: Any) -> Any:
         """Return what the kernels read: with whole matrices, where covariances of few loadings come of such scatter."""

@@ -54,8 +54,7 @@ class LowRankFamily(CovarianceFamily):
     def regression(self) -> FactorAnalysers | None:
         """The step by which the family is estimated of statistics along the loadings alone; None if it is not."""
         if isinstance(self.estimate, FactorAnalysers):
-            # Shared loadings are regressed on the factors of all components, which then need one rotation.
-            return None if self.estimate.shares_loadings else self.estimate
+            return self.estimate
         assert isinstance(self.estimate, PrincipalSubspaces)
         free = self.estimate == replace(PrincipalSubspaces(), n_factors=self.n_factors)
         return FactorAnalysers("VII", n_factors=self.n_factors) if free else None

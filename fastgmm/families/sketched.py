@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm.families.factor_analysers import FactorAnalysers
+from fastgmm.families.factor_analysers import FactorAnalysers, factor_posterior
 from fastgmm.families.gaussian import Gaussian
 from fastgmm.families.low_rank import LowRankFamily
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.priors import ConjugatePrior
 from fastgmm.model.shapes.base import collapse_error
-from fastgmm.model.shapes.low_rank import canonical, unpacked
+from fastgmm.model.shapes.low_rank import packed, unpacked
 
-__all__ = ["MANY_FEATURES", "Sketched", "gaussian_family"]
+__all__ = ["MANY_FEATURES", "Sketched", "gaussian_family", "is_sketched"]
 
 #: Beyond so many features passes keep no whole matrices. Measured on patches of photographs, at 64 features both ways
 #: take the same time, and at 144 whole matrices 1.4 to 2.3 times as long, for fewer passes and a higher likelihood; on
@@ -33,6 +33,8 @@ BLOCK_VALUES = 1 << 20
 @dataclass(frozen=True)
 class Sketched(Gaussian):
     """Gaussian components with factors, whose statistics are of few numbers per feature."""
+
+    keeps_statistics = False
 
     def density(self, state: Any) -> Any:
         """Return what the kernels read: loadings and noise as they are."""
@@ -61,17 +63,21 @@ class Sketched(Gaussian):
         loadings, residuals = unpacked(covariances)
         # A few components at a time: what is made on the way is as large as their loadings.
         n_components = len(counts)
-        step = max(1, BLOCK_VALUES // covariances[0].size)
+        step = n_components if regression.shares_loadings else max(1, BLOCK_VALUES // covariances[0].size)
         for start in range(0, n_components, step):
             part = slice(start, start + step)
             loadings[part], residuals[part] = self._regressed(part, statistics, counts, shift, state, regression)
-        residuals[:] = regression.noise_of(residuals, counts)
+        means, behind = statistics.centres + shift, counts
+        if self.prior is not None:
+            weighed = counts if statistics.tail_sums is None else statistics.tail_sums[0]
+            means, behind = self.prior.shift_means(weighed, means), self.prior.amended(counts, means.shape[1])
+        residuals[:] = regression.noise_of(residuals, behind)
         factor = np.empty_like(covariances)
         for start in range(0, n_components, step):
             part = slice(start, start + step)
-            loadings[part] = canonical(loadings[part], residuals[part])[0]
+            loadings[part] = regression.turned(loadings[part], residuals[part])
             factor[part] = shape.factorise(covariances[part], statistics.counts[part])
-        return MixtureParameters(shape.name, counts / counts.sum(), statistics.centres + shift, covariances, factor)
+        return MixtureParameters(shape.name, counts / counts.sum(), means, covariances, factor)
 
     def _regressed(
         self,
@@ -85,26 +91,53 @@ class Sketched(Gaussian):
         """Return loadings of some components and the variances they leave, from scatter about the new means."""
         counts, shift, noise = counts[part], shift[part], unpacked(state.covariances[part])[1]
         factors, spread = state.shape.posterior(state.precisions_cholesky[part])  # type: ignore[attr-defined]
-        sketch, variances = unpacked(statistics.scatter[part])
-        sketch, variances = sketch / counts[:, None, None], variances / counts[:, None]
-        sketch -= shift[:, :, None] * np.einsum("kd,kdq->kq", shift, factors)[:, None, :]
-        added = np.broadcast_to(np.asarray(self.reg_covar, dtype=np.float64), shift.shape[1:])
-        sketch += added[:, None] * factors
-        variances = np.maximum(variances - shift**2, 0.0) + added
+        scatter = _centred(statistics.scatter[part], counts, shift, factors)
+        added = counts[:, None] * np.broadcast_to(np.asarray(self.reg_covar, dtype=np.float64), shift.shape)
+        scatter += packed(added[..., None] * factors, added)
+        if self.prior is not None:
+            weighed = counts if statistics.tail_sums is None else statistics.tail_sums[0, part]
+            scatter += packed(*self.prior.along(factors, weighed, statistics.centres[part] + shift))
+            counts = self.prior.amended(counts, shift.shape[1])
+        sketch, variances = unpacked(scatter / counts[:, None, None])
+        if regression.shares_loadings:
+            # Factors of all components in the one rotation of their loadings; those of a pass are in each one's own.
+            own, (factors, spread) = factors, factor_posterior(unpacked(state.covariances[part])[0], noise)
+            within = np.einsum("kdq,kd,kdp->kqp", own, noise, own)[:, *np.diag_indices(own.shape[2])]
+            turn = np.einsum("kdq,kd,kdp->kqp", own, noise, factors)
+            sketch = sketch @ (turn / np.where(within > 0, within, 1.0)[:, :, None])
         return regression.regress(sketch, variances, factors, spread, noise, counts)
 
+    def centred(self, statistics: SufficientStatistics, weights: np.ndarray, shift: np.ndarray, state: Any) -> Any:
+        """Return the scatter along the loadings of a state, and its diagonal, about means `shift` from its centres."""
+        return _centred(statistics.scatter, weights, shift, state.shape.posterior(state.precisions_cholesky)[0])
+
     def statistics_of(self, state: MixtureParameters, weight: float) -> SufficientStatistics:
-        """Raise ValueError: statistics along the loadings of one pass are not those of another."""
-        raise ValueError(
-            f"partial_fit and adapt take up to {MANY_FEATURES} features where components have factors, and the model "
-            f"has {state.n_features}; fit a source of rows (fastgmm.data), which is read in every pass"
-        )
+        """Return statistics of rows that are distributed as the state has it, along its own loadings."""
+        statistics = SufficientStatistics.zeros(state.structure, state.means)
+        statistics.counts += weight * state.weights
+        factors, (loadings, noise) = state.shape.posterior(state.precisions_cholesky)[0], unpacked(state.covariances)  # type: ignore[attr-defined]
+        noise = noise - self.reg_covar
+        sketch = loadings @ (loadings.transpose(0, 2, 1) @ factors) + noise[..., None] * factors
+        variances = np.einsum("kdq,kdq->kd", loadings, loadings) + noise
+        statistics.scatter += statistics.counts[:, None, None] * packed(sketch, variances)
+        return statistics
+
+
+def _centred(scatter: np.ndarray, weights: np.ndarray, shift: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    moved, scatter = weights[:, None] * shift, scatter.copy()
+    scatter[..., :-1] -= moved[:, :, None] * np.einsum("kd,kdq->kq", shift, factors)[:, None, :]
+    scatter[..., -1] = np.maximum(scatter[..., -1] - moved * shift, 0.0)
+    return scatter
+
+
+def is_sketched(covariance: Any, n_features: int) -> bool:
+    """Return whether passes keep no matrix of features: where these are many, and components have factors."""
+    return isinstance(covariance, LowRankFamily) and covariance.regression is not None and n_features > MANY_FEATURES
 
 
 def gaussian_family(
     covariance: Any, n_features: int, reg_covar: Any, count_floor: float = 0.0, prior: ConjugatePrior | None = None
 ) -> Gaussian:
     """Return the family of Gaussian components, whose statistics are whole matrices unless features are many."""
-    sketched = isinstance(covariance, LowRankFamily) and covariance.regression is not None and prior is None
-    kind = Sketched if sketched and n_features > MANY_FEATURES else Gaussian
+    kind = Sketched if is_sketched(covariance, n_features) else Gaussian
     return kind(covariance, reg_covar, count_floor, prior)

@@ -77,6 +77,11 @@ class Student(Family):
         return self.components.is_closed_form
 
     @property
+    def keeps_statistics(self) -> bool:  # type: ignore[override]
+        """Whether statistics under one state add to those under another."""
+        return self.components.keeps_statistics
+
+    @property
     def shape(self) -> Shape:
         """Which scatter the M-step takes, and how scales are stored."""
         return self.components.shape
@@ -115,7 +120,7 @@ class Student(Family):
         shape, shift = self.shape, statistics.sums / np.where(weights > 0, weights, 1.0)[:, None]
         weighed = np.maximum(counts, np.finfo(np.float64).tiny)
         scale = shape.totals(weighed) / shape.totals(expansion * weighed) * shape.features_per_variance(shift.shape[1])
-        scatter = shape.centred(statistics.scatter, weights, shift) * shape.each(scale)
+        scatter = self.components.centred(statistics, weights, shift, state) * shape.each(scale)
         centred = (statistics.centres + shift, counts, np.zeros_like(shift), scatter)
         moved = SufficientStatistics(statistics.structure, *centred, tail_sums=statistics.tail_sums)
         found = self.components.maximise(moved, state)

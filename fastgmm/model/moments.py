@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fastgmm.model.parameters import MixtureParameters
-from fastgmm.model.shapes import Shape, get_shape
+from fastgmm.model.shapes import DIAGONAL, Shape, get_shape
 from fastgmm.model.statistics import SufficientStatistics
 
 __all__ = ["Components", "add_part", "components_of", "expected_log_joint", "pooled_moments"]
@@ -89,9 +89,16 @@ def expected_log_joint(statistics: SufficientStatistics, parameters: MixturePara
 def pooled_moments(statistics: SufficientStatistics) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (n_features,) and covariance (n_features, n_features), divisor n - 1, of all rows together.
 
-    Where the statistics are of diagonals or traces only, so is the covariance.
+    Where the statistics are of diagonals or traces only, so is the covariance; where they are along loadings, it is the
+    variances alone, (n_features,).
     """
     total, n_features = float(statistics.counts.sum()), statistics.centres.shape[1]
+    if statistics.shape.n_factors is not None:
+        own = np.ascontiguousarray(statistics.scatter[..., -1])
+        by_feature = replace(statistics, structure=DIAGONAL.name, scatter=own)
+        mean = (statistics.counts @ statistics.centres + statistics.sums.sum(axis=0)) / total
+        about = by_feature.about(np.broadcast_to(mean, statistics.centres.shape))
+        return mean, about.scatter.sum(axis=0) / max(total - 1.0, 1.0)
     mean = (statistics.counts @ statistics.centres + statistics.sums.sum(axis=0)) / total
     scatter = statistics.about(np.broadcast_to(mean, statistics.centres.shape)).scatter
     return mean, statistics.shape.pooled(scatter, n_features) / max(total - 1.0, 1.0)

@@ -40,7 +40,7 @@ class ConjugatePrior:
     mean : ndarray of shape (n_features,)
     dof : float
         Degrees of freedom of the covariances.
-    scale : ndarray of shape (n_features, n_features)
+    scale : ndarray of shape (n_features, n_features), or (n_features,) where it is diagonal
         In squared units of the data. Axis-aligned families use its diagonal, spherical ones the mean of it.
     """
 
@@ -89,6 +89,20 @@ class ConjugatePrior:
         weight = self.dof + n_features + 1.0 if shape.is_matrix else (self.dof + 2.0) / merged
         return scatter + added, counts + share * weight + (1.0 if self.shrinkage else 0.0)
 
+    def along(self, factors: np.ndarray, weights: np.ndarray, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `amend` adds to scatter, times `factors` (n_components, n_features, n_factors), and its diagonal.
+
+        No matrix of features is formed where `scale` is a variance for each.
+        """
+        away = np.sqrt(self.shrinkage * weights / (weights + self.shrinkage))[:, None] * (means - self.mean)
+        scaled = self.scale @ factors if self.scale.ndim == 2 else self.scale[:, None] * factors
+        diagonal = np.diagonal(self.scale) if self.scale.ndim == 2 else self.scale
+        return scaled + away[:, :, None] * np.einsum("kd,kdq->kq", away, factors)[:, None, :], diagonal + away**2
+
+    def amended(self, counts: np.ndarray, n_features: int) -> np.ndarray:
+        """Return the counts with the prior's, of whole matrices."""
+        return counts + self.dof + n_features + 1.0 + (1.0 if self.shrinkage else 0.0)
+
 
 def default_prior(
     mean: np.ndarray, covariance: np.ndarray, n_components: int, shape: Shape, given: dict | None = None
@@ -100,7 +114,7 @@ def default_prior(
     mean : ndarray of shape (n_features,)
         Of the data.
     covariance : ndarray of shape (n_features, n_features)
-        Of the data, with divisor n - 1.
+        Of the data, with divisor n - 1. Or the variances alone, (n_features,), and no matrix of features is made.
     n_components : int
     shape : Shape
         Of the covariances: axis-aligned families get the mean variance for all features, as in mclust.
@@ -109,6 +123,7 @@ def default_prior(
         `covariance` over ``n_components^(2 / n_features)``.
     """
     n_features = len(mean)
+    every = np.ones(n_features) if np.ndim(covariance) == 1 else np.eye(n_features)
     if not shape.is_matrix:
         covariance = np.eye(n_features) * np.trace(covariance) / n_features
     values = dict(
@@ -120,5 +135,5 @@ def default_prior(
     values |= given or {}
     values["mean"] = np.asarray(values["mean"], dtype=np.float64)
     scale = np.asarray(values["scale"], dtype=np.float64)
-    values["scale"] = scale if scale.ndim == 2 else np.eye(n_features) * scale
+    values["scale"] = scale if scale.ndim else every * scale
     return ConjugatePrior(**values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,6 +139,8 @@ class SufficientStatistics:
             raise ValueError(
                 f"centres has shape {np.shape(centres)}; expected (n_components, n_features) = {self.centres.shape}"
             )
+        if np.array_equal(centres, self.centres):
+            return deepcopy(self)
         shift = self.centres - centres
         moved = self.weights[:, None] * shift
         return SufficientStatistics(

@@ -7,7 +7,9 @@ import numpy as np
 from fastgmm.data import ArrayRows
 from fastgmm.data.e_steps import statistics_of_labels
 from fastgmm.families import ClassMixtures
+from fastgmm.families.sketched import Sketched
 from fastgmm.model import MixtureParameters
+from fastgmm.starts.loadings import first_loadings
 from fastgmm.starts.units import memberships_in_units
 
 __all__ = ["labelled_start"]
@@ -43,6 +45,9 @@ def labelled_start(
         chosen[members] = block.start
         if size > 1:
             chosen[members] += memberships_in_units(rows.where(members), "kmeans", size, random_state)
+    if isinstance(family.gaussian, Sketched):
+        mixture = first_loadings(rows, family.n_components, family.gaussian, chosen, None, random_state)
+        return family.begin(mixture)
     shape = family.shape
     known = statistics_of_labels(rows, chosen, shape.name, family.n_components)
     everything = statistics_of_labels(rows, np.zeros(rows.n_samples, dtype=np.int64), shape.name, 1)

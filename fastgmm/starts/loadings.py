@@ -13,7 +13,7 @@ from fastgmm.families.sketched import Sketched
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.shapes import low_rank
 from fastgmm.model.shapes.base import collapse_error
-from fastgmm.model.shapes.low_rank import canonical, packed
+from fastgmm.model.shapes.low_rank import packed
 
 __all__ = ["first_loadings"]
 
@@ -77,20 +77,26 @@ def first_loadings(
         failed = int(np.argmin(variances.min(axis=1)))
         raise collapse_error(failed, found.counts, rows.n_features, "a feature is constant in it")
     is_isotropic = regression.noise in ("VII", "EII")
-    unit = np.ones_like(variances) if is_isotropic else np.sqrt(variances)
     given = covariance.n_factors
     numbers = None if isinstance(given, str) else per_component(given, n_components)
+    # One group of rows for each loadings.
+    groups, group_counts, of_group = [labels == k for k in range(n_components)], counts, variances
+    if regression.shares_loadings:
+        groups, group_counts = [labels >= 0], counts.sum(keepdims=True)
+        of_group = (counts / counts.sum() @ variances)[None]
+    unit = np.ones_like(of_group) if is_isotropic else np.sqrt(of_group)
     loadings = []
-    for k in range(n_components):
-        most = min(most_factors(rows.n_features, counts[k]), MOST_CHOSEN) if numbers is None else int(numbers[k])
-        away, weight = _sample_of(rows, np.flatnonzero(labels == k), ROWS + ROWS_PER_FACTOR * most, random_state)
-        # Each row as long as it weighs, so that the mean of their squares is that of the cluster.
-        away = (away - means[k]) / unit[k] * np.sqrt(weight)[:, None]
+    for k, (group, count) in enumerate(zip(groups, group_counts, strict=True)):
+        most = min(most_factors(rows.n_features, count), MOST_CHOSEN) if numbers is None else int(numbers[k])
+        members, weight = _sample_of(rows, np.flatnonzero(group), ROWS + ROWS_PER_FACTOR * most, random_state)
+        # Each row as long as it weighs, so that the mean of their squares is that of the group.
+        away = rows.X[members].astype(np.float64) - means[labels[members]]
+        away *= np.sqrt(weight)[:, None] / unit[k]
         values, axes = _principal_axes(away, most)
         total = float(np.einsum("nd,nd->", away, away)) / max(len(away), 1)
         q = most
         if numbers is None:
-            of_all = len(away) / counts[k] * counts.sum()
+            of_all = len(away) / count * counts.sum()
             if is_isotropic:
                 q = chosen_number(values, total, rows.n_features, most, len(away), of_all, given)
             else:
@@ -101,9 +107,10 @@ def first_loadings(
     if numbers is not None:
         width = int(numbers.max(initial=0))
     whole = np.stack([np.pad(each, [(0, 0), (0, width - each.shape[1])]) for each in loadings])
+    whole = np.broadcast_to(whole, (n_components, *whole.shape[1:]))
     residuals = np.maximum(variances - (whole**2).sum(axis=2), LEAST_SHARE * variances)
     noise = regression.noise_of(residuals, counts)
-    covariances = packed(canonical(whole, noise)[0], noise)
+    covariances = packed(regression.turned(whole, noise), noise)
     shape = low_rank(width)
     factor = shape.factorise(covariances, found.counts)
     return MixtureParameters(shape.name, counts / counts.sum(), means, covariances, factor)
@@ -112,13 +119,13 @@ def first_loadings(
 def _sample_of(
     rows: ArrayRows, members: np.ndarray, most: int, random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return some of the rows of a cluster, and their weights over the mean one."""
+    """Return some of the rows of a group by their numbers, and their weights over the mean one."""
     weight = np.ones(len(members)) if rows.sample_weight is None else rows.sample_weight[members]
     members, weight = members[weight > 0], weight[weight > 0]
     if len(members) > most:
         chosen = np.sort(random_state.choice(len(members), most, replace=False))
         members, weight = members[chosen], weight[chosen]
-    return rows.X[members].astype(np.float64), weight / weight.mean() if len(weight) else weight
+    return members, weight / weight.mean() if len(weight) else weight
 
 
 def _principal_axes(away: np.ndarray, n_factors: int) -> tuple[np.ndarray, np.ndarray]:

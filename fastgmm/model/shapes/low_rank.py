@@ -169,12 +169,18 @@ class LowRank(Shape):
     def largest(self, factor: np.ndarray) -> float:
         return float(factor[..., -1].max()) ** 2
 
+    def lengths(self, scatter: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Return the sums of squared distances, given scatter as a pass with this factor keeps it."""
+        sketch, variances = unpacked(scatter)
+        scaled, root = unpacked(factor)
+        return np.einsum("kd,kd->k", variances, root * root) - np.einsum("kdq,kdq->k", sketch, scaled)
+
     # Whole matrices, which families ask of the shape of their scatter.
 
     def _whole(self, *arguments: Any, **options: Any) -> Any:
         raise NotImplementedError("loadings and noise stand for whole matrices; ask the shape of the family's scatter")
 
-    outer = cross = outer_of_rows = centred = pooled = of_matrix = lengths = squares = _whole
+    outer = cross = outer_of_rows = centred = pooled = of_matrix = squares = _whole
     condition = observed_precisions = add_completed = add_expected = _whole
 
 

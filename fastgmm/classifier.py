@@ -256,6 +256,10 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         ValueError
             If fewer than two classes are known, a class has fewer labelled rows than components, priors do not fit,
             or a component collapses whatever the covariance type (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        predict : The class of each row.
         """
         heavy = self.distribution == "student"
         if heavy and self.shrinkage:
@@ -389,6 +393,10 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         -------
         Axes
             The matplotlib axes that were drawn into.
+
+        See Also
+        --------
+        fastgmm.plotting.plot_classes : Draws it.
         """
         from fastgmm.plotting import plot_classes
 

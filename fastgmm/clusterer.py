@@ -316,6 +316,10 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         labels : ndarray of shape (n_samples,), int64
             The cluster of each row. Cluster 0 was the largest one in `fit`. Rows of the background, if there is one,
             are -1.
+
+        See Also
+        --------
+        predict_proba : The probability of each cluster.
         """
         return self._per_row(X, self._labels_of, "prediction")
 
@@ -331,6 +335,10 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         -------
         probabilities : ndarray of shape (n_samples, n_clusters), float64
             The probabilities. Each row sums to one. With `noise`, the last column is that of the background.
+
+        See Also
+        --------
+        predict : The most probable cluster.
         """
         return self._per_row(X, self._cluster_shares, "probability")
 
@@ -346,5 +354,9 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         -------
         log_density : ndarray of shape (n_samples,), float64
             In nats.
+
+        See Also
+        --------
+        predict : The cluster of each row.
         """
         return self._per_row(X, self._log_density, "log_density")

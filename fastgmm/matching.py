@@ -40,6 +40,10 @@ def match_components(reference: Any, model: Any) -> np.ndarray:
     ValueError
         If the features differ in number, or `model` has fewer components than the reference.
 
+    See Also
+    --------
+    fastgmm.GaussianMixture.reorder : Applies the order.
+
     References
     ----------
     Bhattacharyya, "On a measure of divergence between two statistical populations defined by their probability

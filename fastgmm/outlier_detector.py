@@ -391,6 +391,11 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         -------
         log_density : ndarray of shape (n_samples,), float64
             Log densities in nats. The lower, the more anomalous a row is.
+
+        See Also
+        --------
+        decision_function : The same less the threshold.
+        pvalue : How rare such a density is.
         """
         return self._per_row(X, self._log_density, "log_density")
 
@@ -406,6 +411,10 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         -------
         scores : ndarray of shape (n_samples,), float64
             Log density less the threshold, in nats. It is negative for anomalies.
+
+        See Also
+        --------
+        predict : Its sign.
         """
         return self._per_row(X, self._above_threshold, "decision_function")
 
@@ -421,6 +430,10 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         -------
         labels : ndarray of shape (n_samples,), int64
             -1 for anomalies, 1 for regular rows.
+
+        See Also
+        --------
+        pvalue : How rare each row is.
         """
         return self._per_row(X, self._labels_of, "prediction")
 
@@ -440,6 +453,11 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         -------
         p : ndarray of shape (n_samples,), float64
             Probabilities in (0, 1]. For rows drawn from the model they are uniform.
+
+        See Also
+        --------
+        predict : Which rows are anomalies.
+        score_samples : The log density.
         """
         return self._per_row(X, self._pvalues, "pvalue")
 

@@ -265,6 +265,11 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             The predictions, in the shape of the y of `fit`.
+
+        See Also
+        --------
+        predict_covariance : How uncertain the prediction is.
+        condition : The whole distribution.
         """
         return self._per_row(X, self._expectations, "prediction")
 
@@ -288,6 +293,10 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         covariance : ndarray of shape (n_samples,) or (n_samples, n_targets, n_targets), float64
             The covariance of the targets of each row, in squared units of the targets. It is a variance if y was
             one-dimensional.
+
+        See Also
+        --------
+        predict : The prediction.
         """
         return self._per_row(X, self._covariances, "covariance")
 
@@ -315,6 +324,10 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         r2 : float
             1 if the predictions are exact, and 0 if they are no better than the mean of the targets. With several
             targets it is their mean.
+
+        See Also
+        --------
+        log_density : Takes account of the spread as well.
         """
         from sklearn.metrics import r2_score
 
@@ -334,6 +347,11 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         ConditionalMixtures
             One mixture in ``n_targets`` features for each row. ``given[i]`` is the `GaussianMixture`, or
             `StudentMixture`, of row i.
+
+        See Also
+        --------
+        predict : Its mean.
+        sample : Draws from it.
         """
         refuse_source(X, "condition, which holds a mixture for each row,")
         X = self._check_rows(X)
@@ -368,6 +386,10 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         ------
         ValueError
             If y has another shape or is not finite.
+
+        See Also
+        --------
+        score : The coefficient of determination.
         """
         refuse_source(X, "log_density")
         X = self._check_rows(X)
@@ -398,6 +420,10 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
             The targets drawn.
+
+        See Also
+        --------
+        condition : The distribution that is drawn from.
         """
         refuse_source(X, "sample")
         X = self._check_rows(X)
@@ -423,6 +449,10 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         -------
         Axes
             The matplotlib axes that were drawn into.
+
+        See Also
+        --------
+        fastgmm.plotting.plot_regression : Draws it.
         """
         from fastgmm.plotting import plot_regression
 

@@ -221,6 +221,10 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         weights : ndarray of shape (n_samples,), float64
             ``sum_k r_k (df_k + n_features) / (df_k + distance_k ** 2)``, with the posterior probabilities r and
             Mahalanobis distances by `scales_`: about one within a component, and about zero far from all.
+
+        See Also
+        --------
+        mahalanobis : Distances from each component.
         """
         return self._per_row(X, self._tail_weights, "tail_weight")
 

@@ -60,6 +60,10 @@ def log_likelihood_ratio(adapted: Any, background: Any, X: Any, top: int | None 
     ValueError
         If a mixture has other components than the background, or `top` is not positive.
 
+    See Also
+    --------
+    linear_scores : An approximation for many trials.
+
     Examples
     --------
     >>> from fastgmm import GaussianMixture, log_likelihood_ratio
@@ -137,6 +141,10 @@ def linear_scores(models: Any, background: Any, statistics: Any, normalise: bool
     ValueError
         If a mixture or statistics have other sizes than the background.
 
+    See Also
+    --------
+    log_likelihood_ratio : The exact score.
+
     Examples
     --------
     >>> from fastgmm import GaussianMixture, linear_scores
@@ -185,6 +193,10 @@ def supervectors(models: Any, background: Any = None) -> np.ndarray:
     ------
     ValueError
         If the sizes of the mixtures differ.
+
+    See Also
+    --------
+    log_likelihood_ratio : Scores rows instead of models.
 
     Examples
     --------

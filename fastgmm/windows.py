@@ -137,6 +137,10 @@ def fit_windows(
     ValueError
         If `window` or `step` is not positive, the series is shorter than a window, or `start` is unknown.
 
+    See Also
+    --------
+    fastgmm.match_components : Keeps the numbers of components.
+
     Examples
     --------
     >>> import numpy as np

@@ -68,6 +68,10 @@ class ClassPredictionMethods(PerRow):
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes), float64
             Log probabilities in nats, in the order of `classes_`.
+
+        See Also
+        --------
+        predict_proba : The same without the logarithm.
         """
         return self._per_row(X, self._log_posterior, "log_probability")
 
@@ -83,6 +87,10 @@ class ClassPredictionMethods(PerRow):
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
             The probabilities, in the order of `classes_`. Each row sums to one.
+
+        See Also
+        --------
+        predict : The most probable class.
         """
         return self._per_row(X, self._posterior, "probability")
 
@@ -98,6 +106,10 @@ class ClassPredictionMethods(PerRow):
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes, float64
             The log densities in nats. For two classes it is the log density of the second less that of the first.
+
+        See Also
+        --------
+        score_samples : The log density whatever the class.
         """
         return self._per_row(X, self._decisions, "decision_function")
 
@@ -113,6 +125,10 @@ class ClassPredictionMethods(PerRow):
         -------
         classes : ndarray of shape (n_samples,)
             The most probable class of each row, in the dtype of `classes_`.
+
+        See Also
+        --------
+        predict_proba : The probability of each class.
         """
         return self._per_row(X, self._classes, "prediction")
 
@@ -128,6 +144,10 @@ class ClassPredictionMethods(PerRow):
         -------
         log_density : ndarray of shape (n_samples,), float64
             Log densities in nats. They are low for rows that are unlike any class.
+
+        See Also
+        --------
+        decision_function : The log density by class.
         """
         return self._per_row(X, self._log_density, "log_density")
 

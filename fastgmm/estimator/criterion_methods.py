@@ -59,6 +59,10 @@ class CriterionMethods(BaseMixture):
         -------
         aic : float
             ``-2 log-likelihood + 2 n_parameters``, in nats.
+
+        See Also
+        --------
+        bic : The Bayesian information criterion, which prefers fewer parameters.
         """
         log_likelihood, _ = self._log_likelihood(X, sample_weight)
         return -2.0 * log_likelihood + 2.0 * self._n_parameters()
@@ -77,6 +81,11 @@ class CriterionMethods(BaseMixture):
         -------
         bic : float
             ``-2 log-likelihood + n_parameters log(n_samples)``, in nats.
+
+        See Also
+        --------
+        icl : Prefers components that do not overlap.
+        fastgmm.GaussianMixtureSearch : Chooses a model by it.
         """
         log_likelihood, total = self._log_likelihood(X, sample_weight)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
@@ -97,6 +106,10 @@ class CriterionMethods(BaseMixture):
         -------
         icl : float
             ``bic - 2 sum_n log max_k r[n, k]``, in nats.
+
+        See Also
+        --------
+        bic : The same without the penalty for overlap.
 
         References
         ----------

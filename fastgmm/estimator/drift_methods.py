@@ -64,6 +64,11 @@ class DriftMethods(PerRow):
         ValueError
             If rows are not valid, or there are too few to tell.
 
+        See Also
+        --------
+        fastgmm.callbacks.DriftAlarm : Looks at every batch of a stream.
+        score : The mean log density alone.
+
         Examples
         --------
         >>> import numpy as np

@@ -41,6 +41,10 @@ class ErrorMethods(MeasuredAnswers):
         covariances : ndarray of shape (n_samples, n_features, n_features), float64
             Of the true values about them, in squared units of the data.
 
+        See Also
+        --------
+        fit : Fits a mixture to rows with errors.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture
@@ -77,6 +81,10 @@ class ErrorMethods(MeasuredAnswers):
         ------
         ValueError
             If `n_samples` is not positive.
+
+        See Also
+        --------
+        score_samples : The log density of rows.
         """
         random_state = check_random_state(self.random_state if random_state is None else random_state)
         X, y = super().sample(n_samples, random_state=random_state)
@@ -109,6 +117,11 @@ class ErrorMethods(MeasuredAnswers):
         ------
         ValueError
             If `columns` are none or all, or `values` has another shape or other names.
+
+        See Also
+        --------
+        marginal : The distribution of some features, whatever the others are.
+        fastgmm.GaussianMixtureRegressor : Predicts targets in this way.
 
         Examples
         --------

@@ -38,6 +38,10 @@ class FactorMethods(BaseMixture):
         factors : ndarray of shape (n_samples, n_factors), float64
             The expected factors of each row. If a component has fewer factors, the others are zero.
 
+        See Also
+        --------
+        inverse_transform : Turns factors back into rows.
+
         Examples
         --------
         >>> import numpy as np
@@ -83,6 +87,10 @@ class FactorMethods(BaseMixture):
         ------
         ValueError
             If there are several components and no labels, or shapes do not fit.
+
+        See Also
+        --------
+        transform : The expected factors of rows.
         """
         check_is_fitted(self)
         loadings = self._loadings()[0]

@@ -48,6 +48,10 @@ class ImputationMethods(PerRow):
         ValueError
             If X is not valid or `n_draws` is not a positive int.
 
+        See Also
+        --------
+        fastgmm.GaussianMixtureImputer : Fits and fills in as a transformer.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture

@@ -101,6 +101,10 @@ class InferenceMethods(PerRow):
         ValueError
             If there is no column, one twice, or one that does not exist.
 
+        See Also
+        --------
+        condition : The distribution of some features given the others.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture
@@ -150,6 +154,11 @@ class InferenceMethods(PerRow):
         ValueError
             If `columns` are none or all, or `values` has another shape or other names.
 
+        See Also
+        --------
+        marginal : The distribution of some features, whatever the others are.
+        fastgmm.GaussianMixtureRegressor : Predicts targets in this way.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture
@@ -193,6 +202,10 @@ class InferenceMethods(PerRow):
         distances : ndarray of shape (n_samples, n_components), float64
             Distances in standard deviations of the component. For rows with missing values, they are taken in the
             features that the row has.
+
+        See Also
+        --------
+        score_samples : The log density, which weighs all components.
         """
         return self._per_row(X, self._distances, "mahalanobis")
 
@@ -207,6 +220,10 @@ class InferenceMethods(PerRow):
         -------
         lower, upper : float
             The two bounds. They are equal if the mixture has one component.
+
+        See Also
+        --------
+        kl_bounds : Bounds on the divergence between two mixtures.
 
         References
         ----------
@@ -226,6 +243,10 @@ class InferenceMethods(PerRow):
         -------
         lower, upper : float
             The two bounds in nats. The lower one is not negative. They are equal if each mixture has one component.
+
+        See Also
+        --------
+        wasserstein_bounds : A distance in units of the data.
 
         References
         ----------
@@ -247,6 +268,10 @@ class InferenceMethods(PerRow):
         lower, upper : float
             In units of the data: Gelbrich's bound, and the distance MW2, which is itself a metric between mixtures.
             Equal for one component each.
+
+        See Also
+        --------
+        kl_bounds : The divergence in nats.
 
         References
         ----------
@@ -290,6 +315,10 @@ class InferenceMethods(PerRow):
         ------
         ValueError
             If `coverage` is not between 0 and 1.
+
+        See Also
+        --------
+        hdr : The region with this level at its edge.
         """
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"coverage is {coverage!r}; expected a probability between 0 and 1, such as 0.95")
@@ -314,6 +343,10 @@ class InferenceMethods(PerRow):
         ------
         ValueError
             If the model has more than one feature or `coverage` is not between 0 and 1.
+
+        See Also
+        --------
+        hdr : The region for any number of features.
         """
         gaussian = self._components()
         if gaussian.n_features != 1:

@@ -40,6 +40,11 @@ class LandscapeMethods(InferenceMethods):
         ValueError
             If predictions are made with the Student t predictive of a variational mixture, or a value is missing.
 
+        See Also
+        --------
+        hessian : The second derivatives.
+        modes : Where the gradient is zero and the density highest.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture
@@ -71,6 +76,10 @@ class LandscapeMethods(InferenceMethods):
         ------
         ValueError
             If predictions are made with the Student t predictive of a variational mixture, or a value is missing.
+
+        See Also
+        --------
+        gradient : The first derivatives.
         """
         density = self._smooth_density("hessian")
         refuse_source(X, "hessian")
@@ -100,6 +109,11 @@ class LandscapeMethods(InferenceMethods):
         ------
         ValueError
             If predictions are made with the Student t predictive of a variational mixture.
+
+        See Also
+        --------
+        gradient : The slope of the log density.
+        fastgmm.selection.merge_components : Merges components of one peak.
 
         References
         ----------
@@ -158,6 +172,11 @@ class LandscapeMethods(InferenceMethods):
         ValueError
             If the model has more than one feature, or x holds NaN.
 
+        See Also
+        --------
+        quantile : The inverse.
+        marginal : Makes a model of one feature.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture
@@ -185,6 +204,11 @@ class LandscapeMethods(InferenceMethods):
         ------
         ValueError
             If the model has more than one feature, or a probability is not between 0 and 1.
+
+        See Also
+        --------
+        cdf : The inverse.
+        marginal : Makes a model of one feature.
 
         Examples
         --------
@@ -234,6 +258,11 @@ class LandscapeMethods(InferenceMethods):
         ------
         ValueError
             If `coverage` is not between 0 and 1, or `n_simulations` is not positive.
+
+        See Also
+        --------
+        highest_density_level : Its level alone.
+        highest_density_intervals : Its intervals, for one feature.
 
         References
         ----------

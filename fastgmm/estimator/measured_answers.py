@@ -171,6 +171,11 @@ class MeasuredAnswers(MeasuredFit):
         -------
         labels : ndarray of shape (n_samples,), int64
             -1 for noise, in a model with a background.
+
+        See Also
+        --------
+        predict_proba : How probable each component is.
+        score_samples : How likely each row is.
         """
         return self._asked(X, errors, LABEL)
 
@@ -188,6 +193,11 @@ class MeasuredAnswers(MeasuredFit):
         -------
         responsibilities : ndarray of shape (n_samples, n_components)
             Rows sum to one.
+
+        See Also
+        --------
+        predict : The most probable component.
+        predict_topk : The few most probable components.
         """
         return self._asked(X, errors, PROBABILITY)
 
@@ -205,6 +215,11 @@ class MeasuredAnswers(MeasuredFit):
         -------
         log_density : ndarray of shape (n_samples,)
             In nats.
+
+        See Also
+        --------
+        score : Its mean.
+        fastgmm.GaussianMixtureOutlierDetector : Finds rows of low density.
         """
         return self._asked(X, errors, DENSITY)
 
@@ -226,6 +241,11 @@ class MeasuredAnswers(MeasuredFit):
         -------
         log_likelihood : float
             Weighted mean over rows, in nats.
+
+        See Also
+        --------
+        score_samples : The log density of each row.
+        bic : Compares models with different numbers of parameters.
         """
         source = self._source_of(X, sample_weight)
         if errors is None and source is None:
@@ -272,6 +292,10 @@ class MeasuredAnswers(MeasuredFit):
         -------
         aic : float
             ``-2 log-likelihood + 2 n_parameters``, in nats.
+
+        See Also
+        --------
+        bic : The Bayesian information criterion, which prefers fewer parameters.
         """
         return -2.0 * self._log_likelihood(X, sample_weight, errors)[0] + 2.0 * self._n_parameters()
 
@@ -291,6 +315,11 @@ class MeasuredAnswers(MeasuredFit):
         -------
         bic : float
             ``-2 log-likelihood + n_parameters log(n_samples)``, in nats.
+
+        See Also
+        --------
+        icl : Prefers components that do not overlap.
+        fastgmm.GaussianMixtureSearch : Chooses a model by it.
         """
         log_likelihood, total = self._log_likelihood(X, sample_weight, errors)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
@@ -313,6 +342,10 @@ class MeasuredAnswers(MeasuredFit):
         -------
         icl : float
             ``bic - 2 sum_n log max_k r[n, k]``, in nats.
+
+        See Also
+        --------
+        bic : The same without the penalty for overlap.
 
         References
         ----------
@@ -361,6 +394,10 @@ class MeasuredAnswers(MeasuredFit):
         ------
         ValueError
             If `method` is another, or a block is not valid (when it is reached).
+
+        See Also
+        --------
+        fastgmm.data.batches : Makes a source of rows.
         """
         check_is_fitted(self)
         asked = {of.method: of for of in (LABEL, PROBABILITY, DENSITY)}

@@ -238,6 +238,11 @@ class BaseMixture(
         ValueError
             If X, a weight, a label or a parameter is not valid, or a component collapses in every run
             (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        predict : The most probable component of each row.
+        partial_fit : Learns from one batch.
         """
         self._fit(X, sample_weight, labels, y)
         return self

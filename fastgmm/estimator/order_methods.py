@@ -55,6 +55,10 @@ class OrderMethods:
             If `order` is no permutation, `by` is unknown, or both or neither are given; or if the model is a Dirichlet
             process, whose weights depend on the order.
 
+        See Also
+        --------
+        fastgmm.match_components : Finds the order of another model.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture

@@ -101,6 +101,11 @@ class PredictionMethods(PerRow):
         -------
         labels : ndarray of shape (n_samples,), int64
             The number of the most probable component of each row. In a model with a background, noise is -1.
+
+        See Also
+        --------
+        predict_proba : How probable each component is.
+        score_samples : How likely each row is.
         """
         return self._per_row(X, self._labels_of, "prediction")
 
@@ -116,6 +121,11 @@ class PredictionMethods(PerRow):
         -------
         responsibilities : ndarray of shape (n_samples, n_components)
             The probabilities. Each row sums to one.
+
+        See Also
+        --------
+        predict : The most probable component.
+        predict_topk : The few most probable components.
         """
         return self._per_row(X, self._responsibilities, "probability")
 
@@ -142,6 +152,10 @@ class PredictionMethods(PerRow):
         ------
         ValueError
             If `k` is not from 1 to the number of components, or X is a source: `predict_blocks` reads those.
+
+        See Also
+        --------
+        predict_proba : The probabilities of all components.
         """
         if self._source_of(X) is not None:
             raise ValueError("X is a source; expected an array. Ask predict_topk about its blocks one by one")
@@ -163,6 +177,11 @@ class PredictionMethods(PerRow):
         -------
         log_density : ndarray of shape (n_samples,)
             In nats.
+
+        See Also
+        --------
+        score : Its mean.
+        fastgmm.GaussianMixtureOutlierDetector : Finds rows of low density.
         """
         return self._per_row(X, self._log_density, "log_density")
 
@@ -179,6 +198,11 @@ class PredictionMethods(PerRow):
         log_joint : ndarray of shape (n_samples, n_components), float64
             Log densities in nats, one column for each component. The log of the sum of their exponentials over a row is
             what `score_samples` returns. A background has the last column.
+
+        See Also
+        --------
+        score_samples : The log density of the whole mixture.
+        predict_proba : The same as probabilities.
         """
         return self._per_row(X, self._component_log_density, "component_log_density")
 
@@ -201,6 +225,11 @@ class PredictionMethods(PerRow):
         -------
         log_likelihood : float
             The weighted mean over rows, in nats. With ``missing='marginalise'``, rows without any value are left out.
+
+        See Also
+        --------
+        score_samples : The log density of each row.
+        bic : Compares models with different numbers of parameters.
         """
         source = self._source_of(X, sample_weight)
         if source is not None:
@@ -233,6 +262,10 @@ class PredictionMethods(PerRow):
         ------
         ValueError
             If `n_samples` is not positive.
+
+        See Also
+        --------
+        score_samples : The log density of rows.
         """
         check_is_fitted(self)
         if n_samples < 1:
@@ -259,6 +292,10 @@ class PredictionMethods(PerRow):
         ------
         ValueError
             If `method` is another, or a block is not valid (when it is reached).
+
+        See Also
+        --------
+        fastgmm.data.batches : Makes a source of rows.
 
         Examples
         --------
@@ -299,6 +336,10 @@ class PredictionMethods(PerRow):
         ValueError
             If predictions are not those of a plain Gaussian mixture, because of a background or a Student-t predictive
             density.
+
+        See Also
+        --------
+        predict : The same for arrays of any type.
         """
         check_is_fitted(self)
         density = getattr(self._density(), "density", self._density())

@@ -27,6 +27,10 @@ class SummaryMethod:
         summary : str
             Parameters, convergence, overlap, warnings, and a table of components. The text shows itself: as lines at
             a prompt, and as tables in a notebook.
+
+        See Also
+        --------
+        plot : The model as a picture.
         """
         from fastgmm.summary import summary
 
@@ -57,6 +61,11 @@ class PlotMethod:
         -------
         Axes
             The matplotlib axes that were drawn into.
+
+        See Also
+        --------
+        fastgmm.plotting : All pictures as functions.
+        summary : The model in words.
         """
         from fastgmm.plotting import plot_model
 

@@ -51,6 +51,10 @@ class StatisticsMethods(PerRow):
             the total ``log_likelihood`` in nats. A background comes last, and shared scatter then by component. With
             ``missing='marginalise'``, missing values are completed by what is expected of them.
 
+        See Also
+        --------
+        adapt : Moves a mixture towards rows, or towards such statistics.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture
@@ -104,6 +108,10 @@ class AdaptationMethods(StatisticsMethods):
         ------
         ValueError
             If `relevance` is negative, `update` names something else, or statistics are of another mixture.
+
+        See Also
+        --------
+        fastgmm.log_likelihood_ratio : Scores rows under an adapted mixture and its background.
 
         References
         ----------

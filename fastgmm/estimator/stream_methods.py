@@ -84,6 +84,11 @@ class StreamMethods:
             If X is not valid, or a component collapses in the first batch
             (`fastgmm.exceptions.ComponentCollapseError`).
 
+        See Also
+        --------
+        fit : Learns from all rows at once.
+        fastgmm.callbacks.DriftAlarm : Looks at each batch first.
+
         References
         ----------
         Cappe and Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 71 (2009),

@@ -34,6 +34,10 @@ def plot_trimming_curves(curves: Mapping[int, Mapping[float, float]], *, ax: Axe
     Axes
         The matplotlib axes that were drawn into.
 
+    See Also
+    --------
+    fastgmm.selection.trimming_curves : Makes the curves.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure

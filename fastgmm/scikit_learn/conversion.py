@@ -32,6 +32,10 @@ def from_sklearn(model: Any) -> GaussianMixture | BayesianGaussianMixture:
     TypeError
         If `model` is no mixture of scikit-learn's, or of a subclass that overrides what predictions are made of.
 
+    See Also
+    --------
+    patch_sklearn : Makes scikit-learn's own classes fast.
+
     Examples
     --------
     >>> import fastgmm, sklearn.mixture

@@ -51,6 +51,10 @@ def patch_sklearn(*, same_fits: bool = True) -> None:
 def unpatch_sklearn() -> None:
     """Undo `patch_sklearn`: all names are scikit-learn's classes again, and models made meanwhile run its code.
 
+    See Also
+    --------
+    patch_sklearn : What it undoes.
+
     Examples
     --------
     >>> import fastgmm

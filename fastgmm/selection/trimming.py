@@ -49,6 +49,10 @@ def trimming_curves(
     curves : dict of int to dict of float to float
         ``curves[n_components][trim]``: total over the rows kept, in nats; NaN where a component collapses.
 
+    See Also
+    --------
+    fastgmm.plotting.plot_trimming_curves : Draws the curves.
+
     References
     ----------
     Garcia-Escudero, Gordaliza, Matran and Mayo-Iscar, "Exploring the number of groups in robust model-based

@@ -31,7 +31,7 @@ def test_a_summary_says_what_the_model_is():
     model = GaussianMixture(2, covariance_type="VEV", random_state=0).fit(X)
     text = model.summary(X)
     assert text.startswith("GaussianMixture: 2 components, full covariance (VEV), 2 features\n")
-    assert f"{model._n_parameters()} are free" in text
+    assert f"{model._n_parameters()} free ones" in text
     assert f"converged after {model.n_iter_} iterations" in text
     for k, row in enumerate(text.splitlines()[-2:]):
         assert row.split()[:3] == [str(k), f"{model.weights_[k]:.4f}", str(np.sum(model.predict(X) == k))]
@@ -93,7 +93,7 @@ def test_the_overlap_does_not_depend_on_units():
 def test_effective_components_count_equal_ones():
     means = np.arange(4.0)[:, None]
     model = GaussianMixture.from_parameters(np.full(4, 0.25), means, np.ones(4), covariance_type="spherical")
-    assert "worth 4.00 equal components" in model.summary()
+    assert "as even as those of 4.00 equal components" in model.summary()
 
 
 def test_what_to_beware_of_is_said():
@@ -105,7 +105,7 @@ def test_what_to_beware_of_is_said():
     collapsed = GaussianMixture(2, init_params="k-means++", random_state=0).fit(
         np.concatenate([np.zeros((5, 2)), np.ones((5, 2))])
     )
-    assert "that reg_covar = 1e-06 alone makes up" in collapsed.summary()
+    assert "made up of reg_covar = 1e-06 alone" in collapsed.summary()
     few = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 3)), [np.eye(3)] * 2)
     assert "component 1 has no more rows than there are features" in few.summary(np.zeros((4, 3)))
     narrow = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.diag([1.0, 1e-14])])
@@ -150,7 +150,8 @@ def test_an_outlier_detector_says_its_threshold_and_counts():
     model = GaussianMixtureOutlierDetector(2, contamination=0.05, random_state=0).fit(X)
     text = model.summary(X)
     assert (
-        f"rows of log density below {model.offset_:.6g} are anomalies; 0.05 of the rows it was fitted to were" in text
+        f"rows with a log density below {model.offset_:.6g} are anomalies; so are 0.05 of the rows it was fitted to"
+        in text
     )
     assert f"anomalies    {np.count_nonzero(model.predict(X) < 0)} of 272 rows" in text
     assert f"converged after {model.n_iter_} iterations" in text

@@ -98,10 +98,10 @@ def _detector(model: Any, X: Any, sample_weight: Any) -> Summary:
     title, of_mixture = facts_of(mixture, X, sample_weight)
     title = title.replace(type(mixture).__name__, type(model).__name__)
     if isinstance(model.contamination, str):
-        how = f"rows drawn from the model are, with probability {model.significance:g}"
+        how = f"so are {model.significance:.3g} of the rows that the model draws"
     else:
-        how = f"{model.contamination:.3g} of the rows it was fitted to were"
-    lines = [labelled_line("threshold", f"rows of log density below {model.offset_:.6g} are anomalies; {how}")]
+        how = f"so are {model.contamination:.3g} of the rows it was fitted to"
+    lines = [labelled_line("threshold", f"rows with a log density below {model.offset_:.6g} are anomalies; {how}")]
     if X is not None:
         weight = row_weights(X, sample_weight)
         found = float(weight[np.asarray(model.predict(X)) < 0].sum())

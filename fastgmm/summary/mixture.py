@@ -74,9 +74,9 @@ def _parameters(model: Any) -> str:
     weights = np.asarray(model.weights_, dtype=np.float64)
     weights = weights[weights > 0] / weights.sum()
     effective = float(np.exp(-(weights * np.log(weights)).sum()))
-    words = f"the weights are worth {effective:.2f} equal components (exponential of their entropy)"
+    words = f"weights as even as those of {effective:.2f} equal components (exponential of their entropy)"
     if hasattr(model, "_n_parameters"):
-        return f"{model._n_parameters()} are free; {words}"
+        return f"{model._n_parameters()} free ones; {words}"
     return words
 
 
@@ -177,14 +177,14 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
     at_floor = np.flatnonzero(smallest <= 2.0 * reg_covar)
     if len(at_floor):
         found.append(
-            f"{_listed(at_floor, 'has a variance', 'have variances')} that reg_covar = {reg_covar:g} alone makes up; "
+            f"{_listed(at_floor, 'has a variance', 'have variances')} made up of reg_covar = {reg_covar:g} alone; "
             "reduce n_components, or scale the data"
         )
     ill = np.flatnonzero(condition > LARGEST_CONDITION)
     if len(ill):
         which = _listed(ill, "has a covariance", "have covariances")
         found.append(
-            f"{which} close to singular (condition number {condition[ill].max():.0e}), so its inverse has few correct "
+            f"{which} close to singular (condition number {condition[ill].max():.0e}), so log densities have few correct "
             "digits; scale or drop features"
         )
     if X is not None and "loadings_" not in vars(model):

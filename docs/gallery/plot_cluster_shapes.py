@@ -46,7 +46,9 @@ data = {
 
 # %%
 # Every method has one setting for all data. The title of a column says whether it is
-# told the number of clusters, k, or finds it.
+# told the number of clusters, k, or finds it. Of HDBSCAN and spectral clustering these are
+# no defaults: a cluster has 15 rows or more, and neighbours make the graph. The page on
+# comparing clustering methods has defaults and tuned settings of each side.
 
 methods = {
     "merged mixture, told k": lambda k: GaussianMixtureClusterer(k, random_state=0),
@@ -54,7 +56,7 @@ methods = {
     "spectral, told k": lambda k: SpectralClustering(
         k, affinity="nearest_neighbors", random_state=0
     ),
-    "HDBSCAN": lambda k: HDBSCAN(15, copy=True),
+    "HDBSCAN(15)": lambda k: HDBSCAN(15, copy=True),
 }
 # Spectral clustering's graph of neighbours falls into parts where clusters are far apart.
 warnings.filterwarnings("ignore", message="Graph is not fully connected")

@@ -1,6 +1,9 @@
 """Exceptions and warnings raised by fastgmm beside the built-in ones, and what they propose."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 __all__ = [
     "ComponentCollapseError",
@@ -11,6 +14,28 @@ __all__ = [
     "SelectionWarning",
     "TableError",
 ]
+
+_unwarned: ContextVar[tuple[type[Warning], ...]] = ContextVar("fastgmm_unwarned", default=())
+
+
+def warn(message: str, category: type[Warning], stacklevel: int) -> None:
+    """Warn as `warnings.warn` does, but for categories that the code around leaves out."""
+    if not issubclass(category, _unwarned.get()):
+        warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+@contextmanager
+def without_warnings(*categories: type[Warning]) -> Iterator[None]:
+    """Leave out fastgmm's own warnings of these categories, in this thread alone.
+
+    `warnings.catch_warnings` changes the filters of the whole process: two fits at a time could leave a filter behind,
+    or silence each other.
+    """
+    token = _unwarned.set((*_unwarned.get(), *categories))
+    try:
+        yield
+    finally:
+        _unwarned.reset(token)
 
 
 class ComponentCollapseError(ValueError):

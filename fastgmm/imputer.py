@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, Self
@@ -22,7 +21,7 @@ from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, se
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.reading import refuse_source
-from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning
+from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning, without_warnings
 from fastgmm.families import COVARIANCES, Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.estimated import predicted_by_estimates
@@ -216,9 +215,8 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
             model = GaussianMixture(size, random_state=seed, **options)
             model._completed = whole
             try:
-                with nullcontext() if fixed else unconverged_too(), warnings.catch_warnings():
-                    # What is added to standardised variances is meant to be felt.
-                    warnings.simplefilter("ignore", RegularisationWarning)
+                # What is added to standardised variances is meant to be felt.
+                with nullcontext() if fixed else unconverged_too(), without_warnings(RegularisationWarning):
                     model.fit(rows, sample_weight=weight)
                 bic = model.bic(rows, sample_weight=weight)
             except ComponentCollapseError as error:

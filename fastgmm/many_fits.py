@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -15,7 +14,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from fastgmm import kernels
 from fastgmm.estimator.parameter_validation import Names
-from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.exceptions import ComponentCollapseError, without_warnings
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.model.shapes import get_shape
 
@@ -278,8 +277,7 @@ def _fit_one_by_one(
             **settings,
         )
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with without_warnings(ConvergenceWarning):
                 # One row has no spread of its own; twice the same row is the same mixture.
                 model.fit(part if len(part) > 1 else part.repeat(2, axis=0))
         except ComponentCollapseError:

@@ -6,17 +6,19 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 from fastgmm import GaussianMixture, config, kernels
 from fastgmm.callbacks import Callback
-from fastgmm.exceptions import ComponentCollapseError
+from fastgmm.exceptions import ComponentCollapseError, without_warnings
 
 FITTED = ("weights_", "means_", "covariances_", "lower_bound_", "lower_bounds_")
 
@@ -180,3 +182,33 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was():
         for name, value in before.items():
             assert getattr(model, name) is value
     assert isinstance(ComponentCollapseError("m", 1, "r"), ValueError)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_fit_changes_the_filters_of_the_process(monkeypatch):
+    # Two fits at a time would leave a filter behind, or silence each other's warnings.
+    found, original = [], warnings.catch_warnings
+
+    class Seen(original):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            found.append(sys._getframe(1).f_globals["__name__"])
+
+    monkeypatch.setattr(warnings, "catch_warnings", Seen)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) + 5.0 * rng.integers(2, size=(200, 1))
+    holes = np.where(rng.uniform(size=X.shape) < 0.1, np.nan, X)
+    fastgmm.GaussianMixtureImputer(2, random_state=0).fit(holes)
+    fastgmm.GaussianMixtureFeatureSelector(fastgmm.GaussianMixtureSearch([1, 2], ["full"])).fit(X)
+    fastgmm.GaussianMixtureClassifier("bic", random_state=0).fit(X, X[:, 0] > 2.5)
+    GaussianMixture(2, random_state=0, max_iter=1).partial_fit(X)
+    fastgmm.fit_many(X.reshape(10, 20, 3), 2, random_state=0)
+    assert [name for name in found if name.startswith("fastgmm")] == []
+
+
+def test_a_warning_is_left_out_in_its_own_thread_alone():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    with without_warnings(ConvergenceWarning):
+        GaussianMixture(3, max_iter=1, random_state=0).fit(X)
+        with ThreadPoolExecutor(1) as other, pytest.warns(ConvergenceWarning):
+            other.submit(GaussianMixture(3, max_iter=1, random_state=0).fit, X).result()

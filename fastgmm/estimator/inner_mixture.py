@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -15,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastgmm.callbacks import Task, Watch
 from fastgmm.estimator.missing_values import MISSING
 from fastgmm.estimator.parameter_validation import Names
+from fastgmm.exceptions import without_warnings
 from fastgmm.families import COVARIANCES, LOW_RANK, CovarianceFamily, Family, Gaussian, Student, get_covariance
 from fastgmm.starts import INIT_PARAMS
 
@@ -132,6 +132,5 @@ def sensible_sizes(
 @contextmanager
 def unconverged_too() -> Iterator[None]:
     """Let fits end without convergence, unwarned: a size that has not converged has the larger BIC it deserves."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with without_warnings(ConvergenceWarning):
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from fastgmm.estimator.reading import Reading, read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.estimator.statistics_methods import StatisticsMethods
 from fastgmm.estimator.stream_methods import StreamMethods
+from fastgmm.exceptions import warn
 from fastgmm.families import COVARIANCES, LOW_RANK, CovarianceFamily, Family, LowRankFamily, get_covariance
 from fastgmm.families.background import BACKGROUND_ATTRIBUTES
 from fastgmm.families.gaussian import FACTOR_ATTRIBUTES, MATRIX_ATTRIBUTES
@@ -321,7 +321,7 @@ class BaseMixture(
         run = problem.best_of(n_runs, watch, (self, describe))
         self.stopped_ = watch.finish(run)
         if not (run.converged or self.stopped_ or self.max_iter == 0):
-            warnings.warn(
+            warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm.callbacks import Watch, fitted_attributes
 from fastgmm.data.e_steps import Passes
 from fastgmm.em import QuasiNewton, Run, best_run, proposal_cost, run_em
-from fastgmm.exceptions import RegularisationWarning
+from fastgmm.exceptions import RegularisationWarning, warn
 from fastgmm.families import Family
 from fastgmm.model import MixtureParameters
 
@@ -140,7 +139,7 @@ def run_attributes(run: Run, n_passes: int, dtype: Any = float) -> dict[str, Any
 def warn_unconverged(max_iter: int, stacklevel: int) -> None:
     """Warn of a fit that was neither ended by its rule nor by a callback."""
     message = f"EM did not converge in max_iter={max_iter} iterations; increase max_iter or tol."
-    warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+    warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
 #: Share of a variance within components beyond which `reg_covar` is worth a warning.
@@ -154,7 +153,7 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
     """
     n_features = mixture.means.shape[1]
     if mixture.shape.is_matrix and mixture.shape.n_factors is None and n_samples <= n_features:
-        warnings.warn(
+        warn(
             f"X has {n_samples:g} rows and {n_features} features. A covariance matrix has "
             f"{n_features * (n_features + 1) // 2} parameters, and from so few rows it is singular: reg_covar alone "
             "makes it invertible, and decides the log-likelihood and what is said of new rows. Use "
@@ -177,7 +176,7 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
     large = np.flatnonzero(seen & (total > 0) & (reg_covar > LARGE_SHARE * within))
     if len(large):
         j = int(large[np.argmin(within[large])])
-        warnings.warn(
+        warn(
             f"reg_covar is {reg_covar:g} and the variance of feature {j} within components {within[j]:.3g}: a share of "
             f"{reg_covar / (reg_covar + within[j]):.1%} of it is regularisation. Use reg_covar='auto', which is "
             "relative to the data, a smaller reg_covar, or larger units",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import Any, Self
 
@@ -25,6 +24,7 @@ from fastgmm.em.stepwise import (
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read
 from fastgmm.estimator.missing_values import counted_weight, finite_of
+from fastgmm.exceptions import without_warnings
 from fastgmm.families import Family
 from fastgmm.model import SufficientStatistics
 from fastgmm.starts.refit import are_refits_over, better_statistics, is_refit_due, sample_size
@@ -174,9 +174,8 @@ class StreamMethods:
 
     def _begin(self: Any, X: Any, sample_weight: Any) -> None:
         is_refitted = self._is_start_named and not self.forgetting
-        with warnings.catch_warnings():
-            # The first batch is where the stream starts, not where it ends.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # The first batch is where the stream starts, not where it ends.
+        with without_warnings(ConvergenceWarning):
             given = self.n_init
             self.n_init = max(given, N_STARTS_REFITTED if is_refitted else N_STARTS)
             try:

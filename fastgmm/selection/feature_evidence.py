@@ -12,7 +12,6 @@ Biometrics 65 (the subset of predictors).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
@@ -22,7 +21,7 @@ from sklearn.base import clone
 
 from fastgmm.data import ArrayRows
 from fastgmm.data.standardised import mean_and_covariance
-from fastgmm.exceptions import SelectionWarning
+from fastgmm.exceptions import SelectionWarning, without_warnings
 from fastgmm.families.covariance import MULTIVARIATE
 from fastgmm.selection.search import GaussianMixtureSearch
 
@@ -85,8 +84,7 @@ class FeatureEvidence:
         if chosen not in self._clusterings:
             X = np.ascontiguousarray(self.rows.X[:, chosen])
             search = search_of(self.search, self.sizes, len(chosen))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SelectionWarning)
+            with without_warnings(SelectionWarning):
                 try:
                     search.fit(X, sample_weight=self.rows.sample_weight)
                 except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from numbers import Integral, Real
@@ -23,7 +22,7 @@ from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
-from fastgmm.exceptions import SelectionWarning, did_you_mean
+from fastgmm.exceptions import SelectionWarning, did_you_mean, warn
 from fastgmm.families import LOW_RANK, get_covariance
 from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
@@ -256,7 +255,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 "n_components, set reg_covar or prior='default', or restrict covariance_type"
             )
         for text in self.cautions_:
-            warnings.warn(f"{text}.", SelectionWarning, stacklevel=4)
+            warn(f"{text}.", SelectionWarning, stacklevel=4)
         return self
 
     # Parameters.

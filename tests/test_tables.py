@@ -154,6 +154,7 @@ def test_numbers_are_read_as_people_write_them_and_the_reader_is_told(cells, num
     assert_array_equal(table.X[:, 0], numbers)
     assert f"written as {cells[0]!r}" in str(table.report)
     assert any(f"{cells[0]!r} as {numbers[0]:.15g}" in note for note in table.notes)
+    assert repr(table).startswith("Table of 3 rows of a, b\ndata.csv: 3 rows, 2 columns\n")
 
 
 @pytest.mark.parametrize("cell", ["1,20", "1,2345", "--3", "-$-3", "$", "1 2", "12%%", "1.200.50", "EUR 5"])

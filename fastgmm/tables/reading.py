@@ -108,35 +108,35 @@ class Request:
         return columns, looked
 
 
-@dataclass
+@dataclass(repr=False)
 class Table:
-    """Rows to model.
+    """Rows to model; at a prompt, the report and the notes in place of the numbers.
 
     Attributes
     ----------
     source : str
-        Where they came from, for messages.
+        Where the rows came from.
     columns : list of str
-        Names of the columns of `X`; ``x0, x1, ...`` where the file has none.
+        The names of the columns of `X`. They are ``x0, x1, ...`` if the file has none.
     X : ndarray of shape (n_samples, n_features)
-        C-contiguous, float32 or float64; NaN where a value is missing and rows are kept. Of a table that is streamed: a
-        sample of the rows.
+        The rows, C-contiguous, float32 or float64. NaN stands for a missing value if such rows are kept. If the table
+        is streamed, this is a sample of the rows.
     named : bool
         Whether the names are the file's own.
     ids : list of str, optional
-        What to call the rows.
+        The names of the rows.
     weights : ndarray of shape (n_samples,), optional
-        Of the rows in `X`.
+        The weights of the rows in `X`.
     stream : source, optional
-        All rows and their weights, where they are not in memory.
+        All rows and their weights, if they are not in memory.
     notes : list of str
-        What was decided in reading that a reader might doubt.
+        What was decided in reading that you might doubt, in sentences.
     numbers : ndarray of shape (n_samples,), optional
         Which rows of the file those in `X` are, from 1.
     missing : str
-        What was to be done about rows with a missing value, as in `Missing.rule`.
+        What was done about rows with a missing value: 'error', 'drop' or 'marginalise'.
     report : TableReport, optional
-        What became of all columns.
+        What became of each column of the file.
     """
 
     source: str
@@ -150,6 +150,11 @@ class Table:
     numbers: np.ndarray | None = None
     missing: str = "error"
     report: TableReport | None = None
+
+    def __repr__(self) -> str:
+        """Return what was read, and what a reader should know of it."""
+        title = f"Table of {self.n_rows} rows of {', '.join(self.columns)}"
+        return "\n".join([title, *([] if self.report is None else [str(self.report)]), *self.notes])
 
     @property
     def n_rows(self) -> int:

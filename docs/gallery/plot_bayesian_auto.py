@@ -97,7 +97,6 @@ axes[2].set(
     xlabel="components", ylabel="evidence bound (nats)", title="moves that were kept"
 )
 axes[2].legend()
-fig.tight_layout()
 
 # %%
 # **What to conclude.** A number of components that was left over by a fit says as much about the

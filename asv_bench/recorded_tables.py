@@ -19,7 +19,7 @@ import sklearn.mixture
 from benchmarks import bench_bayesian, bench_fit, bench_scoring, bench_sizes, bench_small
 from benchmarks.peers.install import PEERS
 from benchmarks.peers.measure import compare_libraries
-from benchmarks.problems import rows_and_components
+from benchmarks.problems import REAL, rows_and_components
 from benchmarks.timing import SETTINGS, rounds
 from benchmarks.workloads import asked, make_rows, workload
 
@@ -47,6 +47,11 @@ def quietly(call: Callable[[], object]) -> Callable[[], object]:
     return wrapped
 
 
+def named(name: str) -> str:
+    """Return the name of a workload with the rows that it has here."""
+    return name if name.rpartition(" K=")[0] in REAL or name in REAL else workload(name).name
+
+
 def timed(work: str, calls: dict[str, Callable[[], object]], **options: object) -> Measured:
     """Yield the seconds of calls that take turns."""
     for library, values in rounds({name: quietly(call) for name, call in calls.items()}, **options).items():
@@ -67,9 +72,9 @@ def fits() -> Measured:
     for name in asked("fit"):
         X, n_components = rows_and_components(name)
         models = {library: make(n_components, random_state=0) for library, make in bench_fit.LIBRARIES.items()}
-        yield from timed(name, {library: partial(model.fit, X) for library, model in models.items()})
+        yield from timed(named(name), {library: partial(model.fit, X) for library, model in models.items()})
         for library in ("fastgmm", "scikit-learn"):
-            yield name, library, "nats a row", [float(models[library].score(X))]
+            yield named(name), library, "nats a row", [float(models[library].score(X))]
 
 
 def bayesian() -> Measured:
@@ -77,7 +82,9 @@ def bayesian() -> Measured:
     for name in asked("bayesian"):
         starts = {library: bench_bayesian.FromLabels(library, name) for library in bench_bayesian.LIBRARIES}
         number = bench_bayesian.N_ITERATIONS
-        yield from timed(name, {library: partial(start.run, number) for library, start in starts.items()}, repeats=3)
+        yield from timed(
+            named(name), {library: partial(start.run, number) for library, start in starts.items()}, repeats=3
+        )
 
 
 def scoring() -> Measured:
@@ -85,7 +92,7 @@ def scoring() -> Measured:
     for name in asked("scoring"):
         X = make_rows(workload(name))
         models = {library: bench_scoring.fitted(library, workload(name)) for library in bench_scoring.LIBRARIES}
-        yield from timed(name, {library: partial(model.predict_proba, X) for library, model in models.items()})
+        yield from timed(named(name), {library: partial(model.predict_proba, X) for library, model in models.items()})
 
 
 def calls() -> Measured:
@@ -129,12 +136,12 @@ def search() -> Measured:
         for _ in range(min(3, SETTINGS.repeats)):
             mine += next(timed(name, {"fastgmm": partial(ours.fit, X)}, repeats=1))[3]
             theirs.append(mclust(X) if theirs[0] else None)
-        yield name, "fastgmm", "seconds", mine
-        yield name, "fastgmm", "BIC", [ours.best_score_]
+        yield named(name), "fastgmm", "seconds", mine
+        yield named(name), "fastgmm", "BIC", [ours.best_score_]
         found = [result for result in theirs[1:] if result]
         if found:
-            yield name, "mclust", "seconds", [taken for taken, _ in found]
-            yield name, "mclust", "BIC", [found[-1][1]]
+            yield named(name), "mclust", "seconds", [taken for taken, _ in found]
+            yield named(name), "mclust", "BIC", [found[-1][1]]
 
 
 def mclust(X: np.ndarray) -> tuple[float, float] | None:

@@ -137,6 +137,7 @@ def test_parameters_are_checked_when_they_are_bound(engine):
             kernels.BoundMixture("full", **{**arrays, **wrong})
 
 
+@pytest.mark.thread_unsafe(reason="tracemalloc counts the whole process, and stopping it beside another thread crashes")
 def test_the_plain_engine_holds_a_tile_of_rows():
     p = random_parameters("full", 50, 2, np.random.default_rng(4))
     X = np.random.default_rng(5).normal(size=(40_000, 2))

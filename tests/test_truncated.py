@@ -252,6 +252,20 @@ def test_k_means_of_many_clusters_is_as_good_as_that_of_all_distances():
     assert distances.min(axis=1).mean() < 1.25 * 4  # four features of unit variance around the true means
 
 
+def test_k_means_of_many_clusters_finds_all_that_are_far_apart(monkeypatch):
+    monkeypatch.setattr("fastgmm.starts.many_clusters.EXACT_START", 100)
+    X = blobs(12_000, 150, 16, spread=20.0)
+    centres, labels = kmeans_of_many(ArrayRows(X), 150, np.random.RandomState(0))
+    assert ((X - centres[labels]) ** 2).sum(axis=1).mean() < 1.02 * 16  # of sixteen features of unit variance
+
+
+def test_k_means_of_more_clusters_than_distinct_rows_goes_on():
+    X = np.repeat(blobs(60, 5, 2), 20, axis=0)
+    centres, labels = kmeans_of_many(ArrayRows(X), 100, np.random.RandomState(0))
+    assert np.isfinite(centres).all() and labels.min() >= 0 and labels.max() < 100
+    assert ((X - centres[labels]) ** 2).sum() < 1e-9 * len(X)
+
+
 @pytest.mark.parametrize("noise", [None, 0.1])
 def test_topk_are_the_largest_probabilities(noise, monkeypatch):
     monkeypatch.setattr("fastgmm.inference.top.VALUES", 64)

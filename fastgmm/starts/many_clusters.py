@@ -19,18 +19,20 @@ from fastgmm.model.moments import Components
 __all__ = ["MANY_CLUSTERS", "kmeans_of_many"]
 
 #: Clusters from which on this is how k-means is done.
-MANY_CLUSTERS = 2048
+MANY_CLUSTERS = 512
 #: Centres are sought among so many rows for each.
 ROWS_PER_CLUSTER = 64
 #: Draws for each centre, and centres drawn between two products of all candidates with all centres.
 CHAIN, TOGETHER, CENTRES_AT_ONCE = 10, 64, 2048
 #: Neighbours asked by a row, centres held while it looks for the first, Lloyd steps at most, and the share of the
-#: inertia that another step must save.
-N_NEIGHBORS, HELD, MOST_STEPS, TOL = 15, 3, 30, 2e-3
-#: Centres up to which each row's first is the nearest of all.
-EXACT_START = 8192
-#: Of so many centres one is moved at first; and moves at most.
-MOVED_SHARE, MOST_MOVES = 8, 12
+#: inertia that another step must save, between moves and after the last.
+N_NEIGHBORS, HELD, MOST_STEPS, TOL, LAST_TOL = 15, 3, 30, 2e-3, 2e-4
+#: Centres up to which each row's first is the nearest of all; how often that is asked again at the end, until fewer
+#: rows than this share had another.
+EXACT_START, MOST_CORRECTIONS, WRONG_SHARE = 8192, 16, 0.01
+#: Of so many centres one is moved at first; moves at most; and doublings of the steps from a centre that is given up
+#: to one that is not.
+MOVED_SHARE, MOST_MOVES, MOST_HEIRS = 8, 24, 4
 
 
 def kmeans_of_many(
@@ -73,6 +75,14 @@ def kmeans_of_many(
             search, candidates, n_moved = before, held, n_moved // 2
     if drawn is not rows:
         candidates = search.first_candidates(rows)
+    search.settle(rows, candidates, random_state, LAST_TOL)
+    # Where clusters overlap, the nearest of a row need not be among the neighbours of the one it has.
+    for _ in range(MOST_CORRECTIONS if n_clusters <= EXACT_START else 0):
+        nearest = search.first_candidates(rows)
+        n_wrong, candidates = np.count_nonzero(nearest != candidates), nearest
+        search.settle(rows, candidates, random_state, LAST_TOL)
+        if n_wrong < WRONG_SHARE * rows.n_samples:
+            break
     search.ask(rows, candidates)
     return search.centres, candidates[:, 0].astype(np.int64)
 
@@ -146,15 +156,17 @@ class _Search:
         """Return one that goes its own way."""
         return copy.copy(self)
 
-    def settle(self, rows: ArrayRows, candidates: np.ndarray, random_state: np.random.RandomState) -> float:
-        """Make steps of Lloyd while they save much; return the inertia before the last."""
+    def settle(
+        self, rows: ArrayRows, candidates: np.ndarray, random_state: np.random.RandomState, tol: float = TOL
+    ) -> float:
+        """Make steps of Lloyd while they save a share of `tol`; return the inertia before the last."""
         inertia = np.inf
         for _ in range(MOST_STEPS):
             statistics = SufficientStatistics.zeros("spherical", self.centres)
             before, inertia = inertia, -2.0 * self.ask(rows, candidates, statistics)
             self.move(_moved(rows, candidates[:, 0], statistics, random_state))
             self.statistics = statistics
-            if inertia > (1.0 - TOL) * before:
+            if inertia > (1.0 - tol) * before:
                 break
         return inertia
 
@@ -176,6 +188,11 @@ class _Search:
             given_up[k] = not given_up[nearest[k]]
         inertia = np.where(given_up, 0.0, self.statistics.scatter)
         split = np.argsort(-inertia, kind="stable")[: int(given_up.sum())]
+        # Rows of what is given up go to what was near it: from where it is now they might not find their way back.
+        heir = np.where(given_up & (nearest >= 0), nearest, np.arange(len(counts)))
+        for _ in range(MOST_HEIRS):
+            heir = heir[heir]
+        candidates[:] = heir[candidates].astype(candidates.dtype)
         labels, order = candidates[:, 0], random_state.permutation(rows.n_samples)
         ranked = order[np.argsort(labels[order], kind="stable")]
         begins = np.searchsorted(labels[ranked], split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,8 +23,8 @@ __all__ = ["Truncated", "TruncatedPasses"]
 MOST_SEARCHES, SEARCH_TOL = 12, 1e-4
 #: Components up to which a run begins with the most probable one of each row.
 EXACT_START = 1 << 15
-#: Components drawn for each in a search for its neighbours.
-RANDOM_NEIGHBORS = 8
+#: Components drawn for each in a search for its neighbours, and such searches in multiples of a pass's cost at most.
+RANDOM_NEIGHBORS, SEARCH_SHARE = 8, 0.25
 #: Rows on which the exact log-likelihood is set beside that of the candidates.
 GAP_ROWS = 4096
 
@@ -104,7 +105,9 @@ class TruncatedPasses(Passes):
         if self.candidates is None:
             self._begin(density)
         else:
-            self.neighbors = self._refined(density)
+            self._n_passes += 1
+            if self._n_passes % self._passes_between == 0:
+                self.neighbors = self._refined(density)
         return self._pass(density, self.neighbors, wants_statistics=True)
 
     def _begin(self, density: Any) -> None:
@@ -122,6 +125,9 @@ class TruncatedPasses(Passes):
             entries = Entries(density.means)
             self.candidates = np.concatenate(list(self.rows.map(lambda block: entries.of(block.rows, n_candidates))))
             bound = self._pass(density, entries.neighbors).log_likelihood
+        # A search for neighbours asks some G^2 components for each, a pass some C' G for each row.
+        cost = n_components * (n_neighbors + 1) / (max(len(self.candidates), 1) * n_candidates)
+        self._passes_between, self._n_passes = max(1, math.ceil(cost / SEARCH_SHARE)), 0
         for _ in range(MOST_SEARCHES):
             self.n_made += 1
             before, bound = bound, self._pass(density, self.neighbors).log_likelihood

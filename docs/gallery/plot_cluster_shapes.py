@@ -113,7 +113,7 @@ fig.colorbar(picture, label="probability of cluster 0")
 # %%
 # **What to conclude.** Told the number of clusters, the merged mixture finds every shape
 # here. On its own it cuts the frame at the corners, where two bands share hardly a row;
-# HDBSCAN does not, but leaves rows of blobs out as noise. Take HDBSCAN where clusters
-# are dense and everything between them is noise, and the mixture where clusters overlap,
-# where new rows come, or where probabilities are needed.
+# HDBSCAN does not, but leaves rows of blobs out as noise. Take HDBSCAN if there is noise
+# of which you know nothing. Take the mixture if clusters overlap, if new rows come, or if
+# you need probabilities.
 plt.show()

@@ -53,3 +53,9 @@ without = np.sqrt(((train[:, lower].mean(axis=0) - test[:, lower]) ** 2).mean())
 print(
     f"root mean square error of a pixel: {error:.2f}, without the upper half {without:.2f}, of grey values from 0 to 16"
 )
+
+# %%
+# **What to conclude.** A few factors for each component are enough to say what the lower half
+# of a digit depends on, where a full covariance has too many numbers and a diagonal one has
+# none. The expectation is the best single guess and looks blurred; draws look like digits and
+# show what else it could have been. Use draws if you compute anything from the completed rows.

@@ -27,15 +27,16 @@ class GaussianMixture(ErrorMethods):
     n_components : int, default=1
         Number of components (clusters) of the mixture. `GaussianMixtureSearch` chooses it by BIC.
     covariance_type : str, default='full'
-        'full': a matrix per component; 'tied': one matrix for all; 'diag': a diagonal per component; 'spherical': a
-        variance per component. Or a family of R's mclust, by volume, shape and orientation (E equal, V varying over
-        components, I identity): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV; E or V for one
-        feature. Attributes then have the shape of the tightest of scikit-learn's four types that holds them:
-        spherical for EII, VII, E, V; diag for the other names ending in I; tied for EEE; full for the rest.
-        Or, for many features, loadings and noise: 'factor' (factor analysers: a noise variance per component and
-        feature), 'ppca' (probabilistic principal components: one per component), 'hddc' (the same, with parameters
-        counted as R's HDclassif does), pgmm's twelve names from 'UUU' to 'CCUU', and HDclassif's fourteen from
-        'AkjBkQkDk' to 'ABQD'.
+        What the covariances of the components have in common. 'full': each component has a matrix of its own. 'tied':
+        all share one matrix. 'diag': each has a variance for each feature. 'spherical': each has one variance. With few
+        rows take fewer parameters; `GaussianMixtureSearch` chooses by BIC. A name such as 'VEV' is a family of R's
+        mclust, by volume, shape and orientation (E equal, V varying, I identity): EII, VII, EEI, VEI, EVI, VVI, EEE,
+        VEE, EVE, VVE, EEV, VEV, EVV, VVV; and E or V for one feature. Attributes are then stored as in one of
+        scikit-learn's four types: spherical for EII, VII, E and V; diag for the other names ending in I; tied for EEE;
+        full for the rest. For many features there are types with loadings and noise: 'factor' (factor analysers, with a
+        noise variance for each component and feature), 'ppca' (probabilistic principal components, with one for each
+        component), 'hddc' (the same, with parameters counted as in R's HDclassif), pgmm's twelve names from 'UUU' to
+        'CCUU', and HDclassif's fourteen from 'AkjBkQkDk' to 'ABQD'.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood changes by less than this, in nats per row. It also stops when the change
         has been no more than rounding errors for 20 iterations. With 0, EM makes `max_iter` iterations.

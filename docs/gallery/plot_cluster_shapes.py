@@ -116,4 +116,3 @@ fig.colorbar(picture, label="probability of cluster 0")
 # HDBSCAN does not, but leaves rows of blobs out as noise. Take HDBSCAN if there is noise
 # of which you know nothing. Take the mixture if clusters overlap, if new rows come, or if
 # you need probabilities.
-plt.show()

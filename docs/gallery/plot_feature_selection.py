@@ -74,4 +74,3 @@ for ax, colour, title in zip(
 # growers a little better than those of all thirteen. The number of components is larger
 # than three since a wine's measurements are skewed; where a cluster may take several
 # components, merge them (`GaussianMixtureClusterer`).
-plt.show()

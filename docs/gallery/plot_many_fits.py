@@ -60,4 +60,3 @@ right.set(xlabel="share of short eruptions", ylabel="fits", title="share of 5000
 # or two of pause, the share to about six hundredths. `bootstrap_parameters` does the same
 # with a model of any family, a loop of estimators underneath; `fit_many` is for the four
 # covariance types of scikit-learn, and for any groups, not only bootstrap samples.
-plt.show()

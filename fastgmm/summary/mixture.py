@@ -184,8 +184,8 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
     if len(ill):
         which = _listed(ill, "has a covariance", "have covariances")
         found.append(
-            f"{which} close to singular (condition number {condition[ill].max():.0e}), so log densities have few correct "
-            "digits; scale or drop features"
+            f"{which} close to singular (condition number {condition[ill].max():.0e}), so log densities have few "
+            "correct digits; scale or drop features"
         )
     if X is not None and "loadings_" not in vars(model):
         counts = _sizes(model, X, sample_weight)

@@ -176,6 +176,32 @@ def test_a_pass_is_that_of_rows_one_by_one(structure, kind, worth, monkeypatch):
         assert_allclose(found, densities.astype(float), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "student", "beside a background"])
+def test_tails_and_answers_by_row_are_those_by_pattern(engine, structure, kind, monkeypatch):
+    rng = np.random.default_rng(5)
+    mixture = density = random_parameters(structure, 3, 5, rng)
+    X = with_holes(random_rows(mixture, 300, rng), 0.4)
+    if kind == "student":
+        density = StudentParameters.of(mixture, np.array([3.0, 5.0, 40.0]))
+    elif kind != "gaussian":
+        density = MixtureWithNoise(mixture, 0.2, Box(np.eye(5), np.nanmin(X, axis=0), np.nanmax(X, axis=0)))
+    statistics, answers = [], []
+    for worth in (1, 10**9):
+        monkeypatch.setattr(incomplete, "rows_worth_a_pass", lambda *sizes, worth=worth: worth)
+        empty = SufficientStatistics.zeros(density.structure, density.means, getattr(density, "tail", None))
+        kernels.accumulate(X, None, Marginalised(density), empty)
+        statistics.append(empty)
+        shares = np.empty((len(X), density.means.shape[0]))
+        kernels.responsibilities(X, Marginalised(density), shares)
+        answers.append((shares, kernels.assign(X, Marginalised(density), np.empty(len(X), np.int64))))
+    for found, expected in zip(statistics[1].totals, statistics[0].totals, strict=True):
+        # A background has no sums that mean anything.
+        own = slice(0, 3) if found.shape[0] == 4 and found.ndim > 1 else slice(None)
+        assert_allclose(found[own], expected[own], rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    assert_allclose(answers[1][0], answers[0][0], rtol=1e-9, atol=1e-12)
+    assert_array_equal(answers[1][1], answers[0][1])
+
+
 @pytest.mark.parametrize("structure", ["full", "tied", "diag", "spherical"])
 def test_rows_that_miss_many_values_stand_beside_rows_that_miss_few(structure):
     # Of a few rows, one vector of the kernels holds all: they differ in how many values they miss by up to five.

@@ -4,9 +4,11 @@ import warnings
 
 import numpy as np
 
-from fastgmm import GaussianMixture, GaussianMixtureImputer, config_context
+from benchmarks.peers.incomplete import em_iteration
+from fastgmm import GaussianMixture, GaussianMixtureImputer, StudentMixture, config_context
 from fastgmm.data import ArrayRows
 from fastgmm.data.e_steps import Incomplete, Plain
+from fastgmm.families import Gaussian, get_covariance
 from fastgmm.model import MixtureParameters, get_shape
 
 SHARE = 0.3
@@ -51,6 +53,59 @@ class MissingPass:
     def time_pass(self, name, patterns):
         with config_context(n_threads=1):
             self.passes.accumulate(self.mixture)
+
+
+class MissingTail:
+    """One pass over rows of their own patterns under t components, and beside a background."""
+
+    params = ("student", "background")
+    param_names = ("kind",)
+
+    def setup(self, kind):
+        rng = np.random.default_rng(0)
+        means = rng.normal(scale=0.5, size=(8, 16))
+        X = with_holes(means[rng.integers(8, size=20_000)] + rng.normal(size=(20_000, 16)), "one a row", rng)
+        estimator = StudentMixture if kind == "student" else GaussianMixture
+        options = {} if kind == "student" else {"noise": 0.05}
+        with config_context(n_threads=1), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = estimator(8, missing="marginalise", max_iter=30, random_state=0, **options).fit(X)
+        family = model._fitted_family()
+        self.density = family.density(family.state(vars(model)))
+        self.passes = Incomplete(Plain()).prepare(ArrayRows(X))
+        self.time_pass(kind)
+
+    def time_pass(self, kind):
+        with config_context(n_threads=1):
+            self.passes.accumulate(self.density)
+
+
+class MissingPeer:
+    """Five iterations from one start: fastgmm, and EM in vectorised NumPy."""
+
+    params = ("fastgmm", "numpy")
+    param_names = ("peer",)
+
+    def setup(self, peer):
+        rng = np.random.default_rng(0)
+        self.means = rng.normal(scale=0.5, size=(8, 16))
+        X = self.means[rng.integers(8, size=10_000)] + rng.normal(size=(10_000, 16))
+        self.X = with_holes(X, "one a row", rng)
+        self.passes, self.family = Incomplete(Plain()).prepare(ArrayRows(self.X)), Gaussian(get_covariance("full"))
+        self.time_iterations(peer)
+
+    def time_iterations(self, peer):
+        state = np.full(8, 1 / 8), self.means, np.tile(np.eye(16), (8, 1, 1))
+        if peer == "numpy":
+            for _ in range(5):
+                *state, _ = em_iteration(self.X, *state)
+            return state
+        shape = get_shape("full")
+        state = MixtureParameters("full", *state, shape.factorise(state[2]))
+        with config_context(n_threads=1):
+            for _ in range(5):
+                state = self.family.maximise(self.passes.accumulate(state), state)
+        return state.weights, state.means, state.covariances
 
 
 class MissingFit:

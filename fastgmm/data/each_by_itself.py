@@ -1,15 +1,15 @@
 """Passes over rows of many patterns of missing values, a few rows or one to each.
 
 With Q the precision of what a row has, by itself and zero elsewhere, ``v = Q (x - c)`` is all that sums and scatter
-need of a row: it adds ``S v`` and ``S + S (v v^T - Q) S``. The kernels of rows with errors of measurement sum just that
-for normal components. For others, and beside a background, masks are inverted side by side, some hundreds at a time,
-and what is left is products of arrays.
+need of a row: it adds ``S v`` and ``S + S (v v^T - Q) S``. The kernels of rows with errors of measurement sum that.
+Where what is asked of each row is more than they answer, as for draws, masks are inverted side by side, some hundreds
+at a time, and what is left is products of arrays: `blocks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from fastgmm.model.errors import kept_scatter, of_true_values
 from fastgmm.model.marginals import Marginals
 from fastgmm.model.shapes import DIAGONAL, FULL
 
-__all__ = ["Answers", "SomeRows", "accumulate", "assign", "blocks", "is_compiled", "log_density", "responsibilities"]
+__all__ = ["Answers", "SomeRows", "accumulate", "answer", "blocks"]
 
 #: Numbers in the matrices of the masks in hand: they stay in a cache.
 BLOCK_VALUES = 1 << 16
@@ -49,11 +49,6 @@ class Answers:
     n_observed: np.ndarray
     squares: np.ndarray
     log_joint: np.ndarray
-
-    @property
-    def log_density(self) -> np.ndarray:
-        """Log of the sum over components, (n_rows,), in nats."""
-        return np.logaddexp.reduce(self.log_joint, axis=1)
 
     @property
     def shares(self) -> np.ndarray:
@@ -123,28 +118,25 @@ def _some_rows(
     return SomeRows(index, which, n_observed, squares, joint, masks, precisions, whitened)
 
 
-def is_compiled(marginals: Marginals) -> bool:
-    """Return whether the kernels have these passes: of normal components without a background."""
-    return marginals.tail is None and marginals.background is None
-
-
 class _Compiled:
     """Passes of rows of their own patterns as the kernels of rows with errors have them: what is NaN is not measured.
 
-    Of normal components without a background, whose offsets are log weights beside the normaliser.
+    What is no component, a background, is given as its log density at each row.
     """
 
     def __init__(self, marginals: Marginals) -> None:
         shape, sizes = marginals.shape, marginals.means.shape
         whole = (shape.full if shape.is_matrix else shape.diagonals)(marginals.covariances, *sizes)
+        factor = shape.take(marginals.density.precisions_cholesky, marginals.own_index)
+        self.marginals, self.tail = marginals, None
         log_weights = marginals.log_weights
+        if marginals.tail is not None:
+            log_weights, self.tail = np.zeros(len(whole)), marginals.tail_terms
         self.components = log_weights, np.ascontiguousarray(marginals.means), np.ascontiguousarray(whole)
-        self.parameters = MixtureParameters(
-            shape.name, log_weights, marginals.means, marginals.covariances, marginals.density.precisions_cholesky
-        )
+        self.parameters = MixtureParameters(shape.name, log_weights, marginals.means, marginals.covariances, factor)
         self.by_what_is_missing = True
         if shape.is_matrix:
-            precisions = shape.diagonals(shape.precisions(marginals.density.precisions_cholesky), *sizes)
+            precisions = shape.diagonals(shape.precisions(factor), *sizes)
             inflation = shape.diagonals(marginals.covariances, *sizes) * precisions
             self.by_what_is_missing = bool(inflation.max() <= MOST_INFLATED)
 
@@ -152,22 +144,43 @@ class _Compiled:
         """Return what the kernels take for the errors of rows: none, or infinite ones where values are missing."""
         return None if self.by_what_is_missing else np.where(np.isnan(rows), np.inf, 0.0).astype(rows.dtype)
 
-    @classmethod
-    def of(cls, marginals: Marginals) -> _Compiled | None:
-        """Return these passes, or None where the kernels do not have them."""
-        return cls(marginals) if is_compiled(marginals) else None
+    def other(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the log density of a background at each row, None where there is none."""
+        return None if self.marginals.background is None else self.marginals.background_offsets(~np.isnan(rows))
 
     def accumulate(self, rows: np.ndarray, weight: np.ndarray | None, statistics: SufficientStatistics) -> None:
         """Add rows to statistics about the means, in place."""
-        shape = FULL if self.parameters.shape.is_matrix else DIAGONAL
-        found = SufficientStatistics.zeros(shape.name, self.parameters.means)
-        kernels.accumulate_with_errors(rows, self.errors(rows), weight, None, self.components, found)
+        marginals, own = self.marginals, self.marginals.own_index
+        shape = FULL if marginals.shape.is_matrix else DIAGONAL
+        found = SufficientStatistics.zeros(shape.name, self.parameters.means, self.tail)
+        other, counts = self.other(rows), np.zeros(marginals.n_components)
+        kernels.accumulate_with_errors(
+            rows, self.errors(rows), weight, None, self.components, found, other, self.tail, counts
+        )
+        found.counts += counts[: len(own)]
         if not self.by_what_is_missing:
-            found = of_true_values(found, self.parameters)
-        statistics.counts += found.counts
-        statistics.sums += found.sums
-        statistics.scatter += kept_scatter(found.scatter, found.shape, statistics.shape, found.centres.shape)
+            found = replace(of_true_values(found, self.parameters), tail_sums=found.tail_sums)
+        statistics.counts[own] += counts[: len(own)]
+        if marginals.background is not None:
+            statistics.counts[marginals.background] += counts[-1]
+        statistics.sums[own] += found.sums
+        target = statistics.scatter if marginals.background is None else statistics.scatter[own]
+        target += kept_scatter(found.scatter, found.shape, statistics.shape, found.centres.shape)
+        if marginals.background is not None:
+            statistics.scatter[own] = target
+        if statistics.tail_sums is not None and found.tail_sums is not None:
+            statistics.tail_sums[:, own] += found.tail_sums
         statistics.log_likelihood += found.log_likelihood
+
+    def answer(self, question: str, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Write what a question about rows is answered to `out`, and return it in the order of the components."""
+        other, background = self.other(rows), self.marginals.background
+        found = kernels.answer_with_errors(question, rows, self.errors(rows), self.components, out, other, self.tail)
+        if background is None or question == "log_density":
+            return found
+        # The background, which comes last there, has its place among the components.
+        places = np.append(self.marginals.own_index, background)
+        return places[found] if question == "assign" else found[:, np.argsort(places)]
 
 
 def accumulate(
@@ -178,71 +191,14 @@ def accumulate(
     statistics: SufficientStatistics,
 ) -> None:
     """Add the rows of the patterns `chosen` to statistics about the means, in place."""
-    compiled = _Compiled.of(marginals)
-    if compiled is not None:
-        index, rows = patterns.gathered(chosen)
-        if len(index):
-            compiled.accumulate(rows, None if sample_weight is None else sample_weight[index], statistics)
-        return
-    own = marginals.own_index
-    target = statistics.scatter if marginals.background is None else statistics.scatter[own]
-    sums = np.zeros(marginals.means.shape)
-    for some in blocks(marginals, patterns, chosen):
-        shares, density = some.shares, some.log_density
-        if sample_weight is not None:
-            weight = sample_weight[some.index]
-            shares, density = shares * weight[:, None], np.where(weight > 0, weight * density, 0.0)
-        statistics.log_likelihood += float(density.sum())
-        statistics.counts += shares.sum(axis=0)
-        mine = shares[:, own]
-        counts = np.zeros((len(some.precisions), mine.shape[1]))
-        np.add.at(counts, some.which, mine)
-        if marginals.tail is not None and statistics.tail_sums is not None:
-            dof = marginals.tail.degrees_of_freedom[own]
-            u = (dof + some.n_observed[:, None]) / (dof + some.squares)
-            tails = np.zeros_like(statistics.tail_sums)
-            tails[:, own] = (mine * u).sum(axis=0), (mine * (np.log(u) - u)).sum(axis=0)
-            marginals.add_tail_sums(np.zeros(len(shares[0])), tails, np.array(0), statistics)
-            for n in np.unique(some.n_observed):
-                marginals.add_tail_sums(shares[some.n_observed == n].sum(axis=0), 0.0 * tails, n, statistics)
-            mine = mine * u
-        weighted = mine[:, :, None] * some.whitened
-        marginals.shape.add_expected(
-            sums, target, marginals.covariances, weighted, some.whitened, counts, some.precisions
-        )
-    statistics.sums[own] += sums
-    if marginals.background is not None:
-        statistics.scatter[own] = target
+    index, rows = patterns.gathered(chosen)
+    if len(index):
+        _Compiled(marginals).accumulate(rows, None if sample_weight is None else sample_weight[index], statistics)
 
 
-def log_density(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Write the log density of the rows of the patterns `chosen`, in nats."""
-    if not _answer("log_density", marginals, patterns, chosen, out):
-        for some in blocks(marginals, patterns, chosen):
-            out[some.index] = some.log_density
-
-
-def responsibilities(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Write the posterior probabilities of the rows of the patterns `chosen`."""
-    if not _answer("responsibilities", marginals, patterns, chosen, out):
-        for some in blocks(marginals, patterns, chosen):
-            out[some.index] = some.shares
-
-
-def assign(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Write the most probable component of the rows of the patterns `chosen`."""
-    if not _answer("assign", marginals, patterns, chosen, out):
-        for some in blocks(marginals, patterns, chosen):
-            out[some.index] = some.log_joint.argmax(axis=1)
-
-
-def _answer(question: str, marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> bool:
-    """Write the answers that the kernels have; return whether they have them."""
-    compiled = _Compiled.of(marginals)
-    if compiled is None:
-        return False
+def answer(question: str, marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
+    """Write 'log_density', 'responsibilities' or 'assign' of the rows of the patterns `chosen`."""
     index, rows = patterns.gathered(chosen)
     if len(index):
         found = np.empty((len(index), *out.shape[1:]), dtype=out.dtype)
-        out[index] = kernels.answer_with_errors(question, rows, compiled.errors(rows), compiled.components, found)
-    return True
+        out[index] = _Compiled(marginals).answer(question, rows, found)

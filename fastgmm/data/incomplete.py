@@ -25,18 +25,16 @@ __all__ = ["Marginalised", "density_for", "rows_worth_a_pass"]
 
 #: What a pass over a pattern costs beside its rows, and what a row costs by itself: in all cases, and for the matrices
 #: of 8 components in 16 features, or their diagonals. Measured on one thread, in microseconds.
-PASS_COST, ROW_COST, MATRIX_COST, DIAGONAL_COST = 190.0, 0.1, 2.0, 0.4
-#: A row by itself where there is no kernel, in multiples of these.
-PLAIN_COST = 20.0
+PASS_COST, ROW_COST, MATRIX_COST, DIAGONAL_COST = 190.0, 0.1, 0.4, 0.04
 
 
-def rows_worth_a_pass(n_components: int, n_features: int, is_matrix: bool, is_compiled: bool = True) -> float:
+def rows_worth_a_pass(n_components: int, n_features: int, is_matrix: bool) -> float:
     """Return how many rows of a pattern, or of the same errors, cost as much one by one as a pass of their own."""
     if is_matrix:
         cost = MATRIX_COST * n_components * n_features**3 / (8 * 16**3)
     else:
         cost = DIAGONAL_COST * n_components * n_features / (8 * 16)
-    return PASS_COST / (ROW_COST + cost * (1.0 if is_compiled else PLAIN_COST))
+    return PASS_COST / (ROW_COST + cost)
 
 
 class Marginalised:
@@ -102,7 +100,8 @@ class Marginalised:
         if patterns is None:
             kernels.accumulate(np.asarray(X), sample_weight, self.density, whole)
             return whole.log_likelihood
-        for pattern in self._together(patterns):
+        together, apart = self._split(patterns)
+        for pattern in together:
             group = patterns.group(pattern)
             weight = None if sample_weight is None else sample_weight[group.index]
             if group.mask.all():
@@ -115,20 +114,20 @@ class Marginalised:
             kernels.accumulate(group.values, weight, marginal.density, part)
             self.marginals.add_completed(part, marginal, whole)
             whole.log_likelihood += part.log_likelihood
-        self._each.accumulate(self.marginals, patterns, self._apart(patterns), sample_weight, whole)
+        self._each.accumulate(self.marginals, patterns, apart, sample_weight, whole)
         return whole.log_likelihood
 
     def log_density(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
         """Write the log density of what each row has; zero where it has nothing."""
-        self._ask(X, out, kernels.log_density, self._each.log_density, 0.0)
+        self._ask("log_density", X, out, 0.0)
 
     def responsibilities(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
         """Write the posterior probabilities given what each row has; the weights where it has nothing."""
-        self._ask(X, out, kernels.responsibilities, self._each.responsibilities, self.prior)
+        self._ask("responsibilities", X, out, self.prior)
 
     def assign(self, X: np.ndarray, out: np.ndarray, n_threads: int) -> None:
         """Write the most probable component given what each row has."""
-        self._ask(X, out, kernels.assign, self._each.assign, self.prior.argmax())
+        self._ask("assign", X, out, self.prior.argmax())
 
     def squared_distances(self, X: np.ndarray) -> np.ndarray:
         """Return squared Mahalanobis distances in what each row has, (n_rows, n_components), float64.
@@ -171,18 +170,19 @@ class Marginalised:
             out[missing] = np.logaddexp.reduce(self.density.log_offset - 0.5 * squares, axis=1)
         return out
 
-    def _ask(self, X: np.ndarray, out: np.ndarray, whole: Any, each: Any, nothing: Any) -> None:
-        patterns = _patterns_of(X)
+    def _ask(self, question: str, X: np.ndarray, out: np.ndarray, nothing: Any) -> None:
+        patterns, whole = _patterns_of(X), getattr(kernels, question)
         if patterns is None:
             whole(np.asarray(X), self.density, out)
             return
         out[patterns.rows(np.flatnonzero(~patterns.masks.any(axis=1)))[0]] = nothing
-        for pattern in self._together(patterns):
+        together, apart = self._split(patterns)
+        for pattern in together:
             group = patterns.group(pattern)
             density = self.density if group.mask.all() else self.marginals.of(group.mask).density
             found = np.empty((len(group.index), *out.shape[1:]), dtype=out.dtype)
             out[group.index] = whole(group.values, density, found)
-        each(self.marginals, patterns, self._apart(patterns), out)
+        self._each.answer(question, self.marginals, patterns, apart, out)
 
     @property
     def prior(self) -> np.ndarray:
@@ -195,23 +195,12 @@ class Marginalised:
         share = np.exp(offset - offset.max())
         return share / share.sum()
 
-    @property
-    def _least(self) -> float:
+    def _split(self, patterns: Patterns) -> tuple[np.ndarray, np.ndarray]:
+        """Return the patterns whose rows have a pass of their own, and those taken together with others."""
         if self.marginals.shape.n_factors is not None:
-            return np.inf  # by factors, the rows of a pattern are few products as well
-        is_compiled = each_by_itself.is_compiled(self.marginals)
+            return patterns.split(np.inf)  # by factors, the rows of a pattern are few products as well
         n_components, n_features = self.marginals.means.shape
-        return rows_worth_a_pass(n_components, n_features, self.marginals.shape.is_matrix, is_compiled)
-
-    def _together(self, patterns: Patterns) -> np.ndarray:
-        """Return the patterns whose rows have a pass of their own."""
-        many = (patterns.sizes >= self._least) | patterns.masks.all(axis=1)
-        return np.flatnonzero(many & patterns.masks.any(axis=1))
-
-    def _apart(self, patterns: Patterns) -> np.ndarray:
-        """Return the patterns whose rows are taken together with those of others."""
-        few = (patterns.sizes < self._least) & ~patterns.masks.all(axis=1)
-        return np.flatnonzero(few & patterns.masks.any(axis=1))
+        return patterns.split(rows_worth_a_pass(n_components, n_features, self.marginals.shape.is_matrix))
 
 
 def density_for(X: np.ndarray, density: Any) -> Any:

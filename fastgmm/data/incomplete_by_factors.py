@@ -30,7 +30,7 @@ from fastgmm.model import SufficientStatistics
 from fastgmm.model.marginals import Marginals
 from fastgmm.model.shapes.low_rank import unpacked
 
-__all__ = ["RowsByFactors", "accumulate", "assign", "blocks", "conditional_means", "log_density", "responsibilities"]
+__all__ = ["RowsByFactors", "accumulate", "answer", "blocks", "conditional_means"]
 
 #: Numbers of a block's rows, and of the pairs of factors of a component beside them.
 BLOCK_VALUES = 1 << 18
@@ -205,19 +205,10 @@ def _with_tails(
     return mine * u
 
 
-def log_density(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Write the log density of the rows of the patterns `chosen`, in nats."""
+def answer(question: str, marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
+    """Write 'log_density', 'responsibilities' or 'assign' of the rows of the patterns `chosen`."""
     for some in blocks(marginals, patterns, chosen):
-        out[some.index] = some.log_density
-
-
-def responsibilities(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Write the posterior probabilities of the rows of the patterns `chosen`."""
-    for some in blocks(marginals, patterns, chosen):
-        out[some.index] = some.shares
-
-
-def assign(marginals: Marginals, patterns: Patterns, chosen: np.ndarray, out: np.ndarray) -> None:
-    """Write the most probable component of the rows of the patterns `chosen`."""
-    for some in blocks(marginals, patterns, chosen):
-        out[some.index] = some.log_joint.argmax(axis=1)
+        if question == "assign":
+            out[some.index] = some.log_joint.argmax(axis=1)
+        else:
+            out[some.index] = some.log_density if question == "log_density" else some.shares

@@ -59,10 +59,21 @@ class Patterns:
         self._order = np.argsort(inverse.ravel(), kind="stable")
         self._ends = np.cumsum(self.sizes)
         self._gathered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._split: tuple[float, np.ndarray, np.ndarray] | None = None
 
     def index(self, pattern: int) -> np.ndarray:
         """Return the numbers of a pattern's rows, ascending."""
         return self._order[self._ends[pattern] - self.sizes[pattern] : self._ends[pattern]]
+
+    def split(self, least: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the patterns of `least` rows or more, or that miss nothing, and the others; kept for further passes.
+
+        Those of rows that have nothing are in neither.
+        """
+        if self._split is None or self._split[0] != least:
+            many, some = (self.sizes >= least) | self.masks.all(axis=1), self.masks.any(axis=1)
+            self._split = least, np.flatnonzero(many & some), np.flatnonzero(~many & some)
+        return self._split[1:]
 
     def rows(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the rows of several patterns, ascending, and for each row which of these it has."""
@@ -72,7 +83,10 @@ class Patterns:
 
     def gathered(self, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return numbers and rows of several patterns, ascending; those asked for last are kept for further passes."""
-        if self._gathered is None or not np.array_equal(self._gathered[0], patterns):
+        known = self._gathered is not None and (
+            self._gathered[0] is patterns or np.array_equal(self._gathered[0], patterns)
+        )
+        if self._gathered is None or not known:
             index, _ = self.rows(patterns)
             self._gathered = patterns, index, self._X[index]
         return self._gathered[1:]

@@ -46,8 +46,12 @@ The other actions are functions of the engine:
     unless it is negative. Covariances are (K, D, D), or (K, D) with errors (N, D); scatter has the same shape.
     Without errors, None, what is NaN is missing, and rows are completed by what is expected of it: ``r E[x - mean]``
     is added to sums and ``r E[(x - mean) (x - mean)^T]`` to scatter. Each row may have a pattern of its own.
+    Three more arguments, all of them None unless given: `other` (N,), the log density of what is no component, which
+    has a share of its own and the last of the counts; `tail` of Student components, their degrees of freedom (K,) and
+    a table (2, K, D + 1) of what the log normaliser and the expectation of log u have with so many features; and
+    `tail_sums`, added to as in a pass over complete rows.
 ``answer_with_errors(question, log_weights, means, covariances, X, errors, out, n_threads)``
-    'log_density', 'responsibilities' or 'assign' of such rows, written to `out`.
+    'log_density', 'responsibilities' or 'assign' of such rows, written to `out`; `other` and `tail` as above.
 ``accumulate_truncated(mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, counts, ...)``
     ``accumulate`` over few components: each row asks those in its line of `candidates` (int32, negative for none),
     those in their lines of `neighbors` (int32, (K, G)) and `n_random` drawn by `seed` and the row's number, counted
@@ -191,7 +195,9 @@ def accumulate_labels(X, sample_weight, labels, statistics) -> None:
     )
 
 
-def accumulate_with_errors(X, errors, sample_weight, labels, components, statistics) -> None:
+def accumulate_with_errors(
+    X, errors, sample_weight, labels, components, statistics, other=None, tail=None, counts=None
+) -> None:
     """Add one pass over rows measured with errors (see the module's text) to `statistics`, in place.
 
     Parameters
@@ -209,6 +215,12 @@ def accumulate_with_errors(X, errors, sample_weight, labels, components, statist
         Log weights, means and covariances, float64.
     statistics : SufficientStatistics
         Mutated; of whole matrices or of diagonals, as the covariances are.
+    other : ndarray of shape (n_samples,), float64, or None
+        The log density of what is no component.
+    tail : (ndarray of shape (n_components,), ndarray of shape (2, n_components, n_features + 1)), or None
+        Degrees of freedom of Student components, and what their normalisers and log u have with so many features.
+    counts : ndarray of shape (n_components + 1,), float64, or None
+        Mutated in place of those of the statistics, where there is an `other`.
     """
     statistics.log_likelihood += engine_for("accumulate_with_errors", statistics.structure).accumulate_with_errors(
         *components,
@@ -216,18 +228,21 @@ def accumulate_with_errors(X, errors, sample_weight, labels, components, statist
         errors,
         sample_weight,
         labels,
-        statistics.counts,
+        statistics.counts if counts is None else counts,
         statistics.sums,
         statistics.scatter,
         config.n_threads(),
+        other,
+        tail,
+        statistics.tail_sums,
     )
 
 
-def answer_with_errors(question, X, errors, components, out):
+def answer_with_errors(question, X, errors, components, out, other=None, tail=None):
     """Write 'log_density', 'responsibilities' or 'assign' of rows measured with errors to `out` and return it."""
     shape = "full" if components[2].ndim == 3 else "diag"
     engine_for("answer_with_errors", shape).answer_with_errors(
-        question, *components, X, errors, out, config.n_threads()
+        question, *components, X, errors, out, config.n_threads(), other, tail
     )
     return out
 

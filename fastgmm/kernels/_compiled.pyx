@@ -278,7 +278,7 @@ def accumulate_labels(str shape, cnp.ndarray X, sample_weight, cnp.ndarray label
 
 
 cdef int _begin_with_errors(ErrorPass* p, cnp.ndarray log_weights, cnp.ndarray means, cnp.ndarray covariances,
-                            cnp.ndarray X, cnp.ndarray errors, int n_threads) except -1:
+                            cnp.ndarray X, cnp.ndarray errors, other, tail, int n_threads) except -1:
     """Write a pass that has rows, errors and parameters; return the kind of the rows."""
     cdef int kind = _kind(X)
     memset(p, 0, sizeof(ErrorPass))
@@ -295,6 +295,11 @@ cdef int _begin_with_errors(ErrorPass* p, cnp.ndarray log_weights, cnp.ndarray m
     if errors is not None:
         p.errors = _values(errors, "errors", cnp.NPY_FLOAT64 if kind else cnp.NPY_FLOAT32,
                            p.n * p.d * (p.d if p.whole else 1), False)
+    if other is not None:
+        p.other = _double(other, "other", p.n)
+    if tail is not None:
+        p.degrees_of_freedom = _double(tail[0], "degrees_of_freedom", p.k)
+        p.tail_terms = _double(tail[1], "tail_terms", 2 * p.k * (p.d + 1))
     p.n_threads, p.poll = n_threads, poll_signals
     return kind
 
@@ -310,15 +315,18 @@ cdef int _run_with_errors(ErrorPass* p, int kind) except -1:
 
 
 def accumulate_with_errors(log_weights, means, covariances, X, errors, sample_weight, labels, cnp.ndarray counts,
-                           cnp.ndarray sums, cnp.ndarray scatter, int n_threads):
+                           cnp.ndarray sums, cnp.ndarray scatter, int n_threads, other=None, tail=None,
+                           tail_sums=None):
     """Add one pass over rows with errors to the statistics, in place; return the log-likelihood."""
     cdef ErrorPass p
-    cdef int kind = _begin_with_errors(&p, log_weights, means, covariances, X, errors, n_threads)
+    cdef int kind = _begin_with_errors(&p, log_weights, means, covariances, X, errors, other, tail, n_threads)
     if sample_weight is not None:
         p.sample_weight = _double(sample_weight, "sample_weight", p.n)
     if labels is not None:
         p.labels = _integers(labels, "labels", p.n, False)
-    p.counts = _written(counts, "counts", p.k)
+    if tail is not None:
+        p.tail_sums = _written(tail_sums, "tail_sums", 2 * p.k)
+    p.counts = _written(counts, "counts", p.k + (other is not None))
     p.sums = _written(sums, "sums", p.k * p.d)
     p.scatter = _written(scatter, "scatter", p.k * p.d * (1 if p.diagonal else p.d))
     p.action = ACCUMULATE
@@ -326,15 +334,16 @@ def accumulate_with_errors(log_weights, means, covariances, X, errors, sample_we
     return p.log_likelihood
 
 
-def answer_with_errors(str question, log_weights, means, covariances, X, errors, cnp.ndarray out, int n_threads):
+def answer_with_errors(str question, log_weights, means, covariances, X, errors, cnp.ndarray out, int n_threads,
+                       other=None, tail=None):
     """Write what a question about each row with errors is answered."""
     cdef ErrorPass p
-    cdef int kind = _begin_with_errors(&p, log_weights, means, covariances, X, errors, n_threads)
+    cdef int kind = _begin_with_errors(&p, log_weights, means, covariances, X, errors, other, tail, n_threads)
     actions = {"log_density": LOG_DENSITY, "responsibilities": RESPONSIBILITIES, "assign": ASSIGN}
     if question not in actions:
         raise ValueError(f"question is {question!r}; expected one of {', '.join(actions)}")
     cdef int action = actions[question]
-    cdef int64_t wanted = p.n * p.k if action == RESPONSIBILITIES else p.n
+    cdef int64_t wanted = p.n * (p.k + (other is not None)) if action == RESPONSIBILITIES else p.n
     p.action = <Action> action
     p.out = _integers(out, "out", wanted, True) if action == ASSIGN else _of_rows(out, "out", kind, wanted)
     _run_with_errors(&p, kind)

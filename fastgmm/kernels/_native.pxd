@@ -40,7 +40,11 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         const double* log_weight
         const double* means
         const double* covariances
+        const double* other
+        const double* degrees_of_freedom
+        const double* tail_terms
         double* counts
+        double* tail_sums
         double* sums
         double* scatter
         void* out

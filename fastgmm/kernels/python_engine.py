@@ -194,26 +194,47 @@ class PythonEngine:
         )
 
     def accumulate_with_errors(
-        self, log_weights, means, covariances, X, errors, sample_weight, labels, counts, sums, scatter, n_threads
+        self,
+        log_weights,
+        means,
+        covariances,
+        X,
+        errors,
+        sample_weight,
+        labels,
+        counts,
+        sums,
+        scatter,
+        n_threads,
+        other=None,
+        tail=None,
+        tail_sums=None,
     ) -> float:
         """Add one pass over rows with errors to the statistics, in place; return the log-likelihood."""
         n_threads = operator.index(n_threads)
         measured = self._measured(log_weights, means, covariances, X, errors)
-        statistics = _statistics("diag" if covariances.ndim == 2 else "full", means.shape, counts, sums, scatter)
+        counts = _values(counts, "counts", (len(means) + (other is not None),), written=True)
+        shape = "diag" if covariances.ndim == 2 else "full"
+        statistics = counts, *_statistics(shape, means.shape, counts[: len(means)], sums, scatter)[1:]
+        further = _further(other, tail, X, means), tail_sums
         labels = None if labels is None else _values(labels, "labels", (len(X),), np.int64)
         sample_weight = _weight(sample_weight, len(X))
         if len(X) == 0 or len(means) == 0:
             return 0.0
-        return self._passes["accumulate_with_errors"](*measured, sample_weight, labels, *statistics, n_threads)
+        run = self._passes["accumulate_with_errors"]
+        return run(*measured, sample_weight, labels, *statistics, n_threads, *further[0], further[1])
 
-    def answer_with_errors(self, question, log_weights, means, covariances, X, errors, out, n_threads) -> None:
+    def answer_with_errors(
+        self, question, log_weights, means, covariances, X, errors, out, n_threads, other=None, tail=None
+    ) -> None:
         """Write what a question about each row with errors is answered."""
         n_threads = operator.index(n_threads)
         measured = self._measured(log_weights, means, covariances, X, errors)
-        n_columns = len(means) if question == "responsibilities" else 1
+        n_columns = len(means) + (other is not None) if question == "responsibilities" else 1
         out = _values(out, "out", (len(X), n_columns), np.int64 if question == "assign" else X.dtype, written=True)
         if len(X) and len(means):
-            self._passes["answer_with_errors"](question, *measured, out, n_threads)
+            further = _further(other, tail, X, means)
+            self._passes["answer_with_errors"](question, *measured, out, n_threads, *further)
 
     def assign_nearest(self, X, sample_weight, centres, labels, counts, sums, n_threads) -> float:
         """Run one Lloyd pass; return the inertia."""
@@ -361,3 +382,11 @@ class PythonEngine:
         old = _values(old, "old", shape, np.int32)
         neighbors = _values(neighbors, "neighbors", shape, np.int32, written=True)
         self._passes["refine_neighbors"](mixture, old, neighbors, n_random, seed)
+
+
+def _further(other, tail, X, means):
+    """Return the log density of what is no component, and what a tail has beside it, checked."""
+    (n, d), k = X.shape, len(means)
+    if tail is not None:
+        tail = _values(tail[0], "degrees_of_freedom", (k,)), _values(tail[1], "tail_terms", (2, k, d + 1))
+    return None if other is None else _values(other, "other", (n,)), tail

@@ -119,6 +119,23 @@ class Marginals:
         half = 0.5 * self.tail.degrees_of_freedom[self._own]
         return np.stack([log_gamma_ratio(half, 0.5 * n) for n in range(self.n_features + 1)])
 
+    @property
+    def tail_terms(self) -> tuple[np.ndarray, np.ndarray]:
+        """Degrees of freedom, and what offsets and log u have with so many features, but for determinants.
+
+        Of the components without the background: (n_components,) and (2, n_components, n_features + 1).
+        """
+        every = np.arange(self.n_features + 1)
+        offsets = self.log_offsets(every, np.zeros((len(every), len(self.means))))
+        terms = (self._log_term(every) - self._log_term(np.array(self.n_features)))[:, self._own]
+        dof = np.ascontiguousarray(self.tail.degrees_of_freedom[self._own])
+        return dof, np.ascontiguousarray(np.stack([offsets, terms]).transpose(0, 2, 1))
+
+    def background_offsets(self, masks: np.ndarray) -> np.ndarray:
+        """Return the offset of the background on the features that each of some masks observes."""
+        spans = np.log(self.box.spans)
+        return self.density.log_offset[self.background] + self.box.log_volume - masks @ spans
+
     def background_offset(self, mask: np.ndarray) -> float:
         """Return the offset of the background on the features that `mask` observes."""
         volume = self.box.log_volume

@@ -43,14 +43,19 @@ struct ErrorPass {
     const double* sample_weight;  // (n) or null
     const int64_t* labels;        // (n), negative where not known; or null
     int64_t n, d, k;
-    const double* log_weight;   // (k)
-    const double* means;        // (k, d)
-    const double* covariances;  // (k, d, d) or (k, d)
-    double* counts;             // (k), added to
-    double* sums;               // (k, d), added to: r g, or without errors r E[x - mean]
-    double* scatter;            // added to: r (g g^T - T^-1), or r E[(x - mean)(x - mean)^T]
-    void* out;                  // as in a MixturePass
-    double log_likelihood;      // written
+    const double* log_weight;          // (k)
+    const double* means;               // (k, d)
+    const double* covariances;         // (k, d, d) or (k, d)
+    const double* other;               // (n) the log density of what is no component, which then comes last; or null
+    const double* degrees_of_freedom;  // (k) of Student components; or null, and so is the following
+    const double*
+        tail_terms;         // (2, k, d + 1) of so many features: log normaliser; what log u is added beside that of all
+    double* counts;         // (k), or one more, added to
+    double* tail_sums;      // (2, k), added to: r u and r (log u - u)
+    double* sums;           // (k, d), added to: r g, or without errors r E[x - mean]
+    double* scatter;        // added to: r (g g^T - T^-1), or r E[(x - mean)(x - mean)^T]
+    void* out;              // as in a MixturePass
+    double log_likelihood;  // written
     int n_threads;
     int (*poll)();
 };

@@ -12,6 +12,7 @@ from scipy import integrate, stats
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
@@ -505,3 +506,65 @@ def test_contours_are_darker_the_denser(model, X, axes):
     filled = next(collection for collection in axes.collections if len(collection.get_facecolor()) > 2)
     lightness = filled.get_facecolor()[:, :3].mean(axis=1)
     assert (np.diff(lightness) < 0).all()
+
+
+# Rows that miss a coordinate, and rows measured with errors.
+
+
+def test_rows_that_miss_a_coordinate_are_ticks_on_the_axis_of_the_other(X, axes):
+    holes = X.copy()
+    holes[:7, 0], holes[7:12, 1] = np.nan, np.nan
+    model = GaussianMixture(2, missing="marginalise", random_state=0).fit(holes)
+    labels = model.predict(holes)
+    plot_clusters(model, holes, ax=axes)
+    for marker_, j, rows in (("_", 1, slice(0, 7)), ("|", 0, slice(7, 12))):
+        ticks = [line for line in axes.lines if line.get_marker() == marker_]
+        for tick in ticks:
+            k = [colour(k) for k in range(2)].index(tick.get_color())
+            found = (tick.get_ydata(), tick.get_xdata())[1 - j]
+            assert_array_equal(found, holes[rows, j][labels[rows] == k])
+        assert sum(len(tick.get_xdata()) for tick in ticks) == rows.stop - rows.start
+    assert sum(len(points.get_offsets()) for points in axes.collections) == len(X) - 12
+    plot_density(model, holes, ax=Figure().subplots())
+
+
+def test_a_pair_of_features_shows_rows_that_miss_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    X[:20, 2] = np.nan
+    model = GaussianMixture(1, missing="marginalise", random_state=0).fit(X)
+    ax = plot_clusters(model, X, view=(0, 1), ax=Figure().subplots())
+    assert_array_equal(ax.collections[0].get_offsets(), X[:, :2])
+    ax = plot_clusters(model, X, view="pca", ax=Figure().subplots())
+    assert len(ax.collections[0].get_offsets()) == 40
+
+
+@pytest.mark.parametrize("kind", ["variances", "covariances", "common"])
+def test_errors_are_ellipses_of_one_standard_deviation(kind, X, axes):
+    rng = np.random.default_rng(0)
+    variances = rng.uniform(0.1, 2.0, size=X.shape) * X.var(axis=0)
+    roots = rng.normal(size=(len(X), 2, 2)) * X.std(axis=0)[:, None] / 3.0
+    covariances = roots @ roots.transpose(0, 2, 1)
+    errors = {"variances": variances, "covariances": covariances, "common": covariances[0]}[kind]
+    model = GaussianMixture(2, random_state=0).fit(X, errors=errors)
+    plot_clusters(model, X, errors=errors, ax=axes)
+    drawn = [found for found in axes.collections if isinstance(found, EllipseCollection)]
+    labels = model.predict(X, errors=errors)
+    wanted = {"variances": variances[:, :, None] * np.eye(2), "covariances": covariances}.get(kind)
+    wanted = np.broadcast_to(covariances[0], (len(X), 2, 2)) if wanted is None else wanted
+    for k, ellipses_ in enumerate(drawn):
+        assert_array_equal(ellipses_.get_offsets(), X[labels == k])
+        angle = np.deg2rad(ellipses_.get_angles())
+        turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
+        half = np.stack([ellipses_.get_widths(), ellipses_.get_heights()], axis=1) / 2.0
+        found = turn @ (half[:, :, None] ** 2 * np.eye(2)) @ turn.transpose(0, 2, 1)
+        assert_allclose(found, wanted[labels == k], rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_what_was_not_measured_is_a_tick(X, axes):
+    errors = np.full(X.shape, 0.01)
+    errors[:5, 1] = np.inf
+    model = GaussianMixture(2, random_state=0).fit(X, errors=errors)
+    plot_clusters(model, X, errors=errors, ax=axes)
+    ticks = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "|"])
+    assert_array_equal(np.sort(ticks), np.sort(X[:5, 0]))

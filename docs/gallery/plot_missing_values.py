@@ -16,6 +16,7 @@ import numpy as np
 from statsmodels.datasets import fertility
 
 from fastgmm import GaussianMixture
+from fastgmm.plotting import plot_clusters
 
 table = fertility.load_pandas().data
 years = np.arange(1960, 2011, 5)
@@ -47,6 +48,17 @@ for k, ax in enumerate(axes):
     ax.plot(years, model.means_[k], color=f"C{k}", lw=2.5)
     ax.set_title(f"{model.weights_[k]:.0%} of the countries")
 axes[0].set_ylabel("children per woman")
+
+# %%
+# A picture of two years shows the countries that have both as points. Those with a number for
+# one of the two are ticks on its axis, in the colour of their component.
+
+ax = plot_clusters(
+    model,
+    X[~missing.all(axis=1)],
+    view=("1960", "2005"),
+    names=[str(year) for year in years],
+)
 
 # %%
 # ``impute`` fills in the gaps, by expectation or by draws. Draws have the right spread: wide in

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fastgmm import GaussianMixture
+from fastgmm.plotting import plot_clusters
 
 table = """
 2.744 0.028 -23.11 0.18   2.397 0.074 -19.84 0.18   2.420 0.049 -20.67 0.28
@@ -70,32 +71,19 @@ for name, mixture in (("true values", model), ("measurements", plain)):
 # its own errors.
 
 means, covariances = model.denoise(X, errors)
-
-
-def ellipse(mean, covariance):
-    """Return the outline of one standard deviation."""
-    angle = np.linspace(0, 2 * np.pi, 60)
-    values, vectors = np.linalg.eigh(covariance)
-    circle = np.sqrt(np.maximum(values, 0)) * np.column_stack(
-        [np.cos(angle), np.sin(angle)]
-    )
-    return (mean + circle @ vectors.T).T
-
+names = ["log line width - 2.5", "magnitude (I)"]
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharex=True, sharey=True)
 for ax, rows, spread, title in (
-    (axes[0], X, errors[:, :, None] * np.eye(2), "measured"),
+    (axes[0], X, errors, "measured"),
     (axes[1], means, covariances, "true values, given the model"),
 ):
-    for row, covariance in zip(rows, spread, strict=True):
-        x, y = ellipse(row, covariance)
-        ax.fill(x + 2.5, y, color="#0072b2", alpha=0.25, lw=0)
-    ax.scatter(rows[:, 0] + 2.5, rows[:, 1], s=12, color="#0072b2", zorder=3)
+    plot_clusters(model, rows, errors=spread, names=names, probabilities=(), ax=ax)
     slope, zero_point = relation(model)
-    grid = np.array([2.33, 2.8])
-    ax.plot(grid, zero_point + slope * (grid - 2.5), color="#d55e00", lw=1.2)
-    ax.set(xlabel="log line width", title=title)
-axes[0].set_ylabel("magnitude (I)")
+    grid = np.array([-0.17, 0.3])
+    ax.plot(grid, zero_point + slope * grid, color="#d55e00", lw=1.2)
+    ax.set(title=title)
+axes[1].set_ylabel("")
 axes[0].invert_yaxis()
 
 # %%

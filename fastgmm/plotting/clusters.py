@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgmm.estimator.measurement_errors import check_errors
 from fastgmm.plotting.backend import new_axes
+from fastgmm.plotting.error_ellipses import add_error_ellipses, errors_seen
+from fastgmm.plotting.margins import add_margins
 from fastgmm.plotting.moments import Moments, mixture_of
 from fastgmm.plotting.palette import NOISE, colour, marker
 from fastgmm.plotting.rows import labels_of, some_rows
@@ -35,13 +38,15 @@ def plot_clusters(
     view: str | View | Sequence[int | str] = "auto",
     probabilities: Sequence[float] = (0.5, 0.95),
     names: Sequence[str] | None = None,
+    errors: Any = None,
     legend: bool = True,
     max_points: int = 5000,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw rows by component, larger the less certain they are, and each component's ellipses.
 
-    Components of less than half a row are empty and not drawn.
+    Components of less than half a row are empty and not drawn. Of two features, rows that miss one are ticks on the
+    axis of the other; rows that miss a feature of a direction are not drawn.
 
     Parameters
     ----------
@@ -57,6 +62,9 @@ def plot_clusters(
         The share of a component that each of its ellipses holds, in the plane.
     names : sequence of str, optional
         The names of the features, for the axes. By default those of the fit, or x0, x1, ...
+    errors : array-like, optional
+        Measurement errors of X, as in ``GaussianMixture.fit``: an ellipse of one standard deviation is drawn around
+        each row, and components are those of measured rows. The model's own ellipses are those of true values.
     legend : bool, default=True
         Whether the components are named in a legend.
     max_points : int, default=5000
@@ -89,8 +97,18 @@ def plot_clusters(
     ax = new_axes(ax)
     model = mixture_of(model)
     X, plane, seen = seen_in(model, X, view, names)
-    drawn = X[some_rows(X.shape[0], max_points)]
-    add_points(ax, plane.rows(drawn), *labels_of(model, drawn))
+    chosen = some_rows(X.shape[0], max_points)
+    drawn, own = X[chosen], None if errors is None else check_errors(errors, *X.shape).of(chosen)
+    if own is not None:
+        drawn = np.where(np.isinf(own.variances), np.nan, drawn)
+    labels, uncertainty = labels_of(model, drawn, None if own is None else own.values)
+    points = plane.rows(drawn)
+    whole = ~np.isnan(points).any(axis=1)
+    if own is not None:
+        spread = errors_seen(plane, own.values if own.are_variances else own.matrices(len(drawn)))
+        add_error_ellipses(ax, points[whole], spread[whole], labels[whole])
+    add_points(ax, points[whole], labels[whole], uncertainty[whole])
+    add_margins(ax, points, labels)
     # What a variational fit has left empty lies where its prior put it, and is no cluster.
     for k in _present(model, X.shape[0]):
         add_component(ax, seen, k, probabilities, colour(k))

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgmm.inference.density import log_density
 from fastgmm.plotting.backend import new_axes
+from fastgmm.plotting.margins import add_margins
 from fastgmm.plotting.moments import Moments, mixture_of
 from fastgmm.plotting.palette import CONTOUR_MAP
 from fastgmm.plotting.rows import some_rows
@@ -39,7 +40,8 @@ def plot_density(
 ) -> Axes:
     """Draw the regions of highest density that hold given shares of the rows, and the rows.
 
-    The density is the marginal one of the plane: a projected Gaussian mixture is a Gaussian mixture.
+    The density is the marginal one of the plane: a projected Gaussian mixture is a Gaussian mixture. Rows that miss one
+    of two features are ticks on the axis of the other.
 
     Parameters
     ----------
@@ -89,8 +91,8 @@ def plot_density(
 
     model = mixture_of(model)
     X, plane, seen = seen_in(model, X, view, names)
-    rows = plane.rows(X)
-    rows = rows[~np.isnan(rows).any(axis=1)]  # of a model that takes missing values
+    every = plane.rows(X)
+    rows = every[~np.isnan(every).any(axis=1)]  # of a model that takes missing values
     # Over the rows, and as far as a component holds 99% of its own.
     reach = 3.1 * np.sqrt(np.diagonal(seen.covariances, axis1=1, axis2=2))
     low = np.minimum(rows.min(axis=0), (seen.means - reach).min(axis=0))
@@ -114,6 +116,7 @@ def plot_density(
         if legend:
             handles = [Patch(color=shade, label=f"{100 * share:g}%") for shade, share in zip(shades, held, strict=True)]
             ax.legend(handles=handles, title="share of rows within", fontsize=8, title_fontsize=8)
+    add_margins(ax, every[some_rows(len(every), max_points)])
     kept = rows[some_rows(len(rows), max_points)]
     ax.scatter(kept[:, 0], kept[:, 1], s=4.0, c="black", alpha=0.45, linewidths=0)
     ax.set(xlabel=plane.labels[0], ylabel=plane.labels[1])

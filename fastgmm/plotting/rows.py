@@ -13,7 +13,7 @@ __all__ = ["feature_names", "feature_number", "labels_of", "quietly", "rows_of",
 
 
 def rows_of(model: Any, X: Any) -> np.ndarray:
-    """Return X as an array of finite numbers with the model's number of columns."""
+    """Return X as an array with the model's number of columns."""
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != model.means_.shape[1]:
         raise ValueError(f"X has shape {X.shape}; expected (n_samples, n_features) = (n, {model.means_.shape[1]})")
@@ -52,16 +52,16 @@ def some_rows(n_samples: int, max_points: int) -> np.ndarray:
     return np.sort(np.random.RandomState(0).permutation(n_samples)[:max_points])
 
 
-def labels_of(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def labels_of(model: Any, X: np.ndarray, errors: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the most probable component of each row, -1 for noise, and one minus its probability."""
-    responsibilities = quietly(model, "predict_proba", X)
+    responsibilities = quietly(model, "predict_proba", X, *([] if errors is None else [errors]))
     labels = responsibilities.argmax(axis=1)
     labels[labels == model.means_.shape[0]] = -1
     return labels, 1.0 - responsibilities.max(axis=1)
 
 
-def quietly(model: Any, method: str, X: np.ndarray) -> Any:
+def quietly(model: Any, method: str, X: np.ndarray, *further: Any) -> Any:
     """Call a method with an array, for a model that was fitted to a frame and would miss its names."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        return getattr(model, method)(X)
+        return getattr(model, method)(X, *further)

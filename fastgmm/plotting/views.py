@@ -40,8 +40,13 @@ class View:
     labels: list[str]
 
     def rows(self, X: np.ndarray) -> np.ndarray:
-        """Return the rows as they are seen, shape (n_samples, n_axes)."""
-        return (np.asarray(X, dtype=np.float64) - self.origin) @ self.axes
+        """Return the rows as they are seen, shape (n_samples, n_axes); NaN where a feature is missing for an axis."""
+        away = np.asarray(X, dtype=np.float64) - self.origin
+        missing = np.isnan(away)
+        if not missing.any():
+            return away @ self.axes
+        # What an axis does not look at is not missed.
+        return np.where(missing @ (self.axes != 0.0), np.nan, np.where(missing, 0.0, away) @ self.axes)
 
     def mixture(self, moments: Moments) -> Moments:
         """Return the mixture as it is seen: exactly the marginal distribution of the rows' view."""

@@ -474,6 +474,8 @@ def test_what_errors_do_not_go_with_is_refused():
         GaussianMixture(2, noise=0.1).fit(X, errors=variances)
     with refused("errors are given and X is a source, batches; denoise answers for rows in memory only"):
         GaussianMixture(2, random_state=0).fit(X).denoise(batches(lambda: iter([X])), variances)
+    with refused(r"errors are given, trim is 0\.1 and likelihood 'mixture'; expected errors=None"):
+        GaussianMixture(2, trim=0.1).fit(X, errors=variances)
     noisy = GaussianMixture(2, noise=0.1, random_state=0).fit(X)
     with refused("errors are given to predict of a model with a background"):
         noisy.predict(X, errors=variances)
@@ -515,12 +517,17 @@ def test_inputs_are_left_as_they_are():
 def sources_of(X, errors, tmp_path):
     """Return the same rows as sources, each with what is to be given as `errors` beside it."""
     da, pa = pytest.importorskip("dask.array"), pytest.importorskip("pyarrow")
+    dd, pd = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
     import pyarrow.parquet
 
     names, spread = ["a", "b", "c", "d"], ["sa", "sb", "sc", "sd"]
     columns = {name: np.concatenate([X, errors], axis=1)[:, j] for j, name in enumerate(names + spread)}
     pyarrow.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
     parts = [slice(0, 130), slice(130, None)]
+
+    def frame(values, names):
+        return dd.from_pandas(pd.DataFrame(values, columns=names), npartitions=3)
+
     return {
         "batches": (batches(lambda: iter([X[part] for part in parts])), errors),
         "pairs": (batches(lambda: ({"X": X[part], "errors": errors[part]} for part in parts)), None),
@@ -528,6 +535,7 @@ def sources_of(X, errors, tmp_path):
         "parquet": (parquet(tmp_path / "rows.parquet", names, errors=spread), None),
         "dask": (da.from_array(X, chunks=(150, 4)), errors),
         "two dask arrays": (da.from_array(X, chunks=(150, 4)), da.from_array(errors, chunks=(90, 4))),
+        "dask frames": (frame(X, names), frame(errors, names)),
     }
 
 

@@ -101,4 +101,4 @@ print(f"within the intervals: {np.mean((low <= X[gone]) & (high >= X[gone])):.0%
 # **What to conclude.** Short records can be completed from what other countries' records say,
 # with less error than by the year's mean. The intervals hold somewhat fewer than nine in ten
 # of the removed values, since they take the mixture for known, and it is estimated from two
-# hundred countries: take them for a little too narrow.
+# hundred countries. Those of ``GaussianMixtureImputer.impute`` allow for that.

@@ -76,7 +76,7 @@ class MeasuredFit(LikelihoodMixture):
     def _fit(self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None, errors: Any = None) -> Any:
         if errors is None or source_of(X) is not None:
             return super()._fit(X, sample_weight, labels, y, errors)
-        self._refuse_background()
+        self._check_takes_errors()
         # Whatever stands where nothing was measured.
         rows = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2, ensure_all_finite=False)
         names = getattr(self, "feature_names_in_", None)
@@ -88,11 +88,16 @@ class MeasuredFit(LikelihoodMixture):
             self.feature_names_in_ = names
         return read
 
-    def _refuse_background(self) -> None:
+    def _check_takes_errors(self) -> None:
         if self.noise is not None:
             raise ValueError(
                 f"errors are given and noise is {self.noise!r}; expected one of the two, as a background of noise has "
                 "no density of measured values. Use noise=None with a further component"
+            )
+        if self._trims:
+            raise ValueError(
+                f"errors are given, trim is {self.trim:g} and likelihood {self.likelihood!r}; expected errors=None, or "
+                "trim=0.0 and likelihood='mixture': rows of large errors count for little by themselves"
             )
 
     def _along(self, labels: Any, errors: Any) -> dict[str, Any]:
@@ -105,7 +110,7 @@ class MeasuredFit(LikelihoodMixture):
                 rows = sample = sample.with_columns(**{ERRORS: errors.values})
             return rows, sample, errors
         if errors is not None and ERRORS not in sample.along:
-            self._refuse_background()
+            self._check_takes_errors()
             return rows, sample, check_common(errors, sample.n_features)
         if ERRORS not in sample.along:
             return rows, sample, None
@@ -113,7 +118,7 @@ class MeasuredFit(LikelihoodMixture):
             raise ValueError(
                 f"errors are given and X, {rows.description}, brings errors with its rows; expected one of the two"
             )
-        self._refuse_background()
+        self._check_takes_errors()
         check_errors_along(rows, takes_missing(self))
         own = check_own(sample.along[ERRORS], *sample.X.shape)
         if takes_missing(self):

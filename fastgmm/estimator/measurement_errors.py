@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.data import Block, Rows
+from fastgmm.data.dask_columns import is_dask
 from fastgmm.data.e_steps import ERRORS
 from fastgmm.estimator.input_validation import numbers_of
 from fastgmm.model.errors import Errors
@@ -29,6 +30,8 @@ def is_common(errors: Any) -> bool:
     """Return whether errors given beside a source, of more rows than features, are those of all its rows."""
     if isinstance(errors, (str, list, tuple)) and len(errors) and isinstance(errors[0], str):
         return False  # columns of a table
+    if is_dask(errors):
+        return False
     shape = np.shape(errors)
     return len(shape) == 1 or (len(shape) == 2 and shape[0] == shape[1])
 

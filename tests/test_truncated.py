@@ -262,7 +262,9 @@ def test_k_means_of_many_clusters_finds_all_that_are_far_apart(monkeypatch):
 def test_k_means_of_more_clusters_than_distinct_rows_goes_on():
     X = np.repeat(blobs(60, 5, 2), 20, axis=0)
     centres, labels = kmeans_of_many(ArrayRows(X), 100, np.random.RandomState(0))
-    assert np.isfinite(centres).all() and labels.min() >= 0 and labels.max() < 100
+    assert np.isfinite(centres).all()
+    assert labels.min() >= 0
+    assert labels.max() < 100
     assert ((X - centres[labels]) ** 2).sum() < 1e-9 * len(X)
 
 

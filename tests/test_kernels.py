@@ -157,6 +157,22 @@ def test_rows_without_density(engine, structure, dtype):
     assert_array_equal(s.counts, 0)
 
 
+def test_components_that_first_features_rule_out(engine, structure, dtype):
+    # So many components and rows that those far away are left unfinished; half of them lie close together.
+    rng = np.random.default_rng(11)
+    p = random_parameters(structure, 150, 20, rng)
+    p.means[:] = rng.normal(scale=4.0, size=p.means.shape)
+    p.means[::2] /= 8.0
+    X = random_rows(p, 1930, rng, dtype)
+    s = accumulate(X, None, p)
+    assert_statistics(s, X, None, p, RTOL[dtype.name])
+    assert_array_equal(accumulate(X, None, p, n_threads=3).scatter, s.scatter)
+    labels = evaluate("assign", X, p, np.empty(len(X), np.int64))[:100]
+    log_weighted = oracle.log_weighted(X[:100], p.log_offset, p.means, p.precisions_cholesky, structure).astype(float)
+    rtol = RTOL[dtype.name]
+    assert_allclose(log_weighted[np.arange(100), labels], log_weighted.max(axis=1), rtol=rtol, atol=rtol)
+
+
 @pytest.mark.parametrize("n_features", [2, 13])
 def test_far_rows_keep_their_responsibilities(engine, structure, dtype, n_features):
     rng = np.random.default_rng(6)

@@ -116,6 +116,7 @@ struct PackedMixture {
     Real* offset;           // (k)
     Real* factors;          // packed factors (by_factor: one per component or one in all), else packed scales by groups
     Real* constants;        // (k, in whole groups) products: density at the centre
+    Real* bound_constants;  // (k, in whole groups) the same of the first features: see `choose_bound`
     Real* curvatures;       // (k, in whole groups) products without squares: -1/2 scale^2
     Real* whitener;         // packed shared factor
     const double* dof;      // (k) degrees of freedom of Student components, or null
@@ -158,6 +159,7 @@ struct PackedMixture {
                                                    : groups * 2 * COLUMNS * width);
             whitener = arena.take<Real>(whiten ? factor_size : 0);
             constants = arena.take<Real>(groups * COLUMNS);
+            bound_constants = arena.take<Real>(groups * COLUMNS);
             curvatures = arena.take<Real>(groups * COLUMNS);
             log_ratio = arena.take<double>(dof ? k : 0);
             precision_ratio = arena.take<Real>(dof ? k : 0);

@@ -187,7 +187,8 @@ class TruncatedPasses(Passes):
             truncated += found
             weight += float(shares.sum())
             at += len(block.rows)
-        return {"truncation_gap_": (exact - truncated) / weight if weight else 0.0}
+        # Never negative but for rounding.
+        return {"truncation_gap_": max(0.0, (exact - truncated) / weight) if weight else 0.0}
 
 
 def _most_probable(density: Any, n_candidates: int, block: Block) -> np.ndarray:

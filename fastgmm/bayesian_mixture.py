@@ -107,7 +107,7 @@ class BayesianGaussianMixture(BaseMixture):
         one Gaussian fitted to what was observed.
     n_components_init : int, default=1
         Number of components that the search for ``n_components='auto'`` begins with. It hardly matters to the answer; a
-        search from many components takes longer.
+        search from many components takes longer. Labels or responsibilities that `init_params` gives are of so many.
 
     Attributes
     ----------

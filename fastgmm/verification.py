@@ -156,6 +156,9 @@ def linear_scores(models: Any, background: Any, statistics: Any, normalise: bool
     """
     own = _density(background, "background")
     parts = [statistics] if isinstance(statistics, SufficientStatistics) else list(statistics)
+    for name, given in (("models", models), ("statistics", parts)):
+        if isinstance(given, Sequence) and not given:
+            raise ValueError(f"{name} is empty; expected at least one of them, alone or in a list")
     for part in parts:
         if not isinstance(part, SufficientStatistics):
             raise TypeError(f"statistics holds a {type(part).__name__}; expected what background.statistics(X) returns")

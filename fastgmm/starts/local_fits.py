@@ -34,6 +34,8 @@ LEAST_SHARE = 1e-3
 #: Passes over a group's rows, how many of them go by between two looks at their bound, and the rise between these that
 #: ends them, in nats.
 LOCAL_PASSES, LOOK_EVERY, LOCAL_TOL = 30, 3, 0.1
+#: Rises of the bound like the last one that a fit may need to come up with what is there; one that needs more is left.
+AHEAD = 3.0
 
 
 @dataclass(frozen=True)
@@ -152,23 +154,19 @@ class _Group:
     def _fitted(self, state: VariationalPosterior, at_any_cost: bool) -> tuple[SufficientStatistics, float] | None:
         """Return the memberships that passes lead to, with their entropy; None where they cannot catch up in time."""
         family, last = self.local.family, -np.inf
-        after, entropy = self._memberships(state)
         if state.n_components == 1:
-            return after, entropy
-        for i in range(1, LOCAL_PASSES + 1):
-            state = family.posterior(after, entropy)
+            return self._memberships(state)
+        for i in range(LOOK_EVERY, LOCAL_PASSES + 1, LOOK_EVERY):
+            for _ in range(LOOK_EVERY - 1):
+                state = family.posterior(self.rows.accumulate(state), np.nan)
             after, entropy = self._memberships(state)
-            if i % LOOK_EVERY == 0:
-                bound = evidence_lower_bound(state, family.reg_covar)
-                change, last = bound - last, bound
-                if change < LOCAL_TOL:
-                    break
-                if (
-                    not at_any_cost
-                    and i > LOOK_EVERY
-                    and bound + change * (LOCAL_PASSES - i) / LOOK_EVERY < self.own_bound
-                ):
-                    return None
+            state = family.posterior(after, entropy)
+            bound = evidence_lower_bound(state, family.reg_covar)
+            change, last = bound - last, bound
+            if change < LOCAL_TOL:
+                break
+            if not at_any_cost and i > LOOK_EVERY and bound + AHEAD * change < self.own_bound:
+                return None
         return after, entropy
 
     def proposal(self, kind: str, start: SufficientStatistics, at_any_cost: bool = False) -> Proposal | None:

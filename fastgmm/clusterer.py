@@ -206,7 +206,9 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         weight = read.sample.sample_weight
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=weight)
-        self.mixture_, self.bic_ = self._lowest_bic(watch, sizes, partial(self._fit_size, read, seed))
+        self.mixture_, self.bic_ = self._lowest_bic(
+            watch, sizes, partial(self._fit_size, read, seed), partial(self._rank, read)
+        )
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         self._merge(read)
         self.stopped_ = watch.finish()
@@ -239,9 +241,18 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         model.init_params = self.init_params
         return model, model.bic(read.given, sample_weight=read.sample.sample_weight)
 
+    def _rank(self, read: Reading, found: tuple[Any, float]) -> tuple[int, float]:
+        """Return what mixtures are compared by: clusters that must stay without rows, then the BIC."""
+        if isinstance(self.n_clusters, str):
+            return 0, found[1]
+        with_rows = np.unique(np.asarray(found[0].predict(read.given)))
+        return max(
+            0, int(self.n_clusters) - int(np.sum((with_rows >= 0) & (with_rows < found[0].n_components)))
+        ), found[1]
+
     @staticmethod
-    def _lowest_bic(watch: Watch, sizes: list[int], fit: Any) -> tuple[Any, float]:
-        best, failure, n_worse = None, None, 0
+    def _lowest_bic(watch: Watch, sizes: list[int], fit: Any, rank: Any) -> tuple[Any, float]:
+        best, best_rank, failure, n_worse = None, None, None, 0
         for size, task in watch.candidates(sizes):
             try:
                 found = fit(size, task)
@@ -249,8 +260,9 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
                 failure = failure or error
                 continue
             task.outcome = found[0]
-            if best is None or found[1] < best[1]:
-                best, n_worse = found, 0
+            its = rank(found)
+            if best_rank is None or its < best_rank:
+                best, best_rank, n_worse = found, its, 0
             else:
                 n_worse += 1
             if n_worse == N_WORSE:
@@ -273,7 +285,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         merge: ComponentMerge = merge_shares(self.mixture_, of_components, weight, method=self.method, min_weight=least)
         self.n_clusters_ = merge.suggested_n_clusters if is_auto else int(self.n_clusters)
         self.merges_, self.strengths_ = merge.merges, merge.strengths
-        cluster = merge.cluster_of_component(self.n_clusters_)
+        cluster = merge.cluster_of_component(self.n_clusters_) if is_auto else _with_rows(merge, self.n_clusters_)
         largest_first = np.argsort(-np.bincount(cluster, weights=self.mixture_.weights_), kind="stable")
         self.cluster_of_component_ = np.argsort(largest_first)[cluster]
         self.labels_ = self._most_probable(shares)
@@ -360,3 +372,25 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         predict : The cluster of each row.
         """
         return self._per_row(X, self._log_density, "log_density")
+
+
+def _with_rows(merge: ComponentMerge, n_clusters: int) -> np.ndarray:
+    """Return the cluster of each component so that each of `n_clusters` is the most probable one of some row.
+
+    A cluster under others may be that of no row. Fewer mergers then leave as many clusters with rows, and what is left
+    over joins the one of these that it shares most with.
+    """
+    for level in range(n_clusters, merge.n_components + 1):
+        counts = np.bincount(merge.labels(level), minlength=level)
+        if np.count_nonzero(counts) >= n_clusters:
+            break
+    else:
+        return merge.cluster_of_component(n_clusters)
+    cluster = merge.cluster_of_component(level)
+    if level == n_clusters:
+        return cluster
+    kept = np.sort(np.argsort(-counts, kind="stable")[:n_clusters])
+    soft = merge.responsibilities(level)
+    nearest = (soft.T @ soft[:, kept]).argmax(axis=1)
+    nearest[kept] = np.arange(n_clusters)
+    return nearest[cluster]

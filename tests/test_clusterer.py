@@ -163,3 +163,13 @@ def test_bad_arguments_are_refused_by_name():
         GaussianMixtureClusterer(9).fit(X[:5])
     with pytest.raises(ValueError, match="fit of GaussianMixtureClusterer takes rows in memory"):
         GaussianMixtureClusterer(3).fit(batches(lambda: iter([X])))
+
+
+@pytest.mark.parametrize("n_clusters", [3, 5])
+def test_no_cluster_asked_for_is_left_without_rows(n_clusters):
+    rng = np.random.default_rng(0)
+    # Two long groups that cross: a component of the middle lies under both.
+    X = rng.normal(size=(2, 400, 2)) * [[[3.0, 0.1]], [[0.1, 3.0]]]
+    model = GaussianMixtureClusterer(n_clusters, random_state=0).fit(X.reshape(-1, 2))
+    assert_array_equal(np.unique(model.labels_), np.arange(n_clusters))
+    assert_array_equal(np.unique(model.cluster_of_component_), np.arange(n_clusters))

@@ -208,6 +208,9 @@ class BayesianGaussianMixture(BaseMixture):
         "predictive": [Names(("variational", "student-t"))],
     }
 
+    # What mixtures pickled before it have not.
+    n_components_init: int = 1
+
     def __init__(
         self,
         *,

@@ -156,9 +156,8 @@ def linear_scores(models: Any, background: Any, statistics: Any, normalise: bool
     """
     own = _density(background, "background")
     parts = [statistics] if isinstance(statistics, SufficientStatistics) else list(statistics)
-    for name, given in (("models", models), ("statistics", parts)):
-        if isinstance(given, Sequence) and not given:
-            raise ValueError(f"{name} is empty; expected at least one of them, alone or in a list")
+    _check_any("models", models)
+    _check_any("statistics", parts)
     for part in parts:
         if not isinstance(part, SufficientStatistics):
             raise TypeError(f"statistics holds a {type(part).__name__}; expected what background.statistics(X) returns")
@@ -208,6 +207,7 @@ def supervectors(models: Any, background: Any = None) -> np.ndarray:
     >>> supervectors(background.adapt([[2.0]] * 48), background).round(3)
     array([[0.53, 0.  ]])
     """
+    _check_any("models", models)
     if background is None:
         first = models[0] if isinstance(models, Sequence) else models
         means = np.array(list(_means_of(models, _density(first, "models"))))
@@ -217,6 +217,11 @@ def supervectors(models: Any, background: Any = None) -> np.ndarray:
         moved = np.array([means - mixture.means for means in _means_of(models, own)])
         means = mixture.shape.whitened(moved, mixture.precisions_cholesky) * np.sqrt(mixture.weights)[:, None]
     return means.reshape(len(means), -1)
+
+
+def _check_any(name: str, given: Any) -> None:
+    if isinstance(given, Sequence) and not given:
+        raise ValueError(f"{name} is empty; expected at least one of them, alone or in a list")
 
 
 def _means_of(models: Any, background: Any) -> Iterator[np.ndarray]:

@@ -314,6 +314,8 @@ def test_bad_input_to_scores_is_named():
         linear_scores([], background, background.statistics(X))
     with pytest.raises(ValueError, match="statistics is empty"):
         linear_scores(background, background, [])
+    with pytest.raises(ValueError, match="models is empty"):
+        supervectors([])
     with pytest.raises(ValueError, match=r"statistics\[0\] has structure 'diag'"):
         linear_scores(background, background, model_of("diag").statistics(X))
     with pytest.raises(ValueError, match="X is a source"):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.inference.divergence import bhattacharyya
 from fastgmm.model import get_shape
 from fastgmm.summary.text import labelled_line
 
@@ -25,8 +26,6 @@ MOST_COMPONENTS = 64
 MOST_FEATURES = 6
 # What is below is told as such.
 LEAST_OVERLAP = 1e-4
-# Numbers of the whole matrices of components with loadings, beyond which they are not made for a summary.
-MOST_VALUES = 1 << 23
 # Beyond this, a component's density and its inverse have lost most of their digits.
 LARGEST_CONDITION = 1e12
 
@@ -54,15 +53,9 @@ def facts_of(model: Any, X: Any = None, sample_weight: Any = None) -> tuple[str,
         df = [f"{value:.3g}" for value in np.unique(model.df_)]
         listed = df[0] if len(df) == 1 else f"{df[0]} to {df[-1]}"
         lines.append(labelled_line("tails", f"{listed} degrees of freedom"))
-    elif 1 < n_components <= MOST_COMPONENTS and _has_matrices(model):
+    elif 1 < n_components <= MOST_COMPONENTS:
         lines.append(labelled_line("overlap", _overlap(model)))
     return title, lines + [labelled_line("warning", text) for text in _warnings(model, X, sample_weight)]
-
-
-def _has_matrices(model: Any) -> bool:
-    """Return whether covariances are whole matrices, or few enough features have loadings to make them such."""
-    n_components, n_features = np.shape(model.means_)
-    return "loadings_" not in vars(model) or n_components * n_features**2 <= MOST_VALUES
 
 
 def count_of(n: int, noun: str) -> str:
@@ -121,6 +114,11 @@ def overlap_bound(model: Any) -> np.ndarray:
     Communication Technology 15 (1967): the error is at most ``sqrt(p q) exp(-distance)``.
     """
     weights, means = np.asarray(model.weights_, dtype=np.float64), np.asarray(model.means_, dtype=np.float64)
+    if hasattr(model, "loadings_"):
+        shares = weights[: len(means), None] / np.maximum(weights[: len(means), None] + weights[: len(means)], 1e-300)
+        bound = np.sqrt(shares * (1.0 - shares)) * np.exp(-bhattacharyya(*[model._gaussian()] * 2))
+        np.fill_diagonal(bound, 0.0)
+        return bound
     covariances = full_covariances(model)
     n_components = len(weights)
     # What a covariance lost to rounding when it was stored may leave it an eigenvalue below zero.
@@ -157,6 +155,16 @@ def _overlap(model: Any) -> str:
     return f"{pair}: up to {100.0 * bound[i, j]:.2g}% of their rows may be assigned to the wrong one"
 
 
+def _extreme_variances(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest variance of each component in any direction; bounds, of many features."""
+    if hasattr(model, "loadings_"):
+        loadings, noise = (np.asarray(part, dtype=np.float64) for part in (model.loadings_, model.noise_variances_))
+        explained = np.linalg.norm(loadings, ord=2, axis=(1, 2)) ** 2 if loadings.shape[2] else 0.0
+        return noise.min(axis=1), noise.max(axis=1) + explained
+    eigenvalues = np.linalg.eigvalsh(full_covariances(model))
+    return eigenvalues[:, 0], eigenvalues[:, -1]
+
+
 def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
     found = []
     n_features = np.shape(model.means_)[1]
@@ -167,10 +175,8 @@ def _warnings(model: Any, X: Any, sample_weight: Any) -> list[str]:
         and not getattr(model, "stopped_", False)
     ):
         found.append("EM did not converge; increase max_iter or tol")
-    if not _has_matrices(model):
-        return found
-    eigenvalues = np.linalg.eigvalsh(full_covariances(model))
-    smallest, condition = eigenvalues[:, 0], eigenvalues[:, -1] / np.maximum(eigenvalues[:, 0], 1e-300)
+    smallest, largest = _extreme_variances(model)
+    condition = largest / np.maximum(smallest, 1e-300)
     reg_covar = getattr(model, "reg_covar", 0.0)
     if isinstance(reg_covar, str):
         reg_covar = float(np.min(getattr(model, "reg_covar_", 0.0)))

@@ -69,7 +69,10 @@ def expected_patches(model, covariances, rows, variance):
 
 def denoise(noisy, model, sigma):
     """Return an image by half-quadratic splitting: patches and pixels in turn."""
-    whole = model.means_[:, :, None] * model.means_[:, None, :] + model.covariances_
+    whole = model.covariances_
+    if whole.ndim == 2:
+        whole = whole[:, :, None] * np.eye(whole.shape[1])
+    whole = model.means_[:, :, None] * model.means_[:, None, :] + whole
     height, width = noisy.shape
     n_of = np.zeros_like(noisy)
     for i in range(SIZE):

@@ -58,6 +58,11 @@ class RowsByFactors(Answers):
     spread: np.ndarray
 
     @property
+    def log_density(self) -> np.ndarray:
+        """Log of the sum over components, (n_rows,), in nats."""
+        return np.logaddexp.reduce(self.log_joint, axis=1)
+
+    @property
     def masks(self) -> np.ndarray:
         """True where a feature is observed, (n_rows, n_features)."""
         return self.observed[self.which] > 0

@@ -27,7 +27,7 @@ __all__ = ["MANY_FEATURES", "Sketched", "gaussian_family", "is_sketched"]
 #: digits of 256 pixels 2.7 to 7.8 times as long.
 MANY_FEATURES = 200
 #: Numbers of loadings that are estimated at a time.
-BLOCK_VALUES = 1 << 20
+BLOCK_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)

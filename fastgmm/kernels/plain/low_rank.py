@@ -33,12 +33,14 @@ class FactorProducts:
         root = factor[..., -1]
         precision = root * root
         self._constant = np.einsum("kd,kd->k", precision, shift**2)
-        self._linear = np.ascontiguousarray((precision * shift).T)
         self._precision = np.ascontiguousarray(precision.T)
-        # One matrix for the factors of all components, and what they make of each one's own mean.
+        # One matrix for the factors of all components and, last, their precisions times the means; and what the factors
+        # make of each one's own mean.
         n_components, n_features = means.shape
-        self._along = np.empty((n_features, n_components * self._n_factors))
-        self._of_mean = np.empty(n_components * self._n_factors)
+        n_along = n_components * self._n_factors
+        self._along = np.empty((n_features, n_along + n_components))
+        np.multiply(precision.T, shift.T, out=self._along[:, n_along:])
+        self._of_mean = np.empty(n_along)
         self._divisors = np.empty((n_components, self._n_factors))
         for k in range(n_components):
             # Zero precision is that of a background, which has no factors.
@@ -53,16 +55,15 @@ class FactorProducts:
     def squared_distances(self, rows: np.ndarray) -> np.ndarray:
         """Return the squared distance of each row from each component, (n_rows, n_components)."""
         away = rows - self._centre
-        explained = away @ self._along
-        explained -= self._of_mean
-        explained *= explained
-        squares = away @ self._linear
-        squares *= -2.0
-        squares += self._constant
+        products = away @ self._along
+        explained, squares = products[:, : len(self._of_mean)], products[:, len(self._of_mean) :]
         away *= away
-        squares += away @ self._precision
+        squares = away @ self._precision - 2.0 * squares
+        squares += self._constant
         if self._n_factors:
-            squares -= explained.reshape(len(rows), -1, self._n_factors).sum(axis=2)
+            explained -= self._of_mean
+            explained = explained.reshape(len(rows), -1, self._n_factors)
+            squares -= np.einsum("nkq,nkq->nk", explained, explained)
         return np.maximum(squares, 0.0, out=squares)
 
     def add_moments(self, k: int, rows: np.ndarray, weight: np.ndarray, sums: np.ndarray, scatter: np.ndarray) -> None:

@@ -13,8 +13,9 @@ from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
 
 __all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterior", "responsibilities"]
 
-#: How many times more numbers a tile of components with factors holds than others.
-LARGER_TILES = 8
+#: How many times more numbers a tile of components with factors holds than others. Measured at 12,288 features and 40
+#: components of 10 factors, in multiples of the one product with the loadings: 5.6 with 8, 3.5 with 16.
+LARGER_TILES = 16
 
 
 def _squared_distances(mixture, products) -> Callable[[np.ndarray], np.ndarray]:

@@ -15,11 +15,11 @@ quietly = np.errstate(all="ignore")
 
 
 def tiles(X: np.ndarray, n_values: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (slice, rows in float64); `n_values` are computed of a row."""
+    """Yield (slice, rows in float64, to be read only); `n_values` are computed of a row."""
     step = max(1, TILE_VALUES // n_values)
     for start in range(0, len(X), step):
         part = slice(start, start + step)
-        yield part, X[part].astype(np.float64)
+        yield part, X[part].astype(np.float64, copy=False)
 
 
 def weighted_tiles(X: np.ndarray, sample_weight: np.ndarray | None, n_values: int, *others: np.ndarray):
@@ -27,4 +27,7 @@ def weighted_tiles(X: np.ndarray, sample_weight: np.ndarray | None, n_values: in
     for part, rows in tiles(X, n_values):
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[part]
         counted = weight > 0
+        if counted.all():
+            yield rows, weight, *(other[part] for other in others)
+            continue
         yield rows[counted], weight[counted], *(other[part][counted] for other in others)

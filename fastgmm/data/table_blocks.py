@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgmm.data.arrow import column_of, listed, matrix_of
 from fastgmm.data.distributed import Blocks, DistributedRows, Key, Part
-from fastgmm.data.rows import block_rows
+from fastgmm.data.rows import MEASURED, block_rows
 
 __all__ = ["TableBlocks", "TableReader", "TableRows"]
 
@@ -63,7 +63,7 @@ class TableReader:
             columns = {name: column_of(batch, given, f"{where}, column", name) for name, given in self.along.items()}
             columns.update({name: by_key[key] for name, by_key in self.given.items()})
             weight = None if self.weight is None else column_of(batch, self.weight, f"{where}, column", "sample_weight")
-            rows = matrix_of(batch.select(list(self.names)), where, self.allows_missing)
+            rows = matrix_of(batch.select(list(self.names)), where, self.allows_missing or MEASURED in columns)
             yield Part(key, rows, weight, columns)
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgmm.estimator.measurement_errors import check_errors
 from fastgmm.plotting.backend import new_axes
-from fastgmm.plotting.error_ellipses import add_error_ellipses, errors_seen
+from fastgmm.plotting.error_ellipses import add_error_ellipses, errors_of, errors_seen
 from fastgmm.plotting.margins import add_margins
 from fastgmm.plotting.moments import Moments, mixture_of
 from fastgmm.plotting.palette import NOISE, colour, marker
@@ -98,10 +97,10 @@ def plot_clusters(
     model = mixture_of(model)
     X, plane, seen = seen_in(model, X, view, names)
     chosen = some_rows(X.shape[0], max_points)
-    drawn, own = X[chosen], None if errors is None else check_errors(errors, *X.shape).of(chosen)
+    drawn, own = X[chosen], None if errors is None else errors_of(errors, len(X)).of(chosen)
+    labels, uncertainty = labels_of(model, drawn, None if own is None else own.values)
     if own is not None:
         drawn = np.where(np.isinf(own.variances), np.nan, drawn)
-    labels, uncertainty = labels_of(model, drawn, None if own is None else own.values)
     points = plane.rows(drawn)
     whole = ~np.isnan(points).any(axis=1)
     if own is not None:

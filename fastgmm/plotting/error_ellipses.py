@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgmm.model.errors import Errors
 from fastgmm.plotting.palette import NOISE, colour
 from fastgmm.plotting.views import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["add_error_ellipses", "errors_seen"]
+__all__ = ["add_error_ellipses", "errors_of", "errors_seen"]
+
+
+def errors_of(errors: Any, n_rows: int) -> Errors:
+    """Return errors of rows, or of all rows; what is wrong with them the model says, which is asked about the rows."""
+    values = np.asarray(errors, dtype=np.float64)
+    return Errors(np.diag(values) if values.ndim == 1 else values, is_common=len(values) != n_rows)
 
 
 def errors_seen(plane: View, errors: np.ndarray) -> np.ndarray:

@@ -51,6 +51,11 @@ class Answers:
     log_joint: np.ndarray
 
     @property
+    def log_density(self) -> np.ndarray:
+        """Log of the sum over components, (n_rows,), in nats."""
+        return np.logaddexp.reduce(self.log_joint, axis=1)
+
+    @property
     def shares(self) -> np.ndarray:
         """Posterior probabilities, (n_rows, n_components); equal ones where there is no density."""
         best = self.log_joint.max(axis=1, keepdims=True)

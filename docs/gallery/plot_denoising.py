@@ -80,3 +80,10 @@ error_noisy, error_restored = (((image - truth) ** 2).mean() for image in (noisy
 print(
     f"{-10 * np.log10(error_noisy):.1f} dB with noise, {-10 * np.log10(error_restored):.1f} dB restored"
 )
+
+# %%
+# **What to conclude.** A mixture of patches is a prior for pictures: learn it once, from any
+# photographs, and use it on others. Give a model the noise that you know of by adding its
+# variance to ``noise_variances_``; the factors that are expected are then drawn towards zero
+# as much as they should be. With 200 components on five rounds it is better than the filters
+# of scikit-image on the picture measured in the guide to many features, and slower.

@@ -324,7 +324,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         _, run, describe = best
         self.stopped_ = watch.finish(run)
         if not (run.converged or self.stopped_):
-            warn_unconverged(self.max_iter, stacklevel=5)
+            warn_unconverged(self.max_iter)
         describe(self, run)
         return self
 

@@ -213,7 +213,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         self._merge(read)
         self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
-            warn_unconverged(self.max_iter, stacklevel=5)
+            warn_unconverged(self.max_iter)
         return self
 
     def _sizes(self, read: Reading) -> list[int]:

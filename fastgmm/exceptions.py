@@ -1,5 +1,7 @@
 """Exceptions and warnings raised by fastgmm beside the built-in ones, and what they propose."""
 
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,10 +20,25 @@ __all__ = [
 _unwarned: ContextVar[tuple[type[Warning], ...]] = ContextVar("fastgmm_unwarned", default=())
 
 
-def warn(message: str, category: type[Warning], stacklevel: int) -> None:
-    """Warn as `warnings.warn` does, but for categories that the code around leaves out."""
-    if not issubclass(category, _unwarned.get()):
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
+#: Code between a user's line and a warning: this package, and what scikit-learn wraps around its methods.
+_INNER = (os.path.dirname(__file__) + os.sep, os.path.join("sklearn", "base.py"))
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn as `warnings.warn` does, but for categories that the code around leaves out.
+
+    The line that is named is the last one outside of this package, however many calls lie between.
+    """
+    if issubclass(category, _unwarned.get()):
+        return
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _is_inner(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_inner(path: str) -> bool:
+    return path.startswith(_INNER[0]) or path.endswith(_INNER[1])
 
 
 @contextmanager

@@ -250,7 +250,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         self.offset_ = self._threshold(rows)
         self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
-            warn_unconverged(self.max_iter, stacklevel=5)
+            warn_unconverged(self.max_iter)
         return self
 
     def _fit_eligible(self, read: Reading, known: Any, random_state: Any, size: int, task: Task) -> tuple[Any, float]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from fastgmm.callbacks.callback import Callback
-from fastgmm.exceptions import DriftWarning
+from fastgmm.exceptions import DriftWarning, warn
 
 __all__ = ["DriftAlarm"]
 
@@ -71,11 +70,10 @@ class DriftAlarm(Callback):
             return False
         if self.action is not None:
             return bool(self.action(estimator, X, drift))
-        warnings.warn(
+        warn(
             f"batch {len(self.drifts_) + 1} of the stream has a mean log density of {drift.score:.3g} nats per row, "
             f"where {drift.expected:.3g} was expected (p-value {drift.p_value:.2g}): the source may have changed. "
             "Raise forgetting, begin a new model, or leave such batches out by an action that returns True",
             DriftWarning,
-            stacklevel=7,
         )
         return False

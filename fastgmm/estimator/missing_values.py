@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from fastgmm.data import ArrayRows, Rows
 from fastgmm.data.census import Census, census_of
-from fastgmm.exceptions import MissingValuesWarning
+from fastgmm.exceptions import MissingValuesWarning, warn
 
 __all__ = ["MISSING", "check_census", "counted_weight", "finite_of", "found_missing", "takes_missing"]
 
@@ -76,9 +75,8 @@ def check_census(census: Census, names: Any, is_matrix: bool) -> None:
     if len(apart):
         some = ", ".join(f"{named[i]} and {named[j]}" for i, j in apart[:3])
         more = f" and {len(apart) - 3} more pairs" if len(apart) > 3 else ""
-        warnings.warn(
+        warn(
             f"no row of X has both of columns {some}{more}: nothing in the data tells their covariance, which stays "
             "near that of the start. Use covariance_type='diag', a prior, or leave one out",
             MissingValuesWarning,
-            stacklevel=6,
         )

@@ -325,7 +325,6 @@ class BaseMixture(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
                 "max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
         describe(self, run)
         if self.order_by is not None:
@@ -338,7 +337,7 @@ class BaseMixture(
         if is_checked and isinstance(mixture, MixtureParameters):
             # A prior keeps covariances from being singular.
             n_samples = np.inf if getattr(self, "prior", None) else read.rows.n_samples or sample.n_samples
-            warn_regularised(mixture, float(self.reg_covar), n_samples, stacklevel=6)
+            warn_regularised(mixture, float(self.reg_covar), n_samples)
         return read.given
 
     def _along(self, labels: Any, errors: Any) -> dict[str, Any]:

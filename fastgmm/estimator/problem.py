@@ -136,17 +136,17 @@ def run_attributes(run: Run, n_passes: int, dtype: Any = float) -> dict[str, Any
     return dict(zip(RUN_ATTRIBUTES, values, strict=True))
 
 
-def warn_unconverged(max_iter: int, stacklevel: int) -> None:
+def warn_unconverged(max_iter: int) -> None:
     """Warn of a fit that was neither ended by its rule nor by a callback."""
     message = f"EM did not converge in max_iter={max_iter} iterations; increase max_iter or tol."
-    warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+    warn(message, ConvergenceWarning)
 
 
 #: Share of a variance within components beyond which `reg_covar` is worth a warning.
 LARGE_SHARE = 0.01
 
 
-def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: float, stacklevel: int) -> None:
+def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: float) -> None:
     """Warn once where `reg_covar` makes up much of a feature's variance within the components, or of any direction's.
 
     Components that shrank onto equal rows are left out: there it is all there is, and what it is for.
@@ -160,7 +160,6 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
             "covariance_type='ppca', 'diag' or 'spherical', prior='default', or fewer features, such as the first "
             "principal components",
             RegularisationWarning,
-            stacklevel=stacklevel + 1,
         )
         return
     variances = mixture.shape.diagonals(mixture.covariances, *mixture.means.shape) - reg_covar
@@ -181,5 +180,4 @@ def warn_regularised(mixture: MixtureParameters, reg_covar: float, n_samples: fl
             f"{reg_covar / (reg_covar + within[j]):.1%} of it is regularisation. Use reg_covar='auto', which is "
             "relative to the data, a smaller reg_covar, or larger units",
             RegularisationWarning,
-            stacklevel=stacklevel + 1,
         )

@@ -255,7 +255,7 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 "n_components, set reg_covar or prior='default', or restrict covariance_type"
             )
         for text in self.cautions_:
-            warn(f"{text}.", SelectionWarning, stacklevel=4)
+            warn(f"{text}.", SelectionWarning)
         return self
 
     # Parameters.

@@ -67,7 +67,7 @@ for i, j in np.ndindex(size, size):
     n_of[place] += 1
 restored = summed / n_of
 
-fig, axes = plt.subplots(1, 3, figsize=(9, 3.3))
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
 for ax, image, title in zip(
     axes, (truth, noisy, restored), ("picture", "with noise", "restored"), strict=True
 ):
@@ -75,7 +75,6 @@ for ax, image, title in zip(
     quality = f", {-10 * np.log10(error):.1f} dB" if error else ""
     ax.imshow(image, cmap="gray", vmin=0, vmax=1)
     ax.set(title=title + quality, xticks=[], yticks=[])
-fig.tight_layout()
 error_noisy, error_restored = (((image - truth) ** 2).mean() for image in (noisy, restored))
 print(
     f"{-10 * np.log10(error_noisy):.1f} dB with noise, {-10 * np.log10(error_restored):.1f} dB restored"

@@ -60,7 +60,7 @@ struct AskedComponents {
         for (int64_t j = 0; j < d && !scaled; ++j) centre[j] = 0.0;
     }
 
-    void pack(int64_t c, const double* mean) {
+    void pack(int64_t c, const double* mean) const {
         double *to = means + c * stride, *scales = to + width;
         for (int64_t j = 0; j < width; ++j) to[j] = j < d ? mean[j] - centre[j] : 0.0;
         for (int64_t j = 0; structure == DIAG && j < width; ++j) {

@@ -122,7 +122,7 @@ def overlap_bound(model: Any) -> np.ndarray:
     covariances = full_covariances(model)
     n_components = len(weights)
     # What a covariance lost to rounding when it was stored may leave it an eigenvalue below zero.
-    rounding = np.finfo(np.asarray(model.means_).dtype).eps
+    rounding = np.finfo(np.result_type(np.asarray(model.means_), np.float32)).eps
 
     def spread(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         variances, axes = np.linalg.eigh(matrix)

@@ -103,7 +103,7 @@ ESTIMATORS = {
 #: Asked of rows in memory by every estimator that has it.
 IN_MEMORY = ("partial_fit", "plot", "summary")
 #: E-steps, families, estimators and questions that have tests of their own: for few, for many, or after a fit.
-BY_THEMSELVES = {"WithErrors", "Truncated", "Sketched", "GaussianMixtureClusterer"}
+BY_THEMSELVES = {"WithErrors", "Truncated", "Sketched", "OpenVariational", "GaussianMixtureClusterer"}
 AFTER_A_FIT = {"adapt", "denoise", "drift", "gradient", "hessian", "predict_topk", "statistics", "transform"}
 
 # + works; - is refused by an error that names the estimator and what was asked for; = is one choice: E-step and family

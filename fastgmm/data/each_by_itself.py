@@ -143,7 +143,7 @@ class _Compiled:
         if shape.is_matrix:
             precisions = shape.diagonals(shape.precisions(factor), *sizes)
             inflation = shape.diagonals(marginals.covariances, *sizes) * precisions
-            self.by_what_is_missing = bool(inflation.max() <= MOST_INFLATED)
+            self.by_what_is_missing = bool(inflation.max(initial=0.0) <= MOST_INFLATED)
 
     def errors(self, rows: np.ndarray) -> np.ndarray | None:
         """Return what the kernels take for the errors of rows: none, or infinite ones where values are missing."""

@@ -252,7 +252,7 @@ def rtol_of(model, rtol):
 
     So do loadings, which a few iterations leave where the likelihood is nearly flat.
     """
-    loadings = hasattr(getattr(model, "mixture_", model), "loadings_")
+    loadings = hasattr(getattr(model, "mixture_", getattr(model, "best_estimator_", model)), "loadings_")
     return rtol * 1e3 if hasattr(model, "df_") or loadings else rtol
 
 

@@ -246,6 +246,9 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
             self._set_results(finished, criterion)
             self.cautions_ = cautions + self._cautions_of_outcome(finished, read.rows.total_weight)
             self.stopped_ = watch.finish()
+            # A user may have made errors of warnings, which then undo the search.
+            for text in self.cautions_ if interrupt is None and hasattr(self, "best_estimator_") else ():
+                warn(f"{text}.", SelectionWarning)
         if interrupt is not None:
             raise interrupt
         if not hasattr(self, "best_estimator_"):
@@ -254,8 +257,6 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
                 f"all {len(finished)} candidates failed ({reasons}{'; ...' if len(finished) > 5 else ''}); reduce "
                 "n_components, set reg_covar or prior='default', or restrict covariance_type"
             )
-        for text in self.cautions_:
-            warn(f"{text}.", SelectionWarning)
         return self
 
     # Parameters.

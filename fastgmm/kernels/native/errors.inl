@@ -146,7 +146,7 @@ struct ErrorWorker {
         for (int64_t n = 0; n < count; ++n) {
             const Real* row = from + n * m.d;
             int32_t missed = 0;
-            for (int64_t i = 0; i < m.d; ++i) missed += std::isnan(row[i]) ? 1 : 0;
+            for (int64_t i = 0; i < m.d; ++i) missed += __builtin_isnan(row[i]) ? 1 : 0;
             index[n] = missed;
         }
         int64_t listed = 0;

@@ -2,7 +2,6 @@
 // FASTGMM_ISA_NAME and is compiled with that set's flags. Everything sits in an unnamed namespace: a function that
 // two builds shared would be compiled for one of them and linked into both.
 
-#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 

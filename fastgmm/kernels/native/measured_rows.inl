@@ -166,7 +166,7 @@ struct MeasuredRows {
             int64_t missed = 0;
             for (int64_t i = 0; i < d; ++i) {
                 hole[missed * stride + n + lane] = i;  // the last one stays if it is none, and is replaced below
-                missed += std::isnan(row[lane][i]) ? 1 : 0;
+                missed += __builtin_isnan(row[lane][i]) ? 1 : 0;
             }
             n_holes[n + lane] = int32_t(missed);
             for (int64_t i = missed; i < d; ++i) hole[i * stride + n + lane] = d;

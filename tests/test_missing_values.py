@@ -505,3 +505,17 @@ def test_passes_are_counted_over_rows_that_have_something():
     X = np.array([[1.0, np.nan], [np.nan, np.nan], [2.0, 3.0]])
     passes = Incomplete(Plain()).prepare(ArrayRows(X, np.array([1.0, 0.0, 1.0])))
     assert passes.total_weight == 2.0
+
+
+def test_a_background_alone_has_the_same_density_at_rows_of_rare_patterns():
+    """Asked for by itself, it leaves no component to any kernel."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(400, 4))
+    X[rng.random(X.shape) < 0.4] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    for model in (
+        GaussianMixture(2, noise=0.1, missing="marginalise", random_state=0),
+        StudentMixture(2, noise=0.1, missing="marginalise", random_state=0),
+    ):
+        joint = model.fit(X).component_log_density(X)
+        assert_allclose(np.logaddexp.reduce(joint, axis=1), model.score_samples(X), rtol=1e-9)

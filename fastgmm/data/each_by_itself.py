@@ -180,6 +180,9 @@ class _Compiled:
     def answer(self, question: str, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Write what a question about rows is answered to `out`, and return it in the order of the components."""
         other, background = self.other(rows), self.marginals.background
+        if not len(self.marginals.own_index):  # a background alone, which no kernel is asked for
+            out[...] = {"log_density": other, "responsibilities": 1.0, "assign": background}[question]
+            return out
         found = kernels.answer_with_errors(question, rows, self.errors(rows), self.components, out, other, self.tail)
         if background is None or question == "log_density":
             return found

@@ -4,6 +4,7 @@ Property tests draw the same examples every time; ``--hypothesis-profile=thoroug
 time, and keeps those that failed in `.hypothesis`.
 """
 
+import signal
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,6 +18,10 @@ _ANY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, Health
 settings.register_profile("repeatable", max_examples=400, derandomize=True, database=None, **_ANY)
 settings.register_profile("thorough", max_examples=10_000, **_ANY)
 settings.load_profile("repeatable")
+
+# Where a shell began the tests in the background, Ctrl-C is ignored, and so would be the interrupts that tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _engines():

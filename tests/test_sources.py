@@ -546,6 +546,8 @@ def test_an_interrupt_ends_the_thread_and_closes_the_source(few, moment):
             for i in range(10**9):
                 if i == moment:
                     _thread.interrupt_main()
+                if i > moment + 200_000:
+                    raise RuntimeError("the interrupt was lost")
                 yield few
         finally:
             closed.append(True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 from fastgmm import GaussianMixture, StudentMixture, config_context, kernels
 from fastgmm.data import ArrayRows, batches, parquet, sliced
@@ -644,3 +645,17 @@ def test_a_source_whose_errors_are_wrong_is_refused():
     X[3, 1] = np.nan
     with refused("contains NaN; expected finite numbers where the variance in errors is finite"):
         GaussianMixture(2).fit(sliced(X, errors=variances))
+
+
+def test_rows_of_a_source_miss_values_and_have_errors_at_once():
+    rng = np.random.default_rng(5)
+    X = np.concatenate([rng.normal(size=(80, 2)), rng.normal(size=(80, 2)) + 6.0])
+    errors = rng.uniform(0.05, 0.5, X.shape)
+    X[rng.random(X.shape) < 0.2] = np.nan
+    model = GaussianMixture(2, missing="marginalise", random_state=0)
+    expected = clone(model).fit(X, errors=errors)
+    found = clone(model).fit(
+        batches(lambda: ({"X": X[i : i + 40], "errors": errors[i : i + 40]} for i in range(0, 160, 40)))
+    )
+    assert_allclose(found.lower_bound_, expected.lower_bound_, rtol=1e-7)
+    assert_allclose(found.means_, expected.means_, rtol=1e-5)

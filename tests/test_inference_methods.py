@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureRegressor
 from fastgmm.data import batches
+from fastgmm.exceptions import ComponentCollapseError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -55,6 +56,13 @@ def test_joint_is_marginal_times_conditional(structure):
         assert_allclose(total, model.score_samples(X), rtol=1e-9)
         assert len(conditional) == 50
         assert_allclose(conditional.weights.sum(axis=1), 1.0, rtol=1e-12)
+
+
+def test_a_covariance_without_rank_is_named_when_its_conditional_is_asked_for():
+    model = model_of("full", 2, 3)
+    model.covariances_ = np.ones_like(model.covariances_)
+    with pytest.raises(ComponentCollapseError, match="a covariance is singular, up to rounding"):
+        model.condition([0], [[0.5]])
 
 
 def test_moments_of_the_conditional_are_those_of_its_draws():

@@ -23,6 +23,7 @@ from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import student_stretch
 from fastgmm.model import MixtureParameters
 from fastgmm.model.shapes import FULL, Shape
+from fastgmm.model.shapes.full import lower_factor
 from fastgmm.model.student import AS_NORMAL, log_gamma_ratio, variance_ratio
 
 __all__ = ["Conditioner", "MixturePerRow", "full_covariances", "marginal"]
@@ -126,7 +127,7 @@ class MixturePerRow:
                 rows[members] = self.means[members, k] + drawn
             return rows
         noise = random_state.standard_normal((len(self), self.means.shape[2]))
-        factor, every = np.linalg.cholesky(self.covariances), np.arange(len(self))
+        factor, every = lower_factor(self.covariances), np.arange(len(self))
         if self.degrees_of_freedom is not None and self.inflation is not None:
             dof = np.broadcast_to(self.degrees_of_freedom, self.weights.shape)
             stretch = student_stretch(dof[every, chosen], len(self), random_state)
@@ -160,7 +161,7 @@ class Conditioner:
         self.marginal = marginal(parameters, given)
         # In the Cholesky factor of the covariance with the given columns first, the last block is the factor of the
         # conditional covariance: nothing is subtracted, so it stays positive definite.
-        factor = np.linalg.cholesky(full_covariances(parameters)[:, order[:, None], order])
+        factor = lower_factor(full_covariances(parameters)[:, order[:, None], order])
         upper_left, lower_left = factor[:, :n_given, :n_given], factor[:, n_given:, :n_given]
         self.coefficients = np.linalg.solve(upper_left.transpose(0, 2, 1), lower_left.transpose(0, 2, 1))
         corner = factor[:, n_given:, n_given:]

@@ -25,6 +25,7 @@ from fastgmm.data.incomplete_by_factors import RowsByFactors
 from fastgmm.data.patterns import Patterns
 from fastgmm.inference.sampling import student_stretch
 from fastgmm.model.marginals import Marginals
+from fastgmm.model.shapes.full import lower_factor
 from fastgmm.model.shapes.low_rank import unpacked
 
 __all__ = ["drawn_values", "expected_values"]
@@ -117,7 +118,7 @@ def _conditional_means(some: Any, marginals: Marginals) -> np.ndarray:
 
 def _drawn_rest(marginals: Marginals) -> _Draw:
     """Return draws about the expectations, ``(some, components, random_state) -> (n_rows, n_features)``."""
-    lower = np.linalg.cholesky(marginals.shape.full(marginals.covariances, len(marginals.means), marginals.n_features))
+    lower = lower_factor(marginals.shape.full(marginals.covariances, len(marginals.means), marginals.n_features))
 
     def draw(some: SomeRows, own: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
         noise = random_state.standard_normal((len(own), marginals.n_features))

@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dlauum
 from fastgmm import kernels
 from fastgmm.model.shapes.base import Shape, collapse_error
 
-__all__ = ["FULL", "Full"]
+__all__ = ["FULL", "Full", "lower_factor"]
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -119,7 +119,7 @@ class Full(Shape):
         order, n_observed = np.concatenate([observed, missing]), len(observed)
         # The last block of the factor with the observed features first is that of the conditional covariance: nothing
         # is subtracted, so it stays positive definite.
-        lower = _cholesky(covariances[..., order[:, None], order])
+        lower = lower_factor(covariances[..., order[:, None], order])
         inverse = np.linalg.inv(lower[..., :n_observed, :n_observed])
         corner = lower[..., n_observed:, n_observed:]
         factor = np.ascontiguousarray(np.triu(np.swapaxes(inverse, -1, -2)))
@@ -191,11 +191,12 @@ class Full(Shape):
 FULL = Full()
 
 
-def _cholesky(matrices: np.ndarray) -> np.ndarray:
+def lower_factor(covariances: np.ndarray) -> np.ndarray:
+    """Return the lower Cholesky factors of covariances (..., n, n)."""
     try:
-        return np.linalg.cholesky(matrices)
+        return np.linalg.cholesky(covariances)
     except np.linalg.LinAlgError:
-        raise collapse_error(0, reason="a covariance is singular given the features that some rows have") from None
+        raise collapse_error(0, reason="a covariance is singular, up to rounding, given some of the features") from None
 
 
 def _invert(matrices: np.ndarray) -> np.ndarray:

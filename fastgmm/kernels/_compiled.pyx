@@ -12,13 +12,14 @@ import numpy as np
 cimport numpy as cnp
 
 from fastgmm.kernels._native cimport (
-    ACCUMULATE, ACCUMULATE_LABELS, ASSIGN, DIAG, FULL, INTERRUPTED, LOG_DENSITY, OUT_OF_MEMORY, RESPONSIBILITIES,
-    SPHERICAL, TIED, Action, CentreChoice, ErrorPass, KernelTable, Merging, MixtureEstimate, MixturePass, NearestPass,
-    NeighborSearch, SeedingPass, SmallFits, Structure, TruncatedPass, best_isa, built_with_openmp, table_for,
+    ACCUMULATE, ACCUMULATE_LABELS, ASSIGN, DIAG, FULL, INTERRUPTED, LOG_DENSITY, LOW_RANK, OUT_OF_MEMORY,
+    RESPONSIBILITIES, SPHERICAL, TIED, Action, CentreChoice, ErrorPass, KernelTable, Merging, MixtureEstimate,
+    MixturePass, NearestPass, NeighborSearch, SeedingPass, SmallFits, Structure, TruncatedPass, best_isa,
+    built_with_openmp, table_for,
 )
 
 from fastgmm.exceptions import EngineError
-from fastgmm.kernels.actions import shapes_of
+from fastgmm.kernels.actions import LOW_RANK as LOADINGS, LOW_RANK_ACTIONS, shapes_of
 
 cnp.import_array()
 
@@ -56,7 +57,10 @@ def set_isa(name):
 def supports(action, shape=None, tail=None):
     """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
     is_pass = hasattr(Mixture, action)
-    has_action = (is_pass or action in globals()) and shape in shapes_of(action) and shape in (None, *SHAPES)
+    if shape is not None and shape.partition(":")[0] == LOADINGS:
+        has_action = action in LOW_RANK_ACTIONS
+    else:
+        has_action = (is_pass or action in globals()) and shape in shapes_of(action) and shape in (None, *SHAPES)
     return has_action and (tail is None or (tail == "student" and is_pass))
 
 
@@ -165,8 +169,10 @@ cdef int _structure(str shape) except -1:
     raise ValueError(f"shape is {shape!r}; expected one of {', '.join(SHAPES)}")
 
 
-cdef int64_t _size(int structure, int64_t k, int64_t d) noexcept:
+cdef int64_t _size(int structure, int64_t k, int64_t d, int64_t n_factors=0) noexcept:
     """Numbers in the matrices, in their shape, of k components."""
+    if structure == LOW_RANK:
+        return k * d * (n_factors + 1)
     if structure == FULL:
         return k * d * d
     return d * d if structure == TIED else k * d if structure == DIAG else k
@@ -188,8 +194,30 @@ cdef int _set_statistics(MixturePass* p, sample_weight, cnp.ndarray counts, cnp.
         p.sample_weight = _double(sample_weight, "sample_weight", p.n)
     p.counts = _written(counts, "counts", p.k)
     p.sums = _written(sums, "sums", p.k * p.d)
-    p.scatter = _written(scatter, "scatter", _size(p.structure, p.k, p.d))
+    p.scatter = _written(scatter, "scatter", _size(p.structure, p.k, p.d, p.n_factors))
     return 0
+
+
+# What factors may explain, in units of the noise, where rows of float32 are evaluated as such: the distance is what is
+# left of so many squares, to 6e-8 of their sum. Beyond, rows are converted to float64, so many numbers at a time.
+cdef double FLOAT_STRENGTH = 8192.0
+cdef int64_t CONVERTED_VALUES = 1 << 19
+
+
+cdef double _strength(const double* factor, int64_t k, int64_t d, int64_t q) noexcept nogil:
+    """The largest sum of squares of a component's loadings in units of the noise."""
+    cdef int64_t i, j
+    cdef double largest = 0.0, total = 0.0, squares
+    for i in range(k * d):
+        if i % d == 0:
+            total = 0.0
+        squares = 0.0
+        for j in range(q):
+            squares += factor[i * (q + 1) + j] ** 2
+        if factor[i * (q + 1) + q] > 0.0:
+            total += squares / factor[i * (q + 1) + q] ** 2
+        largest = max(largest, total)
+    return largest
 
 
 @cython.final
@@ -197,6 +225,7 @@ cdef int _set_statistics(MixturePass* p, sample_weight, cnp.ndarray counts, cnp.
 cdef class Mixture:
     """The parameters of a mixture, checked once: its passes check their rows and what they write to."""
     cdef MixturePass start  # of every pass: the parameters, and nothing of the rows
+    cdef bint in_double  # whether rows of float32 are converted
     cdef tuple held
 
     def __cinit__(self, str shape, cnp.ndarray log_offset, cnp.ndarray means, cnp.ndarray precisions_cholesky,
@@ -205,18 +234,32 @@ cdef class Mixture:
             raise ValueError(f"tail is {tail!r}; expected None or a StudentTail")
         if means is None or means.ndim != 2:
             raise ValueError(f"means has shape {tuple(np.shape(means))}; expected (n_components, n_features)")
-        cdef int structure = _structure(shape)
         cdef int64_t k = means.shape[0], d = means.shape[1]
         memset(&self.start, 0, sizeof(MixturePass))
+        kind, _, n_factors = shape.partition(":")
+        cdef int structure = LOW_RANK if kind == LOADINGS else _structure(shape)
+        if structure == LOW_RANK:
+            self.start.n_factors = int(n_factors)
         self.start.structure, self.start.k, self.start.d = <Structure> structure, k, d
         self.start.log_offset = _double(log_offset, "log_offset", k)
         self.start.means = _double(means, "means", k * d)
-        self.start.factor = _double(precisions_cholesky, "precisions_cholesky", _size(structure, k, d))
+        self.start.factor = _double(precisions_cholesky, "precisions_cholesky",
+                                    _size(structure, k, d, self.start.n_factors))
         self.start.poll = poll_signals
         dof = None if tail is None else tail.degrees_of_freedom
         if dof is not None:
             self.start.dof = _double(dof, "degrees_of_freedom", k)
+        self.in_double = False
+        if structure == LOW_RANK:
+            self.in_double = not _strength(self.start.factor, k, d, self.start.n_factors) <= FLOAT_STRENGTH
         self.held = (log_offset, means, precisions_cholesky, dof)
+
+    cdef list converted(self, cnp.ndarray X):
+        """Return slices of rows that are to be converted; None where none are."""
+        if not self.in_double or _kind(X):
+            return None
+        cdef int64_t step = max(1, CONVERTED_VALUES // X.shape[1])
+        return [slice(first, first + step) for first in range(0, X.shape[0], step)]
 
     cdef int begin(self, MixturePass* p, cnp.ndarray X, int n_threads) except -1:
         """Write a pass that has rows and parameters; return the kind of the rows."""
@@ -233,6 +276,13 @@ cdef class Mixture:
         cdef MixturePass p
         cdef int kind = self.begin(&p, X, n_threads)
         _set_statistics(&p, sample_weight, counts, sums, scatter)
+        parts = self.converted(X)
+        if parts is not None:
+            return sum(
+                self.accumulate(X[part].astype(np.float64), None if sample_weight is None else sample_weight[part],
+                                counts, sums, scatter, n_threads, tail_sums)
+                for part in parts
+            )
         if p.dof != NULL:
             p.tail_sums = _written(tail_sums, "tail_sums", 2 * p.k)
         p.action = ACCUMULATE
@@ -245,7 +295,15 @@ cdef class Mixture:
         cdef int64_t wanted = p.n * p.k if action == RESPONSIBILITIES else p.n
         p.action = action
         p.out = _integers(out, "out", wanted, True) if action == ASSIGN else _of_rows(out, "out", kind, wanted)
-        return _run(&p, kind)
+        parts = self.converted(X)
+        if parts is None:
+            return _run(&p, kind)
+        cdef cnp.ndarray lines = out.reshape(X.shape[0], -1)
+        for part in parts:
+            answers = np.empty((len(X[part]), lines.shape[1]), np.int64 if action == ASSIGN else np.float64)
+            self.per_row(action, X[part].astype(np.float64), answers, n_threads)
+            lines[part] = answers
+        return 0
 
     def log_density(self, X, out, int n_threads):
         """Write the log density of each row."""

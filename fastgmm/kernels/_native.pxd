@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
     cdef enum Structure:
-        FULL, TIED, DIAG, SPHERICAL
+        FULL, TIED, DIAG, SPHERICAL, LOW_RANK
     cdef enum Action:
         ACCUMULATE, LOG_DENSITY, RESPONSIBILITIES, ASSIGN, ACCUMULATE_LABELS
     cdef enum Status:
@@ -17,6 +17,7 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         const double* sample_weight
         const int64_t* labels
         int64_t n, d, k
+        int64_t n_factors
         const double* log_offset
         const double* means
         const double* factor

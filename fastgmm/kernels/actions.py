@@ -45,7 +45,7 @@ def shapes_of(action: str) -> tuple[str | None, ...]:
     return ACTIONS.get(action) or FURTHER_ACTIONS.get(action, ())
 
 
-#: The kind of the shapes ``low_rank:q``, of q factors, and its actions, which the plain engine runs in matrix products.
+#: The kind of the shapes ``low_rank:q``, of q factors, and its actions, which have no Numba twin.
 LOW_RANK = "low_rank"
 LOW_RANK_ACTIONS = ("accumulate", "log_density", "responsibilities", "assign")
 

@@ -133,7 +133,8 @@ struct CentrePass {
                                                  centres.d, centres.points, centres.k, centres.width, m.rows,
                                                  strip.tile_rows);
                     else
-                        load_tile<Real>(rows, first, count, centres.d, centres.centre, m.rows, strip.tile_rows);
+                        load_tile<Real>(rows, first, count, centres.d, centres.d, centres.centre, m.rows,
+                                        strip.tile_rows);
                     work(m, first, count);
                 });
             });

@@ -35,3 +35,10 @@ void evaluate_tile(const PackedMixture<Real>& p, TileMemory<Real>& t, int64_t co
     }
     for (int64_t c = 0; c < p.k; ++c) evaluate_component<Real>(p, t, c, count, p.d);
 }
+
+// Evaluates rows that lie as the caller has them.
+template <typename Real>
+void evaluate_rows(const PackedMixture<Real>& p, TileMemory<Real>& t, const Real* rows, int64_t count) {
+    load_tile<Real>(rows, 0, count, p.d, p.d, p.centre, t.rows, t.stride);
+    evaluate_tile<Real>(p, t, count);
+}

@@ -7,7 +7,7 @@
 
 namespace fastgmm {
 
-enum Structure { FULL = 0, TIED = 1, DIAG = 2, SPHERICAL = 3 };
+enum Structure { FULL = 0, TIED = 1, DIAG = 2, SPHERICAL = 3, LOW_RANK = 4 };
 enum Action { ACCUMULATE = 0, LOG_DENSITY = 1, RESPONSIBILITIES = 2, ASSIGN = 3, ACCUMULATE_LABELS = 4 };
 enum Status { DONE = 0, OUT_OF_MEMORY = 1, INTERRUPTED = 2 };
 
@@ -19,6 +19,7 @@ struct MixturePass {
     const double* sample_weight;  // (n) or null
     const int64_t* labels;        // (n), ACCUMULATE_LABELS only
     int64_t n, d, k;
+    int64_t n_factors;         // LOW_RANK only: factors and scatter are (k, d, n_factors + 1); see loadings.inl
     const double* log_offset;  // (k)
     const double* means;       // (k, d)
     const double* factor;      // precision factors in the structure's shape; null for ACCUMULATE_LABELS

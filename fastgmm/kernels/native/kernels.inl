@@ -56,6 +56,7 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "collect_queues.inl"
 #include "collect_moments.inl"
 #include "long_row_mixture.inl"
+#include "loadings.inl"
 #include "mixture.inl"
 #include "centres.inl"
 #include "nearest.inl"

@@ -1,18 +1,17 @@
 // One pass over the rows of a mixture: strips, tiles, and the way back to the caller's arrays. A worker, one per
 // thread, lays out its memory, takes strips, and delivers what all of them summed.
 
-template <typename Real>
+template <typename Real, typename Tile = TileMemory<Real>>
 struct TileWorker {
-    static constexpr bool EVALUATES = true;
-    TileMemory<Real> tile;
+    static constexpr bool BOUNDS = Tile::BOUNDS;
+    Tile tile;
 
     // Calls work(first row, number of rows) for each tile of the strip when it is evaluated; false when stopped.
-    template <typename Work>
-    bool for_each_evaluated_tile(const PackedMixture<Real>& p, const MixturePass& pass, const Strip& strip, Work work) {
+    template <typename Packed, typename Work>
+    bool for_each_evaluated_tile(const Packed& p, const MixturePass& pass, const Strip& strip, Work work) {
         tile.prune_pause = 0;
         return strip.for_each_tile([&](int64_t first, int64_t count) {
-            load_tile<Real>(static_cast<const Real*>(pass.rows), first, count, p.d, p.centre, tile.rows, tile.stride);
-            evaluate_tile<Real>(p, tile, count);
+            evaluate_rows<Real>(p, tile, static_cast<const Real*>(pass.rows) + first * p.d, count);
             if (p.dof && pass.action == ACCUMULATE)
                 apply_tail<Real, true>(p, tile, count);
             else if (p.dof)
@@ -23,18 +22,20 @@ struct TileWorker {
 };
 
 // Answers about each row: nothing is summed.
-template <typename Real, Action ACTION>
-struct AnsweringWorker : TileWorker<Real> {
+template <typename Real, Action ACTION, typename Tile = TileMemory<Real>>
+struct AnsweringWorker : TileWorker<Real, Tile> {
     double* sums = nullptr;
 
     StripSums strip_sums() const { return {sums, 0}; }
 
-    void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t tile_rows) {
+    template <typename Packed>
+    void lay_out_scratch(Arena& arena, const Packed& p, int64_t tile_rows) {
         this->tile.lay_out(arena, p, tile_rows);
     }
     void lay_out_sums(Arena&, const PackedMixture<Real>&) {}
 
-    void take(const PackedMixture<Real>& p, const MixturePass& pass, const Strip& strip) {
+    template <typename Packed>
+    void take(const Packed& p, const MixturePass& pass, const Strip& strip) {
         this->for_each_evaluated_tile(p, pass, strip, [&](int64_t first, int64_t count) {
             if constexpr (ACTION == LOG_DENSITY)
                 write_log_density<Real>(p, this->tile, count, static_cast<Real*>(pass.out) + first);
@@ -66,7 +67,8 @@ struct SummingWorker {
     double* tail_sums;
     int64_t n_sums;
 
-    void lay_out_sums(Arena& arena, const PackedMixture<Real>& p) {
+    template <typename Packed>
+    void lay_out_sums(Arena& arena, const Packed& p) {
         const int64_t before = arena.used;
         sums = arena.zeros<double>(1);
         tail_sums = arena.zeros<double>(p.dof ? 2 * p.k : 0);
@@ -76,7 +78,8 @@ struct SummingWorker {
 
     StripSums strip_sums() { return {sums, n_sums - zeros_behind(collection)}; }
 
-    void deliver(const PackedMixture<Real>& p, MixturePass& pass) const {
+    template <typename Packed>
+    void deliver(const Packed& p, MixturePass& pass) const {
         pass.log_likelihood = *sums;
         if (!p.dof) return collection.deliver(p, pass);
         // What was collected counts rows by their precision.
@@ -91,14 +94,16 @@ struct SummingWorker {
 };
 
 // Statistics of the responsibilities.
-template <typename Real, typename Collection>
-struct AccumulatingWorker : TileWorker<Real>, SummingWorker<Real, Collection> {
-    void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t tile_rows) {
+template <typename Real, typename Collection, typename Tile = TileMemory<Real>>
+struct AccumulatingWorker : TileWorker<Real, Tile>, SummingWorker<Real, Collection> {
+    template <typename Packed>
+    void lay_out_scratch(Arena& arena, const Packed& p, int64_t tile_rows) {
         this->tile.lay_out(arena, p, tile_rows);
         this->collection.lay_out_scratch(arena, p, tile_rows);
     }
 
-    void take(const PackedMixture<Real>& p, const MixturePass& pass, const Strip& strip) {
+    template <typename Packed>
+    void take(const Packed& p, const MixturePass& pass, const Strip& strip) {
         const Real* strip_rows = static_cast<const Real*>(pass.rows) + strip.first * p.d;
         const bool complete = this->for_each_evaluated_tile(p, pass, strip, [&](int64_t first, int64_t count) {
             const double* sample_weight = pass.sample_weight ? pass.sample_weight + first : nullptr;
@@ -113,7 +118,7 @@ struct AccumulatingWorker : TileWorker<Real>, SummingWorker<Real, Collection> {
 // The same of long rows, which no tile holds.
 template <typename Real>
 struct LongRowWorker : SummingWorker<Real, LongRowCollection<Real>> {
-    static constexpr bool EVALUATES = false;
+    static constexpr bool BOUNDS = false;
     TileMemory<Real> tile;
 
     void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t tile_rows) {
@@ -137,7 +142,7 @@ struct LongRowWorker : SummingWorker<Real, LongRowCollection<Real>> {
 // Statistics of rows with given owners: every structure goes through the queues, about its own centres.
 template <typename Real, bool CROSS>
 struct LabelledWorker : SummingWorker<Real, QueueCollection<Real, CROSS>> {
-    static constexpr bool EVALUATES = false;
+    static constexpr bool BOUNDS = false;
 
     void lay_out_scratch(Arena& arena, const PackedMixture<Real>& p, int64_t tile_rows) {
         this->collection.lay_out_scratch(arena, p, tile_rows);
@@ -153,12 +158,12 @@ struct LabelledWorker : SummingWorker<Real, QueueCollection<Real, CROSS>> {
     }
 };
 
-template <typename Worker, typename Real>
-int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
-    const int64_t tile_rows = tile_rows_for<Real>(p.n, p.long_rows ? 0 : p.d, p.k, p.dof != nullptr);
+template <typename Worker, typename Packed>
+int run_pass(const Packed& p, MixturePass* pass) {
+    using Real = typename Packed::Number;
+    const int64_t tile_rows = p.tile_rows();
     const Strips strips = cut_strips(p.n, tile_rows);
-    const double work = double(p.n) * double(p.k) * double(p.by_factor ? p.d * (p.d + 1) : 4 * p.d + 20);
-    const int threads = threads_for(pass->n_threads, strips.count, work);
+    const int threads = threads_for(p.most_threads(*pass), strips.count, double(p.n) * double(p.k) * p.work());
     Worker* workers = nullptr;
     Worker total{};  // of one strip: what its worker sums
     Scratch memory;
@@ -175,7 +180,7 @@ int run_pass(const PackedMixture<Real>& p, MixturePass* pass) {
         if (strips.count > 1) total.lay_out_sums(arena, p);
     });
     if (!allocated) return OUT_OF_MEMORY;
-    if constexpr (Worker::EVALUATES) {
+    if constexpr (Worker::BOUNDS) {
         const int64_t columns = columns_of_bound<Real>(p, workers[0].tile, static_cast<const Real*>(pass->rows));
         for (int thread = 0; thread < threads; ++thread) workers[thread].tile.bound_columns = columns;
     }
@@ -201,7 +206,21 @@ int accumulate(const PackedMixture<Real>& p, MixturePass* pass) {
 }
 
 template <typename Real>
+int pass_over_loadings(MixturePass* pass) {
+    using Tile = LoadingTile<Real>;
+    PackedLoadings<Real> p;
+    if (!p.pack(*pass)) return OUT_OF_MEMORY;
+    switch (pass->action) {
+        case LOG_DENSITY: return run_pass<AnsweringWorker<Real, LOG_DENSITY, Tile>>(p, pass);
+        case RESPONSIBILITIES: return run_pass<AnsweringWorker<Real, RESPONSIBILITIES, Tile>>(p, pass);
+        case ASSIGN: return run_pass<AnsweringWorker<Real, ASSIGN, Tile>>(p, pass);
+        default: return run_pass<AccumulatingWorker<Real, LoadingCollection<Real>, Tile>>(p, pass);
+    }
+}
+
+template <typename Real>
 int mixture_pass(MixturePass* pass) {
+    if (pass->structure == LOW_RANK) return pass_over_loadings<Real>(pass);
     PackedMixture<Real> p;
     if (!p.pack(*pass)) return OUT_OF_MEMORY;
     switch (pass->action) {

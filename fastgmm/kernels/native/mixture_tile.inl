@@ -1,4 +1,4 @@
-// What one thread holds of a tile of rows while it is evaluated, and how many rows that is.
+// What one thread holds of a tile of rows while it is evaluated.
 
 // Room for `values` in an odd number of cache lines, two at least: rows of a table so far apart share no cache set.
 template <typename Real>
@@ -7,20 +7,10 @@ INLINE int64_t odd_lines(int64_t values) {
     return round_up(values, 2 * line) + line;
 }
 
-// Rows of a tile: a multiple of 48 (every block size divides it) whose memory stays in the second-level cache.
-template <typename Real>
-INLINE int64_t tile_rows_for(int64_t n, int64_t d, int64_t k, bool tail = false) {
-    const int64_t per_row = int64_t(sizeof(Real)) * (2 * d + (tail ? 3 * k : k) + 4);
-    int64_t rows = (768 << 10) / per_row / 48 * 48;
-    const int64_t most = d <= 8 ? 480 : 960;
-    rows = rows < 48 ? 48 : rows > most ? most : rows;
-    const int64_t needed = round_up(n, Simd<Real>::rows);
-    return rows < needed ? rows : needed;
-}
-
 template <typename Real>
 struct TileMemory {
-    int64_t capacity;       // rows a tile can hold
+    static constexpr bool BOUNDS = true;  // on densities, of the first columns of factors
+    int64_t capacity;                     // rows a tile can hold
     int64_t stride;         // from feature to feature: an odd number of cache lines, so that columns share no cache set
     Real* rows;             // (d, stride) centred rows, transposed; none of long rows
     Real* whitened;         // (d, stride)

@@ -83,6 +83,8 @@ inline double spread_about(const MixturePass& pass, const double* centre) {
                 scale = pass.factor[k * d + j];
             } else if (pass.structure == SPHERICAL) {
                 scale = pass.factor[k];
+            } else if (pass.structure == LOW_RANK) {
+                scale = pass.factor[(k * d + j) * (pass.n_factors + 1) + pass.n_factors];
             } else {
                 scale = largest_size(pass.factor + (pass.structure == FULL ? k * d * d : 0) + j * d + j, d - j);
             }
@@ -95,6 +97,8 @@ inline double spread_about(const MixturePass& pass, const double* centre) {
 
 template <typename Real>
 struct PackedMixture {
+    using Number = Real;
+
     int64_t n, d, k, width;  // width: d rounded up to whole vectors
     Structure structure;
     Collection collection;
@@ -145,7 +149,8 @@ struct PackedMixture {
         choose_centre(pass);
         choose_evaluation();
         choose_collection(pass);
-        const bool has_factor = pass.factor != nullptr;  // given owners need none
+        // Given owners need none, and loadings are packed elsewhere.
+        const bool has_factor = pass.factor != nullptr && structure != LOW_RANK;
         const int64_t groups = groups_of(k), factor_size = packed_factor_size(d);
         factor_stride = structure == FULL ? factor_size : 0;
         const int64_t n_factors = structure == FULL ? k : 1;
@@ -188,7 +193,14 @@ struct PackedMixture {
         return true;
     }
 
-  private:
+    int64_t tile_rows() const { return tile_rows_for<Real>(n, long_rows ? 0 : d, k, dof != nullptr); }
+
+    // Multiplications for a row and a component.
+    double work() const { return double(by_factor ? d * (d + 1) : 4 * d + 20); }
+
+    int most_threads(const MixturePass& pass) const { return pass.n_threads; }
+
+  protected:
     void choose_centre(const MixturePass& pass) {
         // The centre is representable in the rows' type, so that subtracting it rounds once and means follow exactly.
         for (int64_t j = 0; j < d; ++j) {

@@ -1,5 +1,16 @@
 // A tile of rows, held transposed so that lanes are rows.
 
+// Rows of a tile: a multiple of 48 (every block size divides it) whose memory stays in the second-level cache.
+template <typename Real>
+INLINE int64_t tile_rows_for(int64_t n, int64_t d, int64_t k, bool tail = false) {
+    const int64_t per_row = int64_t(sizeof(Real)) * (2 * d + (tail ? 3 * k : k) + 4);
+    int64_t rows = (768 << 10) / per_row / 48 * 48;
+    const int64_t most = d <= 8 ? 480 : 960;
+    rows = rows < 48 ? 48 : rows > most ? most : rows;
+    const int64_t needed = round_up(n, Simd<Real>::rows);
+    return rows < needed ? rows : needed;
+}
+
 // As many rows of D features as lanes, minus `centre`, transposed: whole vectors of them, sorted by shuffles.
 template <typename Real, int D>
 INLINE void load_narrow(const Real* from, const Real* centre, Real* to, int64_t stride) {
@@ -35,16 +46,17 @@ INLINE void load_narrow(const Real* from, const Real* centre, Real* to, int64_t 
     }
 }
 
-// Writes rows[first .. first + count) minus `centre` to `tile` (d, stride); the last row fills up the last block.
+// Writes the first `columns` features of rows[first .. first + count), d values apart, minus `centre` to `tile`
+// (columns, stride); the last row fills up the last block.
 template <typename Real>
-void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const Real* centre, Real* tile,
-               int64_t stride) {
+void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, int64_t columns, const Real* centre,
+               Real* tile, int64_t stride) {
     constexpr int L = Simd<Real>::lanes;
     const int64_t padded = round_up(count, Simd<Real>::rows);
     const Strided<Real> by_row(d);
     // Columns left over of which this few are picked one by one: they are not worth a square.
     constexpr int64_t FEW = L > 4 ? 2 : 1;
-    const int64_t whole = d <= 4 ? count / L * L : 0;
+    const int64_t whole = columns == d && d <= 4 ? count / L * L : 0;
     for (int64_t n = 0; n < whole; n += L) {
         const Real* from = rows + (first + n) * d;
         switch (d) {
@@ -59,8 +71,8 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
         Real* to = tile + n;
         if (n + L <= count) {
             int64_t j = 0;
-            for (; j + FEW < d; j += L) {
-                const int64_t width = d - j < L ? d - j : L;
+            for (; j + FEW < columns; j += L) {
+                const int64_t width = columns - j < L ? columns - j : L;
                 Vector<Real> block[L];
                 if (width == L) {
 #pragma GCC unroll 16
@@ -75,13 +87,13 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
                     if (c < width) store<Real>(to + c * stride, block[c] - broadcast(centre[j + c]));
                 to += L * stride;
             }
-            for (; j < d; ++j, to += stride) store<Real>(to, by_row.load(from + j) - broadcast(centre[j]));
+            for (; j < columns; ++j, to += stride) store<Real>(to, by_row.load(from + j) - broadcast(centre[j]));
             continue;
         }
         const Real* at[L];
         for (int lane = 0; lane < L; ++lane) at[lane] = rows + (first + (n + lane < count ? n + lane : count - 1)) * d;
         int64_t j = 0;
-        for (; j + L <= d; j += L, to += L * stride) {
+        for (; j + L <= columns; j += L, to += L * stride) {
             Vector<Real> block[L];
 #pragma GCC unroll 16
             for (int lane = 0; lane < L; ++lane) block[lane] = load(at[lane] + j);
@@ -89,7 +101,7 @@ void load_tile(const Real* rows, int64_t first, int64_t count, int64_t d, const 
 #pragma GCC unroll 16
             for (int c = 0; c < L; ++c) store<Real>(to + c * stride, block[c] - broadcast(centre[j + c]));
         }
-        for (; j < d; ++j, to += stride)
+        for (; j < columns; ++j, to += stride)
             for (int lane = 0; lane < L; ++lane) to[lane] = at[lane][j] - centre[j];
     }
 }

@@ -13,10 +13,6 @@ from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
 
 __all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterior", "responsibilities"]
 
-#: How many times more numbers a tile of components with factors holds than others. Measured at 12,288 features and 40
-#: components of 10 factors, in multiples of the one product with the loadings: 5.6 with 8, 3.5 with 16.
-LARGER_TILES = 16
-
 
 def _squared_distances(mixture, products) -> Callable[[np.ndarray], np.ndarray]:
     """Return ``distances(rows)``: ``|(x - mean) U|^2`` of each row and component, shape (n_rows, n_components)."""
@@ -60,19 +56,11 @@ def posterior(values) -> tuple[np.ndarray, np.ndarray]:
     return (best + np.log(total))[:, 0], shares
 
 
-def _n_values(mixture) -> int:
-    n_components, n_features = mixture.means.shape
-    if mixture.shape.startswith(LOW_RANK):
-        # A tile is as large as it may be beside the loadings: matrix products are the faster for it.
-        return max(1, (n_features + n_components * mixture.factor.shape[2]) // LARGER_TILES)
-    return n_components + n_features
-
-
 @quietly
 def log_density(mixture, X, out, n_threads) -> None:
     """Write the log densities of all rows."""
     distances = _squared_distances(mixture, _products(mixture))
-    for part, rows in tiles(X, _n_values(mixture)):
+    for part, rows in tiles(X, sum(mixture.means.shape)):
         out[part, 0] = posterior(_log_joint(mixture, distances(rows)))[0]
 
 
@@ -80,7 +68,7 @@ def log_density(mixture, X, out, n_threads) -> None:
 def responsibilities(mixture, X, out, n_threads) -> None:
     """Write the posterior probabilities of all rows."""
     distances = _squared_distances(mixture, _products(mixture))
-    for part, rows in tiles(X, _n_values(mixture)):
+    for part, rows in tiles(X, sum(mixture.means.shape)):
         density, shares = posterior(_log_joint(mixture, distances(rows)))
         shares[density == -np.inf] = 1.0 / len(mixture.means)
         out[part] = shares
@@ -90,7 +78,7 @@ def responsibilities(mixture, X, out, n_threads) -> None:
 def assign(mixture, X, out, n_threads) -> None:
     """Write the most probable component of all rows."""
     distances = _squared_distances(mixture, _products(mixture))
-    for part, rows in tiles(X, _n_values(mixture)):
+    for part, rows in tiles(X, sum(mixture.means.shape)):
         out[part, 0] = _log_joint(mixture, distances(rows)).argmax(axis=1)
 
 
@@ -99,7 +87,7 @@ def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail
     """Add one pass to counts, sums and scatter, and to what a tail wants; return the log-likelihood."""
     log_likelihood, products = 0.0, _products(mixture)
     distances = _squared_distances(mixture, products)
-    for rows, weight in weighted_tiles(X, sample_weight, _n_values(mixture)):
+    for rows, weight in weighted_tiles(X, sample_weight, sum(mixture.means.shape)):
         squares = distances(rows)
         density, shares = posterior(_log_joint(mixture, squares))
         log_likelihood += float((weight * density).sum())

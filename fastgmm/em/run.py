@@ -125,6 +125,7 @@ def run_em(
         its.
     """
     passes, run = e_step.prepare(rows), Run(start)
+    del start  # of many features it is large, and so are statistics: neither is kept beside a pass
     rule = StoppingRule(stop_on, tol, accelerator, unit_roundoff)
     #: What plain EM ends by, told of its steps only.
     plain_rule = rule if accelerator is None else StoppingRule(stop_on, tol, None, unit_roundoff)
@@ -158,6 +159,7 @@ def run_em(
                         raise
                     run.lower_bounds.append(value)
                     break
+        del statistics
         if proposal is not None and (following is None or not value >= previous_bound):
             assert accelerator is not None, "who else proposed it"
             accelerator.refuse()

@@ -70,16 +70,18 @@ class Problem:
         start, rows, moves = self.begin(listener), self.passes.rows, []
         if self.search is not None and self.max_iter > 0:
             start, moves = self.search(self.passes, start, listener)
+        accelerator, starts = self._accelerator(start), [start]
+        del start  # large, where features are many: the run alone has it
         run = run_em(
             rows,
             self.passes,
             self.family,
-            start,
+            starts.pop(),
             tol=self.tol,
             max_iter=self.max_iter,
             previous_bound=self.previous_bound,
             listener=listener,
-            accelerator=self._accelerator(start),
+            accelerator=accelerator,
             stop_on=self.stop_on,
             unit_roundoff=float(np.finfo(self.dtype).eps),
         )

@@ -150,16 +150,17 @@ class FactorAnalysers:
             right = np.einsum("kd,kdq->dq", weight, sketch)
             shared = np.linalg.solve(left, right[..., None])[..., 0]
             loadings = np.broadcast_to(shared, sketch.shape)
-            expansion = np.einsum("k,kpq->pq", counts / counts.sum(), second)
+            residuals = variances + np.einsum("kdq,kdq->kd", loadings @ second - 2.0 * sketch, loadings)
+            loadings = loadings @ np.linalg.cholesky(np.einsum("k,kpq->pq", counts / counts.sum(), second))
         else:
-            expansion = second
-            loadings = np.linalg.solve(second, sketch.transpose(0, 2, 1)).transpose(0, 2, 1)
-        residuals = variances + np.einsum("kdq,kdq->kd", loadings @ second - 2.0 * sketch, loadings)
+            # With T = L L^T, the loadings S C T^-1 times L.
+            loadings = sketch @ np.linalg.inv(np.linalg.cholesky(second)).transpose(0, 2, 1)
+            residuals = variances - np.einsum("kdq,kdq->kd", loadings, loadings)
         residuals = np.maximum(residuals, np.minimum(LEAST_SHARE * variances, noise))
         if not residuals.min() > 0:
             failed = int(np.argmin(residuals.min(axis=1)))
             raise collapse_error(failed, counts, variances.shape[1], "a feature is constant in it")
-        return loadings @ np.linalg.cholesky(expansion), residuals
+        return loadings, residuals
 
     def noise_of(self, residuals: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Return the noise variances, given those that are left of each component and feature."""

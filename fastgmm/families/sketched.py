@@ -17,10 +17,11 @@ from fastgmm.families.gaussian import Gaussian
 from fastgmm.families.low_rank import LowRankFamily
 from fastgmm.model import MixtureParameters, SufficientStatistics
 from fastgmm.model.priors import ConjugatePrior
+from fastgmm.model.shapes import low_rank
 from fastgmm.model.shapes.base import collapse_error
 from fastgmm.model.shapes.low_rank import packed, unpacked
 
-__all__ = ["MANY_FEATURES", "Sketched", "gaussian_family", "is_sketched"]
+__all__ = ["MANY_FEATURES", "Sketched", "gaussian_family", "is_sketched", "with_factors"]
 
 #: Beyond so many features passes keep no whole matrices. Measured on patches of photographs, at 64 features both ways
 #: take the same time, and at 144 whole matrices 1.4 to 2.3 times as long, for fewer passes and a higher likelihood; on
@@ -52,7 +53,7 @@ class Sketched(Gaussian):
         assert isinstance(self.covariance, LowRankFamily)
         regression = self.covariance.regression
         assert regression is not None, "families without a regression have whole matrices"
-        counts, shape = statistics.counts + self.count_floor, state.shape
+        counts = statistics.counts + self.count_floor
         if not counts.min() > 0:
             raise collapse_error(int(np.argmin(counts > 0)), statistics.counts, None, "no sample belongs to it")
         shift = statistics.sums / counts[:, None]
@@ -61,23 +62,14 @@ class Sketched(Gaussian):
             raise collapse_error(where, statistics.counts, None, "its scatter is not finite; the data are out of range")
         covariances = np.empty_like(state.covariances)
         loadings, residuals = unpacked(covariances)
-        # A few components at a time: what is made on the way is as large as their loadings.
-        n_components = len(counts)
-        step = n_components if regression.shares_loadings else max(1, BLOCK_VALUES // covariances[0].size)
-        for start in range(0, n_components, step):
-            part = slice(start, start + step)
+        for part in _parts(covariances, regression):
             loadings[part], residuals[part] = self._regressed(part, statistics, counts, shift, state, regression)
         means, behind = statistics.centres + shift, counts
         if self.prior is not None:
             weighed = counts if statistics.tail_sums is None else statistics.tail_sums[0]
             means, behind = self.prior.shift_means(weighed, means), self.prior.amended(counts, means.shape[1])
         residuals[:] = regression.noise_of(residuals, behind)
-        factor = np.empty_like(covariances)
-        for start in range(0, n_components, step):
-            part = slice(start, start + step)
-            loadings[part] = regression.turned(loadings[part], residuals[part])
-            factor[part] = shape.factorise(covariances[part], statistics.counts[part])
-        return MixtureParameters(shape.name, counts / counts.sum(), means, covariances, factor)
+        return with_factors(counts / counts.sum(), means, covariances, regression, statistics.counts)
 
     def _regressed(
         self,
@@ -121,6 +113,28 @@ class Sketched(Gaussian):
         variances = np.einsum("kdq,kdq->kd", loadings, loadings) + noise
         statistics.scatter += statistics.counts[:, None, None] * packed(sketch, variances)
         return statistics
+
+
+def with_factors(
+    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, regression: FactorAnalysers, counts: np.ndarray
+) -> MixtureParameters:
+    """Return the mixture of loadings and noise as `LowRank` stores them, which are turned in place."""
+    factor, shape = np.empty_like(covariances), low_rank(covariances.shape[2] - 1)
+    loadings, noise = shape.checked(covariances, counts)
+    for part in _parts(covariances, regression):
+        loadings[part] = regression.turned(loadings[part], noise[part])
+        if regression.shares_loadings:
+            factor[part] = shape.factorise(covariances[part], counts[part])
+        else:
+            factor[part] = shape.factor_of_canonical(loadings[part], noise[part])
+    return MixtureParameters(shape.name, weights, means, covariances, factor)
+
+
+def _parts(covariances: np.ndarray, regression: FactorAnalysers) -> list[slice]:
+    """Return slices of a few components: what is made of them on the way is several times as large as they are."""
+    n_components = len(covariances)
+    step = n_components if regression.shares_loadings else max(1, BLOCK_VALUES // covariances[0].size)
+    return [slice(start, start + step) for start in range(0, n_components, step)]
 
 
 def _centred(scatter: np.ndarray, weights: np.ndarray, shift: np.ndarray, factors: np.ndarray) -> np.ndarray:

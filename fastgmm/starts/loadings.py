@@ -9,11 +9,10 @@ from fastgmm.data import ArrayRows
 from fastgmm.families.factor_analysers import LEAST_SHARE, WORSE_IN_A_ROW, FactorAnalysers, factor_posterior
 from fastgmm.families.low_rank import LowRankFamily
 from fastgmm.families.principal_subspaces import chosen_number, most_factors, per_component
-from fastgmm.families.sketched import Sketched
+from fastgmm.families.sketched import Sketched, with_factors
 from fastgmm.model import MixtureParameters, SufficientStatistics
-from fastgmm.model.shapes import low_rank
 from fastgmm.model.shapes.base import collapse_error
-from fastgmm.model.shapes.low_rank import packed
+from fastgmm.model.shapes.low_rank import unpacked
 
 __all__ = ["first_loadings"]
 
@@ -106,14 +105,15 @@ def first_loadings(
     width = max(each.shape[1] for each in loadings)
     if numbers is not None:
         width = int(numbers.max(initial=0))
-    whole = np.stack([np.pad(each, [(0, 0), (0, width - each.shape[1])]) for each in loadings])
-    whole = np.broadcast_to(whole, (n_components, *whole.shape[1:]))
-    residuals = np.maximum(variances - (whole**2).sum(axis=2), LEAST_SHARE * variances)
-    noise = regression.noise_of(residuals, counts)
-    covariances = packed(regression.turned(whole, noise), noise)
-    shape = low_rank(width)
-    factor = shape.factorise(covariances, found.counts)
-    return MixtureParameters(shape.name, counts / counts.sum(), means, covariances, factor)
+    covariances = np.zeros((n_components, rows.n_features, width + 1))
+    whole, noise = unpacked(covariances)
+    for k in range(n_components):
+        own = loadings[k if len(loadings) > 1 else 0]
+        whole[k, :, : own.shape[1]] = own
+    del loadings
+    explained = np.einsum("kdq,kdq->kd", whole, whole)
+    noise[:] = regression.noise_of(np.maximum(variances - explained, LEAST_SHARE * variances), counts)
+    return with_factors(counts / counts.sum(), means, covariances, regression, found.counts)
 
 
 def _sample_of(

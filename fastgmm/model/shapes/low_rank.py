@@ -44,8 +44,7 @@ def canonical(loadings: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.n
     turned = loadings @ rotation
     if turned.shape[-1]:
         in_sd = turned / np.sqrt(noise)[..., None]
-        largest = np.take_along_axis(turned, np.abs(in_sd).argmax(axis=-2)[..., None, :], axis=-2)
-        turned = turned * np.where(largest < 0, -1.0, 1.0)
+        turned *= np.where(in_sd.max(axis=-2) < -in_sd.min(axis=-2), -1.0, 1.0)[..., None, :]
     return turned, np.maximum(strength, 0.0)
 
 
@@ -122,11 +121,26 @@ class LowRank(Shape):
     # Factors.
 
     def factorise(self, covariances: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+        loadings, noise = self.checked(covariances, counts)
+        return self.factor_of_canonical(canonical(loadings, noise)[0], noise)
+
+    def checked(self, covariances: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return loadings and noise variances, which are finite and positive; views.
+
+        Raises
+        ------
+        ComponentCollapseError
+            If a component has others.
+        """
         loadings, noise = unpacked(covariances)
         valid = np.isfinite(covariances).all(axis=(1, 2)) & (noise > 0).all(axis=1)
         if not valid.all():
             raise collapse_error(int(np.argmin(valid)), counts, covariances.shape[1])
-        return packed(canonical(loadings, noise)[0] / noise[..., None], 1.0 / np.sqrt(noise))
+        return loadings, noise
+
+    def factor_of_canonical(self, loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return the precision factor of loadings that are in their canonical rotation."""
+        return packed(loadings / noise[..., None], 1.0 / np.sqrt(noise))
 
     def factors_of_precisions(self, precisions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("precisions_init is given and components have loadings and noise; expected None")

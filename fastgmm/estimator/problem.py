@@ -89,7 +89,7 @@ class Problem:
         return run
 
     def _accelerator(self, start: Any) -> QuasiNewton | None:
-        if self.acceleration is None or not (self.family.is_accelerated and self.passes.may_go_back):
+        if self.acceleration is None or not (self.family.accelerates(start) and self.passes.may_go_back):
             return None
         if self.stop_on == "gap":
             # A gap is best known to the accelerator, so it begins as soon as it can.

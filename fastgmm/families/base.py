@@ -65,6 +65,10 @@ class Family(ABC):
         """Return the density of a state: what the kernels read, and what is asked about rows."""
         return state
 
+    def accelerates(self, state: Any) -> bool:
+        """Return whether a run from a state is accelerated, where the family has coordinates."""
+        return self.is_accelerated
+
     def coordinates(self, state: Any) -> Any:
         """Return coordinates about a state, in which steps between states are extrapolated."""
         raise NotImplementedError(f"{type(self).__name__} has no coordinates; it is not accelerated")

@@ -59,7 +59,7 @@ class ClassMixtures(Family):
     @property
     def is_accelerated(self) -> bool:  # type: ignore[override]
         """Whether M-steps are those of one mixture."""
-        return self.shared and self.priors is None and not self.shrinkage
+        return self.shared and self.priors is None and not self.shrinkage and self.components.is_accelerated
 
     @property
     def is_closed_form(self) -> bool:  # type: ignore[override]

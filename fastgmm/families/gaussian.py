@@ -53,7 +53,7 @@ class Gaussian(Family):
 
     @property
     def is_accelerated(self) -> bool:  # type: ignore[override]
-        """Whether states have coordinates: loadings have none, since any rotation of them is the same covariance."""
+        """Whether states have coordinates: loadings and noise that come of whole matrices have none."""
         return not isinstance(self.covariance, LowRankFamily)
 
     @property

@@ -16,6 +16,7 @@ from fastgmm.families.factor_analysers import FactorAnalysers, factor_posterior
 from fastgmm.families.gaussian import Gaussian
 from fastgmm.families.low_rank import LowRankFamily
 from fastgmm.model import MixtureParameters, SufficientStatistics
+from fastgmm.model.loading_coordinates import LoadingCoordinates
 from fastgmm.model.priors import ConjugatePrior
 from fastgmm.model.shapes import low_rank
 from fastgmm.model.shapes.base import collapse_error
@@ -29,6 +30,8 @@ __all__ = ["MANY_FEATURES", "Sketched", "gaussian_family", "is_sketched", "with_
 MANY_FEATURES = 200
 #: Numbers of loadings that are estimated at a time.
 BLOCK_VALUES = 1 << 18
+#: Numbers of loadings and noise variances beyond which fits are not accelerated: 32 MB of coordinates.
+MOST_COORDINATES = 200_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,28 @@ class Sketched(Gaussian):
     """Gaussian components with factors, whose statistics are of few numbers per feature."""
 
     keeps_statistics = False
+
+    @property
+    def regression(self) -> FactorAnalysers:
+        """The step by which loadings and noise are estimated."""
+        assert isinstance(self.covariance, LowRankFamily)
+        regression = self.covariance.regression
+        assert regression is not None, "families without a regression have whole matrices"
+        return regression
+
+    @property
+    def is_accelerated(self) -> bool:  # type: ignore[override]
+        """Whether states have coordinates: loadings that all components share have none."""
+        return not self.regression.shares_loadings
+
+    def accelerates(self, state: Any) -> bool:
+        """Return whether some twenty vectors of coordinates, which acceleration keeps, are small enough."""
+        return self.is_accelerated and state.covariances.size <= MOST_COORDINATES
+
+    def coordinates(self, state: MixtureParameters) -> Any:
+        """Return coordinates about a mixture."""
+        counts = np.full(state.n_components, np.inf)
+        return LoadingCoordinates(state, lambda *parts: with_factors(*parts, self.regression, counts))
 
     def density(self, state: Any) -> Any:
         """Return what the kernels read: loadings and noise as they are."""
@@ -50,10 +75,7 @@ class Sketched(Gaussian):
             If a component is empty, or a feature is constant in it.
         """
         assert state is not None, "statistics along loadings are those of a state"
-        assert isinstance(self.covariance, LowRankFamily)
-        regression = self.covariance.regression
-        assert regression is not None, "families without a regression have whole matrices"
-        counts = statistics.counts + self.count_floor
+        regression, counts = self.regression, statistics.counts + self.count_floor
         if not counts.min() > 0:
             raise collapse_error(int(np.argmin(counts > 0)), statistics.counts, None, "no sample belongs to it")
         shift = statistics.sums / counts[:, None]

@@ -26,6 +26,7 @@ from scipy.special import digamma, polygamma
 
 from fastgmm.families.base import Family
 from fastgmm.families.gaussian import Gaussian, fitted_mixture
+from fastgmm.families.low_rank import LowRankFamily
 from fastgmm.model import MixtureParameters, Shape, SufficientStatistics
 from fastgmm.model.student import StudentParameters, variance_ratio
 from fastgmm.model.student_coordinates import StudentCoordinates
@@ -68,8 +69,8 @@ class Student(Family):
 
     @property
     def is_accelerated(self) -> bool:  # type: ignore[override]
-        """Whether states have coordinates."""
-        return self.components.is_accelerated
+        """Whether states have coordinates: those of loadings know no tails."""
+        return self.components.is_accelerated and not isinstance(self.components.covariance, LowRankFamily)
 
     @property
     def is_closed_form(self) -> bool:  # type: ignore[override]

@@ -11,7 +11,7 @@ import sys
 import warnings
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.model_selection import train_test_split
@@ -30,6 +30,8 @@ def datasets():
     digits, wine, cancer = load_digits(), load_wine(), load_breast_cancer()
     yield "digits, 20 PCs", PCA(20, random_state=0).fit_transform(digits.data), digits.target
     yield "wine", StandardScaler().fit_transform(wine.data), wine.target
+    iris = load_iris()
+    yield "iris", iris.data, iris.target
     scaled = StandardScaler().fit_transform(cancer.data)
     yield "breast cancer, 10 PCs", PCA(10, random_state=0).fit_transform(scaled), cancer.target
 
@@ -60,7 +62,7 @@ def methods():
         "GaussianMixtureClassifier": [
             ours().fit,
             ours(reg_covar=1e-3, **chosen).fit,
-            ours(reg_covar=1e-3, shrinkage=40.0).fit,
+            ours(covariance_type="full", reg_covar=1e-3, shrinkage=40.0).fit,
             ours(covariance_type="spherical", reg_covar=1e-3).fit,
         ],
         "LabelSpreading": [*(each.fit for each in spreading), spreading_by_scale],

@@ -13,11 +13,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.callbacks import CallbackSupport, Reporter, fitted_attributes
 from fastgmm.data import ArrayRows, Block, Rows
-from fastgmm.data.e_steps import LABELS, EStep, Labelled
+from fastgmm.data.e_steps import LABELS, EStep, Labelled, Passes
 from fastgmm.em import Run
 from fastgmm.estimator.class_labels import check_class_priors, class_numbers, encode_classes
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class
+from fastgmm.estimator.few_labels import trials_of
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import DISTRIBUTIONS, factors_or_matrices
 from fastgmm.estimator.input_validation import check_weight_counts_rows
@@ -32,6 +33,7 @@ from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import COVARIANCES, LOW_RANK, ClassMixtures, get_covariance
 from fastgmm.families.gaussian import FACTOR_ATTRIBUTES, MATRIX_ATTRIBUTES
 from fastgmm.families.sketched import gaussian_family
+from fastgmm.inference import assign
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.labelled import labelled_start
 from fastgmm.starts.units import relative_reg_covar
@@ -53,9 +55,12 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     n_components : int, list of int or 'bic', default=1
         The number of components per class, or a list in the order of `classes_`. 'bic' chooses it for each class by the
         Bayesian information criterion of its labelled rows, up to `max_components`.
-    covariance_type : str or list of str, default='full'
+    covariance_type : str or list of str, default='auto'
         As in `GaussianMixture`. From a list, the type with the lowest BIC for all rows and labels is taken. Types that
-        collapse are passed over.
+        collapse are passed over. 'auto' is 'full' if every class has at least two labelled rows for each feature and
+        component, or if there are no other rows. If labels are fewer, it takes the fit with the lowest BIC among 'EEI',
+        'tied' and 'full', of normal and of t components, and from two starts: the labelled rows, and the classes that
+        'EEI' finds in all rows. These are up to ten fits.
     shared_covariance : bool, default=True
         Whether `covariance_type` ties the covariances of all classes together, or those of each class by itself. 'tied'
         then means one matrix for all, or one matrix per class.
@@ -74,9 +79,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         This is added to every variance in every M-step, in squared units of the data. 'auto' adds a millionth of each
         feature's variance over all rows, so the classes predicted do not depend on the units of the columns.
     shrinkage : float, default=0.0
-        How many rows the pooled covariance of all components counts for in each component's own covariance. A few times
-        n_features helps if labels are few and covariances are not tied. The log-likelihood may then fall a little
-        between iterations.
+        How many rows the pooled covariance of all components counts for in each component's own covariance. Half of
+        n_features or more helps if labels are few and covariances are not tied, and ``covariance_type='auto'`` takes
+        half of n_features for normal components then. The log-likelihood may fall a little between iterations.
     max_iter : int, default=100
         The most EM iterations of each fit.
     max_components : int, default=5
@@ -92,10 +97,11 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         values it has.
     n_factors : int, 'bic' or 'cattell', default='bic'
         Of covariance types with loadings, as `GaussianMixture` has it.
-    distribution : {'normal', 'student'}, default='normal'
-        The distribution of the components. With 'student' they have heavy tails (`StudentMixture`), so that outliers
-        among the rows of a class hardly move it. Accelerated EM then goes on to a hundredth of `tol`, since degrees of
-        freedom change the likelihood by little.
+    distribution : {'auto', 'normal', 'student'}, default='auto'
+        The distribution of the components. 'auto' is 'normal', except where ``covariance_type='auto'`` has few labels
+        to go by and tries both. With 'student' they have heavy tails (`StudentMixture`), so that outliers among the
+        rows of a class hardly move it. Accelerated EM then goes on to a hundredth of `tol`, since degrees of freedom
+        change the likelihood by little.
 
     Attributes
     ----------
@@ -163,7 +169,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"}), "array-like"],
-        "covariance_type": [Names((*COVARIANCES, *LOW_RANK)), list, tuple],
+        "covariance_type": [Names(("auto", *COVARIANCES, *LOW_RANK)), list, tuple],
         "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"bic", "cattell"})],
         "shared_covariance": ["boolean"],
         "priors": [None, "array-like"],
@@ -178,7 +184,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "missing": [Names(MISSING)],
-        "distribution": DISTRIBUTIONS,
+        "distribution": [*DISTRIBUTIONS, StrOptions({"auto"})],
     }
     # Of a model that an earlier version pickled.
     distribution: str = "normal"
@@ -189,7 +195,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         self,
         n_components: Any = 1,
         *,
-        covariance_type: Any = "full",
+        covariance_type: Any = "auto",
         shared_covariance: bool = True,
         priors: Any = None,
         unlabelled_weight: float = 1.0,
@@ -204,7 +210,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         verbose_interval: int = 10,
         missing: str = "error",
         n_factors: Any = "bic",
-        distribution: str = "normal",
+        distribution: str = "auto",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -232,6 +238,10 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else self.covariance_type
         chooses_factors = isinstance(self.n_factors, str) and any(name in LOW_RANK for name in names)
         return self.shrinkage > 0 or chooses or chooses_factors
+
+    @property
+    def _mixture_class(self) -> Any:
+        return MIXTURES["student" if self.distribution == "student" else "normal"]
 
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -261,50 +271,53 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         --------
         predict : The class of each row.
         """
-        heavy = self.distribution == "student"
-        if heavy and self.shrinkage:
+        if self.distribution == "student" and self.shrinkage:
             raise ValueError(
                 f"shrinkage is {self.shrinkage:g} and distribution 'student', whose rows do not count alike; expected "
                 "shrinkage=0.0, or distribution='normal'"
             )
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state, y=y)
-        classes, rows, sample = self._labelled(read, y)
+        classes, counts, rows, sample = self._labelled(read, y)
         priors = check_class_priors(self.priors, classes)
-        sizes = components_per_class(
-            self, MIXTURES[self.distribution], sample, sample.along[LABELS], classes, random_state
-        )
+        sizes = components_per_class(self, self._mixture_class, sample, sample.along[LABELS], classes, random_state)
         stops = np.cumsum(sizes)
         blocks = tuple(slice(int(stop - size), int(stop)) for stop, size in zip(stops, sizes, strict=True))
-        names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
-        if not names:
+        if not self.covariance_type:
             raise ValueError("covariance_type is an empty list; expected at least one name")
-        if len(names) > 1:
+        trials = trials_of(self, counts, sizes, sample.n_features, rows.total_weight)
+        if len(trials) > 1:
             check_weight_counts_rows(rows)
         e_step: EStep = Labelled(blocks, float(self.unlabelled_weight))
-        census = found_missing(self, rows, any(get_covariance(name).shape.is_matrix for name in names))
+        census = found_missing(
+            self, rows, any(get_covariance(trial.covariance_type).shape.is_matrix for trial in trials)
+        )
         if census is not None:
             e_step, rows, sample = incomplete(census, e_step, rows, sample, random_state)
         passes = e_step.prepare(rows)
-        reporter = Reporter(self.verbose, self.verbose_interval, len(names)) if self.verbose else None
-        watch = self._watch(len(names), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
+        reporter = Reporter(self.verbose, self.verbose_interval, len(trials)) if self.verbose else None
+        watch = self._watch(len(trials), reporter=reporter, X=read.given, y=y, sample_weight=sample.sample_weight)
         reg_covar = self.reg_covar
         if isinstance(reg_covar, str):
             # Rows that are ignored say nothing of the units either.
             counted = sample if self.unlabelled_weight > 0 else sample.where(sample.along[LABELS] >= 0)
             reg_covar = relative_reg_covar(counted)
         best, failure = None, None
-        for number, name in enumerate(watch.until_over(names)):
-            covariance = get_covariance(name, self.n_factors)
+        found: dict[bool, np.ndarray] = {}
+        for number, trial in enumerate(watch.until_over(trials)):
+            covariance = get_covariance(trial.covariance_type, self.n_factors)
             covariance.check_n_features(sample.n_features)
             # Pooled rows are those of whole matrices.
-            n_features = 0 if self.shrinkage else sample.n_features
+            n_features = 0 if trial.shrinkage else sample.n_features
             gaussian = gaussian_family(covariance, n_features, reg_covar, count_floor(sample))
-            df = "free" if heavy else None
-            family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(self.shrinkage), df)
+            df = "free" if trial.heavy else None
+            family = ClassMixtures(gaussian, blocks, self.shared_covariance, priors, float(trial.shrinkage), df)
             own = np.random.RandomState(random_state.randint(2**31 - 1))
-            begin = partial(_begin, sample, family, own)
-            tol, acceleration = (0.01 * self.tol, "quasi-newton") if heavy else (self.tol, None)
+            known = sample.along[LABELS] if not trial.from_classes else found.get(trial.heavy)
+            if known is None or (self.covariance_type == "auto" and number and _is_too_large(family, passes, sample)):
+                continue
+            begin = partial(_begin, sample, known, family, own)
+            tol, acceleration = (0.01 * self.tol, "quasi-newton") if trial.heavy else (self.tol, None)
             problem = Problem(passes, family, begin, sample.dtype, tol, self.max_iter, acceleration=acceleration)
             describe = partial(type(self)._set_fitted, classes=classes, problem=problem)
             watch.attributes_of = partial(fitted_attributes, self, describe)
@@ -318,6 +331,9 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
             bic = _bic(run, problem)
             if best is None or bic < best[0]:
                 best = bic, run, describe
+            if any(other.from_classes for other in trials) and trial.heavy not in found:
+                component = assign(sample.X, family.density(run.state), np.dtype(np.float64))
+                found[trial.heavy] = np.where(known < 0, np.repeat(np.arange(len(sizes)), sizes)[component], known)
         if best is None:
             assert failure is not None, "the first name is always tried"
             raise failure
@@ -328,13 +344,16 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         describe(self, run)
         return self
 
-    def _labelled(self, read: Reading, y: Any) -> tuple[np.ndarray, Rows, ArrayRows]:
-        """Return the classes, and the rows and those of the start with the number of their class riding along."""
+    def _labelled(self, read: Reading, y: Any) -> tuple[np.ndarray, np.ndarray, Rows, ArrayRows]:
+        """Return the classes and the weight of their labelled rows, and the rows and those of the start.
+
+        The number of their class rides along with them.
+        """
         rows, sample, name = read.rows, read.sample, type(self).__name__
         if rows is sample:
             classes, labels = encode_classes(y, sample.n_samples, self.unlabelled_label, name)
             rows = sample.with_columns(**{LABELS: _present(labels, sample.sample_weight)})
-            return classes, rows, rows
+            return classes, _counts(labels, sample.sample_weight, classes), rows, rows
         if "y" not in rows.columns:
             raise ValueError(
                 f"{name} requires y: X, {rows.description}, has no classes and y is None; expected classes that come "
@@ -345,10 +364,10 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         y = np.concatenate([part[0] for part in parts])
         weight = None if any(part[1] is None for part in parts) else np.concatenate([part[1] for part in parts])
         classes, labels = encode_classes(y, len(y), self.unlabelled_label, name)
-        rows = rows.with_columns(**{LABELS: _present(labels, weight)})
+        rows, counts = rows.with_columns(**{LABELS: _present(labels, weight)}), _counts(labels, weight, classes)
         labels = class_numbers(sample.along["y"], classes, self.unlabelled_label)
         sample = sample.with_columns(**{LABELS: _present(labels, sample.sample_weight)})
-        return classes, rows, with_rare_labels(sample, rows, len(classes))
+        return classes, counts, rows, with_rare_labels(sample, rows, len(classes))
 
     def _set_fitted(self, run: Run, *, classes: Any, problem: Problem) -> None:
         family = problem.family
@@ -367,7 +386,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         """Return all classes' components as one mixture."""
         covariance_type = self._kernel if "loadings_" not in vars(self) else self.covariance_type_
         tails = {"df": self.df_} if hasattr(self, "df_") else {}
-        mixture = MIXTURES[self.distribution].from_parameters(  # type: ignore[attr-defined]
+        mixture = MIXTURES["student" if tails else "normal"].from_parameters(  # type: ignore[attr-defined]
             self.weights_, self.means_, factors_or_matrices(self), covariance_type=covariance_type, **tails
         )
         for name in ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stopped_", "feature_names_in_"):
@@ -404,8 +423,19 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         return plot_classes(self, X, y, ax=ax, **options)
 
 
-def _begin(sample: ArrayRows, family: ClassMixtures, random_state: Any, listener: Any) -> Any:
-    return labelled_start(sample, sample.along[LABELS], family, random_state)
+def _begin(sample: ArrayRows, known: np.ndarray, family: ClassMixtures, random_state: Any, listener: Any) -> Any:
+    return labelled_start(sample, known, family, random_state)
+
+
+def _is_too_large(family: ClassMixtures, passes: Passes, sample: ArrayRows) -> bool:
+    # As of numbers of components: of more parameters than half the numbers in the data the BIC says nothing.
+    n_parameters = family.n_parameters(family.n_components, sample.n_features)
+    return n_parameters > 0.5 * passes.total_weight * sample.n_features
+
+
+def _counts(labels: np.ndarray, weight: np.ndarray | None, classes: np.ndarray) -> np.ndarray:
+    known = labels >= 0
+    return np.bincount(labels[known], weights=None if weight is None else weight[known], minlength=len(classes))
 
 
 def _classes_and_weight(block: Block) -> tuple[np.ndarray, np.ndarray | None]:

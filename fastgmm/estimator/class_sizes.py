@@ -75,7 +75,7 @@ def _size_by_bic(estimator: Any, mixture_class: Any, rows: ArrayRows, mask: np.n
     weight = None if rows.sample_weight is None else rows.sample_weight[mask]
     total = float(len(X) if weight is None else weight.sum())
     given = estimator.covariance_type
-    covariance_type = given if isinstance(given, str) else given[0]
+    covariance_type = ("full" if given == "auto" else given) if isinstance(given, str) else given[0]
     family = inner_family(estimator, covariance_type)
     best = (np.inf, 1)
     for size in sensible_sizes(family, min(estimator.max_components, len(X)), X.shape[1], total):

@@ -86,7 +86,10 @@ def _classifier(model: Any, X: Any, sample_weight: Any) -> Summary:
     classes = "; ".join(f"{name} {share:.1%}" for name, share in zip(model.classes_, model.priors_, strict=True))
     lines = [
         labelled_line("classes", classes),
-        labelled_line("chosen", f"{model.covariance_type_}; BIC {model.bic_:.6g}"),
+        labelled_line(
+            "chosen",
+            f"{model.covariance_type_}{', t components' if hasattr(model, 'df_') else ''}; BIC {model.bic_:.6g}",
+        ),
         *of_mixture,
     ]
     names = [str(model.classes_[c]) for c in model.component_classes_]

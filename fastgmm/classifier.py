@@ -15,6 +15,7 @@ from fastgmm.callbacks import CallbackSupport, Reporter, fitted_attributes
 from fastgmm.data import ArrayRows, Block, Rows
 from fastgmm.data.e_steps import LABELS, EStep, Labelled, Passes
 from fastgmm.em import Run
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.class_labels import check_class_priors, class_numbers, encode_classes
 from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class
@@ -351,6 +352,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         """
         rows, sample, name = read.rows, read.sample, type(self).__name__
         if rows is sample:
+            y = without_absent(y, sample.sample_weight)
             classes, labels = encode_classes(y, sample.n_samples, self.unlabelled_label, name)
             rows = sample.with_columns(**{LABELS: _present(labels, sample.sample_weight)})
             return classes, _counts(labels, sample.sample_weight, classes), rows, rows

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from fastgmm.callbacks import CallbackSupport, Task, Watch
+from fastgmm.estimator.absent_rows import UNLABELLED, absent_rows
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, covariance_to_count, inner_options, unconverged_too
 from fastgmm.estimator.input_validation import check_weight_counts_rows
@@ -78,7 +79,8 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,), int64
-        The cluster of each row of `fit`. Cluster 0 is the largest one; noise is -1.
+        The cluster of each row of `fit`. Cluster 0 is the largest one; noise is -1, as are rows with weight 0 that
+        contain NaN.
     n_clusters_ : int
         The number of clusters, without the background.
     cluster_of_component_ : ndarray of shape (n_components,), int64
@@ -211,6 +213,7 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         )
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         self._merge(read)
+        self.labels_[absent_rows(X, sample_weight, self)] = UNLABELLED
         self.stopped_ = watch.finish()
         if not (self.mixture_.converged_ or self.mixture_.stopped_):
             warn_unconverged(self.max_iter)

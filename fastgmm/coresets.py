@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_random_state
 
 from fastgmm import kernels
 from fastgmm.data import ArrayRows
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.starts.kmeans import kmeans_plusplus
 
@@ -76,7 +77,7 @@ def coreset(
         if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
             raise ValueError(f"{name} is {number!r}; expected a positive integer")
     random_state = check_random_state(random_state)
-    X = check_array(X, dtype=[np.float64, np.float32], order="C", input_name="X")
+    X = check_array(without_absent(X, sample_weight), dtype=[np.float64, np.float32], order="C", input_name="X")
     weight = check_sample_weight(sample_weight, len(X))
     rows = ArrayRows(X, weight)
     sample = rows.sample(max(ROWS_PER_CENTRE * n_components, 1 << 14), random_state)

@@ -17,6 +17,7 @@ from fastgmm.callbacks import CallbackSupport, Task
 from fastgmm.data import ArrayRows, RowSource, moments, source_of
 from fastgmm.data.incomplete import density_for
 from fastgmm.data.standardised import joined, mapped, observed_moments, standardised_rows
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.conditional_mixtures import ConditionalMixtures
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.inner_mixture import (
@@ -169,6 +170,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         source = source_of(X, sample_weight)
         if source is None:
             options = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
+            X, y = without_absent(X, sample_weight, self), without_absent(y, sample_weight)
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite=finite_of(self), **options)
             weight = check_sample_weight(sample_weight, len(X))
             self._one_target = y.ndim == 1
@@ -332,6 +334,7 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         from sklearn.metrics import r2_score
 
         # A distributed prediction has no length until it is computed.
+        X, y = without_absent(X, sample_weight, self), without_absent(y, sample_weight)
         return float(r2_score(np.asarray(y), np.asarray(self.predict(X)), sample_weight=sample_weight))
 
     def condition(self, X: Any) -> ConditionalMixtures:

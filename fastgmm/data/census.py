@@ -25,7 +25,7 @@ class Census:
         Rows of non-zero weight that have both of two features; on the diagonal, that have one. This alone,
         (n_features,), where features are more than `MOST_PAIRED`.
     n_incomplete : int
-        Rows of non-zero weight that miss something.
+        Rows that miss something, of weight zero as well: passes have to read them.
     n_empty : int
         Rows that miss everything.
     empty_weight : float
@@ -82,7 +82,7 @@ def _add(block: Block, found: list[_Part]) -> None:
         _Part(
             len(block.rows),
             (masks.T @ masks if masks.shape[1] <= MOST_PAIRED else masks.sum(axis=0)).astype(np.float64),
-            int(np.count_nonzero(~observed.all(axis=1))),
+            int(np.count_nonzero(np.isnan(block.rows).any(axis=1))),
             int(np.count_nonzero(empty)),
             float(weight[empty].sum()),
             {mask.tobytes() for mask in np.unique(np.packbits(observed, axis=1), axis=0)},

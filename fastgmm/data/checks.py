@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_column", "check_finite", "check_weights", "is_finite"]
+__all__ = ["check_column", "check_finite", "check_weights", "is_finite", "with_stand_ins"]
 
 
 #: What else is to be done about a value that is missing.
@@ -19,6 +19,20 @@ def is_finite(rows: np.ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         # A finite sum proves it; an infinite one may be an overflow.
         return rows.dtype.kind != "f" or bool(np.isfinite(rows.sum())) or bool(np.isfinite(rows).all())
+
+
+def with_stand_ins(rows: np.ndarray, weight: np.ndarray | None, allows_missing: bool) -> np.ndarray:
+    """Return rows with one that counts in place of each of weight 0 that holds NaN or infinity; the same if all do."""
+    if weight is None or is_finite(rows):
+        return rows
+    wrong = np.isinf(rows) if allows_missing else ~np.isfinite(rows)
+    absent = (weight == 0.0) & wrong.any(axis=1)
+    if not absent.any():
+        return rows
+    counted = np.flatnonzero(weight > 0.0)
+    rows = rows.copy()
+    rows[absent] = rows[counted[0]] if len(counted) else 0.0
+    return rows
 
 
 def check_finite(

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from fastgmm import config
-from fastgmm.data.checks import check_column, check_finite, check_weights
+from fastgmm.data.checks import check_column, check_finite, check_weights, with_stand_ins
 from fastgmm.data.rows import MEASURED, ArrayRows, Block, Source, block_rows, rows_at, strata, with_further_features
 from fastgmm.data.totals import Totals
 
@@ -156,9 +156,12 @@ class Facts:
                 f"{self.lengths.get(part.key, 0)}"
             )
         allows_missing = self.allows_missing or MEASURED in part.columns
-        check_finite(part.rows, where, None, self.names, allows_missing=allows_missing)
-        rows = _aligned(part.rows, self.dtype)
-        weight = None if part.weight is None else _aligned(check_weights(part.weight, len(rows), where), np.float64)
+        weight = part.weight
+        if weight is not None:
+            weight = _aligned(check_weights(weight, len(part.rows), where), np.float64)
+        rows = with_stand_ins(part.rows, weight, allows_missing)
+        check_finite(rows, where, None, self.names, allows_missing=allows_missing)
+        rows = _aligned(rows, self.dtype)
         columns = {
             name: check_column(column, len(rows), f"the {name} of {where}") for name, column in part.columns.items()
         }

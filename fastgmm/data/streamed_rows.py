@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeGuard, TypeVar
 import numpy as np
 
 from fastgmm.data.arrow import ArrowMatrix, is_arrow
-from fastgmm.data.checks import check_column, check_finite, check_weights, is_finite
+from fastgmm.data.checks import check_column, check_finite, check_weights, is_finite, with_stand_ins
 from fastgmm.data.prefetch import read_ahead
 from fastgmm.data.reservoir import Reservoir
 from fastgmm.data.rows import MEASURED, ArrayRows, Block, Source, block_rows
@@ -228,13 +228,15 @@ class StreamedRows(Source):
     def _weighed(self, block: Block, origins: list[_Origin], checked: bool) -> float:
         """Return the weight of a block, which is checked where the caller does not, or not without weights."""
         if checked or block.weight is not None:
-            self._check_finite(block.rows, origins)
+            self._check_finite(block.rows, origins, block.weight)
         return block.total_weight
 
-    def _check_finite(self, rows: np.ndarray, origins: list[_Origin]) -> None:
+    def _check_finite(self, rows: np.ndarray, origins: list[_Origin], weight: np.ndarray | None = None) -> None:
         if is_finite(rows):
             return
         at, allows = 0, self.allows_missing or MEASURED in self.columns
+        if weight is not None:
+            rows[:] = with_stand_ins(rows, weight, allows)  # weighted rows were copied into the block
         for number, first_row, row, n_rows in origins:
             where = f"X, {self.description}, block {number}"
             part = rows[at : at + n_rows]

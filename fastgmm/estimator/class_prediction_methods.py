@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgmm import inference
 from fastgmm.data.incomplete import density_for
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.families.student import student_or_gaussian
 from fastgmm.inference.density import log_posterior
@@ -171,4 +172,5 @@ class ClassPredictionMethods(PerRow):
         from sklearn.metrics import accuracy_score
 
         # A distributed prediction has no length until it is computed.
+        X, y = without_absent(X, sample_weight, self), without_absent(y, sample_weight)
         return float(accuracy_score(np.asarray(y), np.asarray(self.predict(X)), sample_weight=sample_weight))

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgmm import inference
 from fastgmm.data import ArrayRows
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import check_sample_weight, check_weight_counts_rows
 from fastgmm.estimator.missing_values import counted_weight, takes_missing
 from fastgmm.estimator.mixture import BaseMixture
@@ -36,7 +37,7 @@ class CriterionMethods(BaseMixture):
                 source.total_weight = float(weight)
             check_weight_counts_rows(source)
             return float(total), float(weight)
-        X = self._check_rows(X)
+        X = self._check_rows(without_absent(X, sample_weight, self))
         weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
         if weight is not None:
             check_weight_counts_rows(ArrayRows(X, weight))
@@ -123,7 +124,7 @@ class CriterionMethods(BaseMixture):
         source = self._source_of(X, sample_weight)
         if source is not None:
             return float(self._sum_over_blocks(source, self._certainties)[0])
-        X = self._check_rows(X)
+        X = self._check_rows(without_absent(X, sample_weight, self))
         return self._certainty_of(X, check_sample_weight(sample_weight, X.shape[0]))
 
     def _certainties(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import inference
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.estimator.per_row import PerRow
 from fastgmm.estimator.reading import refuse_source
@@ -108,7 +109,7 @@ class DriftMethods(PerRow):
 
     def _whole_rows(self, X: Any, sample_weight: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Return rows that miss nothing, and their weights."""
-        rows = self._check_rows(X)
+        rows = self._check_rows(without_absent(X, sample_weight, self))
         weight = check_sample_weight(sample_weight, len(rows))
         whole = ~np.isnan(rows).any(axis=1)
         if not whole.any():

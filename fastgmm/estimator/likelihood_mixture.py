@@ -17,6 +17,7 @@ from fastgmm.data.e_steps import LABELS, EStep, Trimmed
 from fastgmm.data.e_steps.trimmed import TrimmedPasses, assigned_log_density
 from fastgmm.data.incomplete import Marginalised
 from fastgmm.em import ACCELERATIONS, STOP_ON
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.conversion_methods import ConversionMethods
 from fastgmm.estimator.criterion_methods import CriterionMethods
 from fastgmm.estimator.factor_methods import FactorMethods
@@ -183,7 +184,7 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
     def _trimmed_passes(self, X: Any, sample_weight: Any, total_weight: float = np.nan) -> TrimmedPasses:
         rows: Any = self._source_of(X, sample_weight)
         if rows is None:
-            checked = np.ascontiguousarray(self._check_rows(X))
+            checked = np.ascontiguousarray(self._check_rows(without_absent(X, sample_weight, self)))
             rows = ArrayRows(checked, check_sample_weight(sample_weight, checked.shape[0]))
         elif np.isnan(rows.total_weight):
             if np.isnan(total_weight):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import ArrayRows, RowSource, source_of
 from fastgmm.data.e_steps import ERRORS
+from fastgmm.estimator.absent_rows import UNLABELLED, absent_rows, without_absent
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, check_weight_counts_rows, is_finite
 from fastgmm.estimator.measured_fit import MeasuredFit
@@ -97,10 +98,18 @@ class MeasuredAnswers(MeasuredFit):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            The number of the most probable component of each row.
+            The number of the most probable component of each row; -1 for rows with weight 0 that contain NaN.
         """
+        absent = absent_rows(X, sample_weight, self)
         read = self._fit(X, sample_weight, None, y, errors)
-        return self.predict(read if errors is None else X, errors)
+        if errors is None:
+            labels = self.predict(read)
+        else:
+            own = errors if is_common(errors) else without_absent(errors, sample_weight)
+            labels = self.predict(without_absent(X, sample_weight), own)
+        if len(absent):
+            labels[absent] = UNLABELLED
+        return labels
 
     def _true_density(self, method: str) -> MixtureParameters:
         """Return the mixture of the true values."""
@@ -259,7 +268,9 @@ class MeasuredAnswers(MeasuredFit):
             source, action = self._of_blocks(X, errors, of)
             total, weight = self._sum_over_blocks(source, action, (ERRORS,))
             return float(total), float(weight)
-        rows, checked, density = self._measured(X, errors, of.method)
+        if not is_common(errors):
+            errors = without_absent(errors, sample_weight)
+        rows, checked, density = self._measured(without_absent(X, sample_weight), errors, of.method)
         return self._sum(of, rows, check_sample_weight(sample_weight, len(rows)), checked, density)
 
     def _sum(

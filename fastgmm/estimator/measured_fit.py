@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgmm.data import ArrayRows, Rows, source_of
 from fastgmm.data.e_steps import ERRORS
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import DTYPES
 from fastgmm.estimator.likelihood_mixture import LikelihoodMixture
@@ -77,6 +78,9 @@ class MeasuredFit(LikelihoodMixture):
         if errors is None or source_of(X) is not None:
             return super()._fit(X, sample_weight, labels, y, errors)
         self._check_takes_errors()
+        X = without_absent(X, sample_weight)
+        if not is_common(errors):
+            errors = without_absent(errors, sample_weight)
         # Whatever stands where nothing was measured.
         rows = validate_data(self, X, dtype=DTYPES, order="C", ensure_min_samples=2, ensure_all_finite=False)
         names = getattr(self, "feature_names_in_", None)

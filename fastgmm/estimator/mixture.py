@@ -20,6 +20,7 @@ from fastgmm.data import ArrayRows, Rows, RowSource
 from fastgmm.data.e_steps import LABELS, EStep, Labelled, Plain, WithErrors
 from fastgmm.data.e_steps.trimmed import TrimmedPasses
 from fastgmm.em import Run
+from fastgmm.estimator.absent_rows import UNLABELLED, absent_rows
 from fastgmm.estimator.drift_methods import DriftMethods
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.imputation_methods import ImputationMethods
@@ -261,10 +262,15 @@ class BaseMixture(
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            The number of the most probable component of each row.
+            The number of the most probable component of each row; -1 for rows with weight 0 that contain NaN.
         """
+        absent = absent_rows(X, sample_weight, self)
         X = self._fit(X, sample_weight, y=y)
-        return self._per_row(X, self._labels_of, "prediction") if isinstance(X, RowSource) else self._labels_of(X)
+        if isinstance(X, RowSource):
+            return self._per_row(X, self._labels_of, "prediction")
+        labels = self._labels_of(X)
+        labels[absent] = UNLABELLED
+        return labels
 
     def _fit(
         self, X: Any, sample_weight: Any, labels: Any = None, y: Any = None, errors: Any = None

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm import inference
 from fastgmm.data.incomplete import Marginalised
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_finite
 from fastgmm.estimator.missing_values import counted_weight, finite_of, takes_missing
 from fastgmm.estimator.per_row import PerRow, Unchecked
@@ -235,7 +236,7 @@ class PredictionMethods(PerRow):
         if source is not None:
             total, weight = self._sum_over_blocks(source, self._total_log_density)
             return float(total / weight)
-        X = self._check_rows(X)
+        X = self._check_rows(without_absent(X, sample_weight, self))
         if type(X) is Unchecked and np.isnan(X).any():
             return np.nan
         weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))

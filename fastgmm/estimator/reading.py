@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgmm.data import ArrayRows, Rows, RowSource, source_of
 from fastgmm.data.e_steps import ERRORS, LABELS
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read, tame_weights
 from fastgmm.estimator.missing_values import finite_of, takes_missing
 
@@ -62,6 +63,7 @@ def read_rows(estimator: Any, X: Any, sample_weight: Any, random_state: np.rando
     """
     source = source_of(X, sample_weight)
     if source is None:
+        X = without_absent(X, sample_weight, estimator)
         if is_as_read(X) and len(X) > 1:
             estimator.n_features_in_ = X.shape[1]
             estimator.__dict__.pop("feature_names_in_", None)

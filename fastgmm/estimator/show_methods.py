@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.reading import refuse_source
 
 __all__ = ["PlotMethod", "SummaryMethod"]
@@ -35,7 +36,7 @@ class SummaryMethod:
         from fastgmm.summary import summary
 
         refuse_source(X, "summary")
-        return summary(self, X, sample_weight)
+        return summary(self, without_absent(X, sample_weight, self), sample_weight)
 
 
 class PlotMethod:

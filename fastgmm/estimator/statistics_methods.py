@@ -14,6 +14,7 @@ from fastgmm.data.e_steps import EStep, Incomplete, Plain
 from fastgmm.data.e_steps.plain import empty_about
 from fastgmm.data.incomplete import density_for
 from fastgmm.em import Run
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.estimator.missing_values import takes_missing
 from fastgmm.estimator.per_row import PerRow
@@ -67,7 +68,9 @@ class StatisticsMethods(PerRow):
         state = self._fitted_family().density(self._fitted_state())
         source = self._source_of(X, sample_weight)
         if source is None:
-            rows = np.require(self._check_rows(X), requirements=["C", "A"]).view(np.ndarray)
+            rows = np.require(self._check_rows(without_absent(X, sample_weight, self)), requirements=["C", "A"]).view(
+                np.ndarray
+            )
             weight = check_sample_weight(sample_weight, len(rows))
             return ArrayRows(rows, weight).accumulate(density_for(rows, state))
         check_columns(self, source, source.n_features or state.n_features)

@@ -21,6 +21,7 @@ from fastgmm.em.stepwise import (
     bounded_weight,
     step_size,
 )
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight, is_as_read
 from fastgmm.estimator.missing_values import counted_weight, finite_of
@@ -123,7 +124,7 @@ class StreamMethods:
         if not hasattr(self, "means_"):
             self._begin(X, sample_weight)
             return
-        X = self._check_batch(X)
+        X = self._check_batch(without_absent(X, sample_weight, self))
         sample_weight = counted_weight(self, X, check_sample_weight(sample_weight, X.shape[0]))
         if sample_weight is not None and not sample_weight.any():
             return  # rows that miss everything

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import check_sample_weight
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.conditioning import full_covariances
@@ -196,7 +197,7 @@ def merge_components(
     fitted: Any = getattr(estimator, "best_estimator_", estimator)
     if hasattr(fitted, "noise_weight_"):
         raise ValueError("estimator has a background component, which is no cluster; refit it with noise=None")
-    shares = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    shares = np.asarray(estimator.predict_proba(without_absent(X, sample_weight, estimator)), dtype=np.float64)
     weight = check_sample_weight(sample_weight, shares.shape[0])
     return merge_shares(fitted, shares, weight, method=method, per_row=per_row, min_weight=min_weight)
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgmm.data import source_of
+from fastgmm.estimator.absent_rows import without_absent
 from fastgmm.estimator.input_validation import DTYPES
 from fastgmm.estimator.missing_values import finite_of, takes_missing
 from fastgmm.estimator.reading import check_columns
@@ -42,7 +43,7 @@ class WinnerMethods:
             check_columns(self, source, source.n_features or self.n_features_in_)
             return source, None
         options = {"dtype": DTYPES, "order": "C", "ensure_all_finite": finite_of(self)}
-        return validate_data(self, X, reset=False, **options), sample_weight
+        return validate_data(self, without_absent(X, sample_weight, self), reset=False, **options), sample_weight
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""

@@ -37,6 +37,13 @@ class Measurements:
                 values.setdefault(key, []).append(float(row["value"]))
         self.medians = {key: statistics.median(of_key) for key, of_key in values.items()}
 
+    def span(self, fact: str) -> str:
+        """Return the least and the largest of what a fact is for the tables."""
+        found = {value for name, value in self.run.items() if name.startswith(f"{fact} of ")}
+        # Longer whole parts are larger numbers, and dates are equally long.
+        order = sorted(found, key=lambda value: (len(value.partition(".")[0]), value))
+        return order[0] if len(order) == 1 else f"{order[0]} to {order[-1]}"
+
     def works(self, table: str) -> list[str]:
         """Return the works of a table, as they were measured."""
         return list(dict.fromkeys(work for of, work, *_ in self.medians if of == table))
@@ -80,9 +87,9 @@ def run(m: Measurements) -> str:
     threads, clock = facts["threads"], facts["clock"]
     how = "processor time of one thread" if clock == "processor" else f"by the clock, {threads} threads"
     text = (
-        f"{facts['machine']}, {facts['cores']} cores, {facts['system']}, {facts['date']}: {how}, medians of "
-        f"{facts['rounds']} rounds (three where one takes long) in which the libraries take turns; load average "
-        f"{facts['load average']} at the end."
+        f"{facts['machine']}, {facts['cores']} cores, {facts['system']}, {m.span('date')}: {how}, medians of "
+        f"{m.span('rounds')} rounds (three where one takes long) in which the libraries take turns; load average "
+        f"{m.span('load average')}."
     )
     few = [f"{of} ({facts[f'rows of {of}']})" for of in BLOCKS if facts.get(f"rows of {of}", "all") != "all"]
     if few:

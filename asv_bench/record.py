@@ -6,7 +6,8 @@
 `bash ci/benchmarks.sh` installs the peers, runs this and rewrites the pages. Every library gets the same rows; runs
 that are compared take turns, and every round is written down. --clock processor counts the processor time of each
 library's process, for a machine that does other work too; it needs --threads 1. --shrink N takes an N-th of the rows,
-to see that everything runs. --only measures these tables again and keeps the others.
+to see that everything runs. --only measures these tables again and keeps the others. A table takes the place of what
+was recorded before when it is complete, so that a run may be stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,22 +60,30 @@ def main() -> None:
     chosen = arguments.only or list(TABLES)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path, begin = arguments.out / "measurements.csv", time.perf_counter()
-    kept = [row for row in read(path) if row["table"] not in chosen]
-    facts = {row["fact"]: row["value"] for row in read(arguments.out / "run.csv")} if arguments.only else {}
+    facts, now = {row["fact"]: row["value"] for row in read(arguments.out / "run.csv")}, run_facts(arguments, 0.0)
+    if differ := [name for name in ("machine", "threads", "clock") if facts.get(name, now[name]) != now[name]]:
+        if arguments.only:
+            known = ", ".join(f"{name} {facts[name]}" for name in differ)
+            parser.error(f"the other tables of {arguments.out} were measured with {known}: measure all, or use --out")
+        facts = {}
+    kept = [row for row in read(path) if row["table"] in TABLES] if facts else []
     order, failed = {name: number for number, name in enumerate(TABLES)}, []
     for table in chosen:
         try:
-            for row in measured(table, TABLES[table]):
-                kept.append(dict(zip(MEASURES, row, strict=True)))
-                write(path, sorted(kept, key=lambda row: order.get(row["table"], len(order))))
+            rows = list(measured(table, TABLES[table]))
         except Exception:
             # A table that cannot be had must not cost the others.
             traceback.print_exc()
             failed.append(table)
+            continue
+        # Only whole tables take the place of what was recorded before: a run may be stopped at any time.
+        kept = [row for row in kept if row["table"] != table]
+        kept += (dict(zip(MEASURES, row, strict=True)) for row in rows)
+        write(path, MEASURES, sorted(kept, key=lambda row: order.get(row["table"], len(order))))
         facts |= run_facts(arguments, (time.perf_counter() - begin) / 60)
-        facts[f"rows of {table}"] = "all" if arguments.shrink == 1 else f"1/{arguments.shrink}"
-        with open(arguments.out / "run.csv", "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("fact", "value"), *facts.items()])
+        facts |= {f"{fact} of {table}": value for fact, value in table_facts(arguments).items()}
+        run = [{"fact": fact, "value": value} for fact, value in facts.items()]
+        write(arguments.out / "run.csv", ("fact", "value"), run)
     if failed:
         sys.exit(f"not measured: {', '.join(failed)}")
 
@@ -95,16 +104,28 @@ def read(path: Path) -> list[dict]:
     return []
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    """Write the measurements."""
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, MEASURES, lineterminator="\n")
+def write(path: Path, names: Sequence[str], rows: list[dict]) -> None:
+    """Write a CSV file, which is the old one or the new one at any time."""
+    part = path.with_suffix(".part")
+    with open(part, "w", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    part.replace(path)
+
+
+def table_facts(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what may differ from table to table."""
+    return {
+        "rows": "all" if arguments.shrink == 1 else f"1/{arguments.shrink}",
+        "date": datetime.date.today().isoformat(),
+        "rounds": str(arguments.rounds),
+        "load average": f"{os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+    }
 
 
 def run_facts(arguments: argparse.Namespace, minutes: float) -> dict[str, str]:
-    """Return what a reader must know of the run."""
+    """Return what a reader must know of the machine and the libraries of the last run."""
     import fastgmm
 
     model = platform.machine()
@@ -112,14 +133,11 @@ def run_facts(arguments: argparse.Namespace, minutes: float) -> dict[str, str]:
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     known = fastgmm.show_config(mode="dict")
     facts = {
-        "date": datetime.date.today().isoformat(),
         "machine": model,
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
         "threads": str(arguments.threads),
         "clock": arguments.clock,
-        "rounds": str(arguments.rounds),
-        "load average": f"{os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else "unknown",
         "minutes": f"{minutes:.0f}",
         "fastgmm": f"{fastgmm.__version__} ({known['engine']}, {known.get('isa', '-')})",
         "Python": platform.python_version(),

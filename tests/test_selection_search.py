@@ -161,6 +161,30 @@ def test_one_feature_has_two_families():
     assert search.best_params_["n_components"] == 2
 
 
+def test_a_groups_name_is_its_members():
+    X = load("iris")
+    basic = ["spherical", "diag", "tied", "full"]
+    by_name, listed = (GaussianMixtureSearch([1, 2], names, random_state=0).fit(X) for names in ("basic", basic))
+    assert by_name.results_["covariance_type"] == listed.results_["covariance_type"]
+    assert by_name.results_["bic"] == listed.results_["bic"]
+    several = GaussianMixtureSearch(1, ["VVV", "basic", "all"], random_state=0).fit(X).results_["covariance_type"]
+    assert several[:5] == ["VVV", *basic]
+    assert len(several) == len(set(several)) == 18
+    assert set(GaussianMixtureSearch(1, "basic").fit(X[:, :1]).results_["covariance_type"]) == {"tied", "full"}
+
+
+@pytest.mark.parametrize(
+    ("group", "number", "names"),
+    [("pgmm", 12, {"UUU", "CCC", "CUCU"}), ("hdclassif", 14, {"AkjBkQkDk", "AkjBQkD", "ABQD"})],
+)
+def test_groups_of_models_with_factors(group, number, names):
+    search = GaussianMixtureSearch(2, group, n_factors=1, random_state=0).fit(load("iris"))
+    found = search.results_["covariance_type"]
+    assert len(found) == number
+    assert names <= set(found)
+    assert search.best_params_["n_factors"] == 1
+
+
 def test_noise_and_prior_reach_the_candidates():
     rng = np.random.default_rng(9)
     X = np.concatenate([groups(), rng.uniform(-10, 10, size=(30, 2))])

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from fastgmm.cli.errors import EXIT_USAGE
 from fastgmm.cli.prose import wrapped
 
-__all__ = ["ALL_STRUCTURES", "BASIC_STRUCTURES", "FILES", "SHELLS", "actions_of", "build_parser"]
+__all__ = ["FILES", "SHELLS", "actions_of", "build_parser"]
 
 EPILOG = """\
 exit status: 0 done; 1 the job failed although arguments and data are valid; 2 an argument, a file or its content is
@@ -110,7 +110,8 @@ def _fit(parser: argparse.ArgumentParser) -> None:
         default="all",
         metavar="NAME,...",
         help="all (default): mclust's fourteen families, as GaussianMixtureSearch tries them; basic, which is quicker: "
-        "spherical,diag,tied,full; or some of these, of mclust's, and factor, ppca and hddc, as in full,VEV",
+        "spherical,diag,tied,full; pgmm and hdclassif: the models of these packages; or some of all names, and factor, "
+        "ppca and hddc, as in full,VEV",
     )
     parser.add_argument("--criterion", choices=("bic", "icl", "aic"), default="bic", help="lower is better")
     parser.add_argument("--seed", type=SEED, default=0, help="of the starts (default: 0)")
@@ -279,13 +280,14 @@ def _sizes(text: str) -> list[int]:
 
 
 def _structures(text: str) -> list[str]:
-    """Read covariance structures: names, and ``all`` and ``basic``, which depend on the data."""
-    known = ("all", "basic", *BASIC_STRUCTURES, *ALL_STRUCTURES, "E", "V", "factor", "ppca", "hddc")
+    """Read covariance structures: names of families and of groups, whose members depend on the data."""
+    groups = ("all", "basic", "pgmm", "hdclassif")
+    known = (*groups, *BASIC_STRUCTURES, *ALL_STRUCTURES, "E", "V", "factor", "ppca", "hddc")
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in known:
             raise argparse.ArgumentTypeError(
-                f"no structure {name!r}{_nearest(name, known)}; expected all, basic, or some of {', '.join(known[2:])}"
+                f"no structure {name!r}{_nearest(name, known)}; expected some of {', '.join(known)}"
             )
     return names
 

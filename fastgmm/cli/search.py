@@ -11,11 +11,11 @@ import numpy as np
 
 from fastgmm.callbacks import Callback
 from fastgmm.callbacks.progress import Progress
-from fastgmm.cli.arguments import ALL_STRUCTURES, BASIC_STRUCTURES
 from fastgmm.cli.errors import CommandError
 from fastgmm.cli.screen import number
 from fastgmm.data import RowSource
 from fastgmm.exceptions import SelectionWarning
+from fastgmm.families.groups import members
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureSearch
 
@@ -89,13 +89,8 @@ class _Iterations(Callback):
 
 
 def structures_of(names: Sequence[str], n_features: int) -> list[str]:
-    """Return the structures that names stand for: 'all' is what `GaussianMixtureSearch` tries, 'basic' the four types.
-
-    In one feature, spheres and diagonals are full matrices, and the families are two.
-    """
-    basic, families = (BASIC_STRUCTURES, ALL_STRUCTURES) if n_features > 1 else (("tied", "full"), ("E", "V"))
-    stands_for = {"all": families, "basic": basic}
-    return list(dict.fromkeys(one for name in names for one in stands_for.get(name, (name,))))
+    """Return the structures that names stand for, as `GaussianMixtureSearch` takes them."""
+    return list(dict.fromkeys(one for name in names for one in members(name, n_features)))
 
 
 def search(

@@ -24,7 +24,7 @@ from fastgmm.estimator.reading import read_rows
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
 from fastgmm.exceptions import SelectionWarning, did_you_mean, warn
 from fastgmm.families import LOW_RANK, get_covariance
-from fastgmm.families.covariance import MULTIVARIATE, UNIVARIATE
+from fastgmm.families.groups import GROUPS, members
 from fastgmm.selection.candidates import COLUMNS, Candidate, fit_candidate, polish_candidate
 from fastgmm.selection.cautions import column_cautions, outcome_cautions
 from fastgmm.selection.criteria import Criterion, get_criterion
@@ -55,7 +55,9 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
     n_components : int or iterable of int, default=range(1, 10)
         The numbers of components to try. A number that is too large for the rows is listed as a candidate that failed.
     covariance_type : 'all', str or list of str, default='all'
-        The covariance structures to try. 'all' means mclust's fourteen families, or E and V for one feature.
+        The covariance structures to try: names that `GaussianMixture` takes, and groups of them. 'all' is mclust's
+        fourteen families, or E and V for one feature; 'basic' is 'spherical', 'diag', 'tied' and 'full'; 'pgmm' is that
+        package's twelve models and 'hdclassif' HDclassif's fourteen, both for `n_factors`.
     criterion : {'bic', 'icl', 'aic', 'cv_log_likelihood'} or callable, default='bic'
         What chooses the best candidate. Lower is better, except for 'cv_log_likelihood', the mean log-likelihood of
         rows left out in five folds. A callable takes ``(estimator, X)`` and is minimised.
@@ -294,12 +296,10 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         return list(dict.fromkeys(int(size) for size in sizes))
 
     def _checked_names(self, n_features: int) -> list[str]:
-        if isinstance(self.covariance_type, str) and self.covariance_type == "all":
-            return list(UNIVARIATE if n_features == 1 else MULTIVARIATE)
         names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
         if not names:
-            raise ValueError("covariance_type is empty; expected 'all', or one or more names")
-        return list(dict.fromkeys(names))
+            raise ValueError(f"covariance_type is empty; expected one or more names, such as {', '.join(GROUPS)}")
+        return list(dict.fromkeys(one for name in names for one in members(name, n_features)))
 
     def _checked_kinds(self, n_features: int) -> list[tuple[str, str, Any]]:
         """Return name, distribution and number of factors of each kind of candidate."""

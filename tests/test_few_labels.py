@@ -32,6 +32,14 @@ def test_one_label_of_each_class_is_enough_for_wine():
     assert np.mean(accuracy) > 0.92
 
 
+def test_one_feature_is_enough():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 100)
+    X = (rng.normal(size=200) + 6.0 * y)[:, None]
+    known = np.where(np.arange(200) % 100 == 0, y, -1)
+    assert GaussianMixtureClassifier().fit(X, known).score(X, y) > 0.98
+
+
 def test_the_fit_with_the_lowest_bic_is_taken():
     X, known, _ = wine(2)
     model = GaussianMixtureClassifier().fit(X, known)

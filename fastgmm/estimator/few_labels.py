@@ -67,7 +67,8 @@ def trials_of(estimator: Any, counts: np.ndarray, sizes: np.ndarray, n_features:
     for tails in [heavy] if estimator.distribution != "auto" or estimator.shrinkage else [False, True]:
         # t components have no pooled rows.
         shrinkage = 0.0 if tails else estimator.shrinkage or 0.5 * n_features
-        trials.append(Trial("EEI", tails, shrinkage))
-        for name in ("tied", "full"):
+        # Of one feature, EEI and tied are the same.
+        trials.append(Trial("EEI" if n_features > 1 else "tied", tails, shrinkage))
+        for name in ("tied", "full") if n_features > 1 else ("full",):
             trials += [Trial(name, tails, shrinkage, from_classes) for from_classes in (False, True)]
     return trials

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, fdtri
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -20,6 +20,7 @@ from fastgmm.data.e_steps import EStep, Incomplete, Plain, Trimmed
 from fastgmm.data.incomplete import Marginalised
 from fastgmm.em import best_run
 from fastgmm.estimator.fit_context import fit_context
+from fastgmm.estimator.held_out_scores import are_few, as_held_out, held_out_quantiles
 from fastgmm.estimator.inner_mixture import (
     DISTRIBUTIONS,
     INNER_CONSTRAINTS,
@@ -72,7 +73,8 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         As in `GaussianMixture`.
     contamination : 'auto' or float in (0, 0.5], default='auto'
         The share of training rows that are anomalies. It puts the threshold `offset_` at that quantile of their scores.
-        'auto' puts it where the model itself draws rows of lower density with probability `significance`.
+        'auto' puts it where the model itself draws rows of lower density with probability `significance`. Where rows
+        are few for their features, five more fits to parts of the rows say how much lower new rows score.
     significance : float in (0, 1), default=0.01
         For ``contamination='auto'``: the share of regular rows that are called anomalies.
     robust : {'trimming', 'noise'} or None, default='trimming'
@@ -242,10 +244,13 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         fit_size = partial(fit, read, (rows, sample, census is not None), random_state)
         self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
+        few = are_few(rows.total_weight, sample.n_features, self.n_components_) and isinstance(self.contamination, str)
         simulated = None
-        if self.n_components_ > 1:
+        if self.n_components_ > 1 or few:
             drawn = draw_by_factors(self.n_simulations, self.mixture_._fitted_state(), random_state)
             simulated = np.sort(self.mixture_.score_samples(drawn))
+        if few:
+            simulated = self._as_held_out(simulated, read.sample, random_state)
         self._simulated_scores = simulated
         self.offset_ = self._threshold(rows)
         self.stopped_ = watch.finish()
@@ -332,6 +337,14 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         n_factors = None if isinstance(self.n_factors, str) else self.n_factors
         known = cls._known(weights, means, matrices, self.covariance_type, n_factors=n_factors, **tails)
         return known.set_params(missing=self.missing)
+
+    def _as_held_out(self, simulated: Any, sample: ArrayRows, random_state: Any) -> Any:
+        """Return scores of rows drawn as they would be of new rows, given a sample of the rows."""
+        options: dict[str, Any] = {"n_components": self.n_components_, "contamination": 0.5, "n_simulations": 1}
+        if self.robust is not None:
+            options["robust_share"] = self._share()
+        quantiles = held_out_quantiles(clone(self).set_params(**options), sample, random_state)
+        return simulated if quantiles is None else as_held_out(simulated, quantiles)
 
     def _share(self) -> float:
         if self.robust_share is not None:

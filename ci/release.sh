@@ -14,6 +14,8 @@ echo "== fastgmm $version"
 fault() { echo "$1" >&2; exit 1; }
 grep -qx "__version__ = \"$version\"" fastgmm/__init__.py || fault "fastgmm/__init__.py has another version than pyproject.toml"
 grep -qx "version: $version" docs/CITATION.cff || fault "docs/CITATION.cff has another version than pyproject.toml"
+grep -qF "$version" docs/citing.md || fault "docs/citing.md has another version than pyproject.toml"
+grep -qFx "  version: \"$version\"" ci/conda/recipe.yaml || fault "ci/conda/recipe.yaml has another version than pyproject.toml"
 heading=$(grep -m1 "^## $version, " docs/CHANGELOG.md) || fault "docs/CHANGELOG.md has no section of $version"
 case $heading in *"not yet released") echo "NOT READY: docs/CHANGELOG.md gives $version no date" ;; esac
 [ -z "$(git status --porcelain)" ] || echo "NOT READY: there are changes that are not committed"

@@ -2,7 +2,8 @@
 # The mixture tests of packages that use scikit-learn's mixtures, with and without the switch (docs/switch.md): the
 # packages come from PyPI, their tests from their sdists or repositories. SOURCES may name a folder of clones, as
 # owner+name/repo, to be read instead of github.com. Writes a table; fails where a test passes without the switch only.
-# Arguments are names of packages; all of them unless some are named.
+# Then the calls of docs/keeping.md: models through mlflow, skops, ONNX and emlearn's C, and back.
+# Arguments are names of packages, or formats for these calls; everything unless some are named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/python.sh
@@ -12,7 +13,7 @@ mkdir -p "$folder/sources" "$folder/results"
 if [ ! -x "$folder/venv/bin/python" ]; then
     "$PYTHON" -m venv "$folder/venv"
     "$folder/venv/bin/python" -m pip install --quiet scikit-lego graspologic pyod rdt scikit-image stepmix skl2onnx \
-        emlearn simpeg astroML pytest pandas polars onnxruntime copulas dask
+        emlearn simpeg astroML pytest pandas polars onnxruntime copulas dask mlflow-skinny skops
 fi
 [ -n "${KEEP:-}" ] || "$folder/venv/bin/python" -m pip install --quiet --force-reinstall --no-deps .
 python=$folder/venv/bin/python
@@ -88,4 +89,7 @@ check emlearn from_sdist emlearn test/test_mixture.py
 check simpeg from_repository simpeg/simpeg --import-mode=importlib \
     tests/base/regularizations/test_pgi_regularization.py tests/utils/test_gmm_utils.py
 check astroML from_wheel astroML density_estimation/tests/test_{density,xdeconv,empirical}.py classification/tests
+case $chosen in "  " | *" formats "*)
+    (here=$PWD && cd "$folder" && OMP_NUM_THREADS=1 "$python" "$here/ci/round_trips.py") || failed=1 ;;
+esac
 exit $failed

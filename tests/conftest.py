@@ -1,7 +1,7 @@
 """Fixtures shared by all tests: every engine and instruction set that this machine can run.
 
-Property tests draw the same examples every time; ``--hypothesis-profile=thorough`` draws many more, other ones each
-time, and keeps those that failed in `.hypothesis`.
+Property tests draw the same examples every time, and few of them with ``--hypothesis-profile=few``;
+``--hypothesis-profile=thorough`` draws many more, other ones each time, and keeps those that failed in `.hypothesis`.
 """
 
 import signal
@@ -16,6 +16,7 @@ from fastgmm import config, kernels
 # Time is no part of a law, and a drawn array is large.
 _ANY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("repeatable", max_examples=400, derandomize=True, database=None, **_ANY)
+settings.register_profile("few", max_examples=20, derandomize=True, database=None, **_ANY)
 settings.register_profile("thorough", max_examples=10_000, **_ANY)
 settings.load_profile("repeatable")
 

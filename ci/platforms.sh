@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The kernels on other platforms than this one, as far as one Linux machine can tell: zig (ziglang on PyPI) compiles them
 # with their test against a long-double reference, and runs it where an emulator is found: qemu-user for aarch64 Linux,
-# wine for Windows, wasmtime (PyPI) for WebAssembly. macOS is compiled and linked, not run. CASES random cases each.
+# wine for x86-64 Windows, wasmtime (PyPI) for WebAssembly. macOS and arm64 Windows are compiled and linked, not run.
+# CASES random cases each. INSTALL=1 installs the emulators that are missing with apt-get; FOLDER keeps what was built.
+# Arguments are names of targets; all of them unless some are named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/python.sh
@@ -10,6 +12,19 @@ folder=${FOLDER:-$(mktemp -d)}
 [ -n "${FOLDER:-}" ] || trap 'rm -rf "$folder"' EXIT
 cases=${CASES:-300}
 sources="tests/fuzz/fuzz_kernels.cpp tests/fuzz/replay.cpp"
+wanted=
+command -v qemu-aarch64 >/dev/null || wanted="$wanted qemu-user"
+wine=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null || true)
+[ -n "$wine" ] || wanted="$wanted wine64"
+if [ -n "$wanted" ] && [ -n "${INSTALL:-}" ]; then
+    as_root=$([ "$(id -u)" = 0 ] || echo sudo)
+    $as_root apt-get update -qq
+    # shellcheck disable=SC2086  # several names
+    $as_root apt-get install --yes --no-install-recommends $wanted
+    wine=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null || true)
+elif [ -n "$wanted" ]; then
+    echo "Not on this machine, so that what needs it is compiled and not run: apt-get install$wanted (INSTALL=1 does it)."
+fi
 if [ ! -x "$folder/zig/bin/python" ]; then
     "$PYTHON" -m venv "$folder/zig"
     "$folder/zig/bin/python" -m pip install --quiet ziglang wasmtime
@@ -68,7 +83,7 @@ try:
 except wasmtime.ExitTrap as end:
     sys.exit(end.code)'
 
-for target in ${@:-aarch64-linux-musl x86_64-windows-gnu wasm32-wasi aarch64-macos x86_64-macos}; do
+for target in ${@:-aarch64-linux-musl x86_64-windows-gnu aarch64-windows-gnu wasm32-wasi aarch64-macos x86_64-macos}; do
     case $target in
         aarch64-linux-musl)
             compile $target "generic neon"
@@ -81,12 +96,15 @@ for target in ${@:-aarch64-linux-musl x86_64-windows-gnu wasm32-wasi aarch64-mac
         x86_64-windows-gnu)
             compile $target "generic avx2"
             mv "$folder/$target/run" "$folder/$target/run.exe" 2>/dev/null || true
-            wine=$(command -v wine64 || command -v wine || ls /usr/lib/wine/wine64 2>/dev/null || true)
-            if [ -n "$wine" ]; then WINEDEBUG=-all WINEPREFIX="$folder/wine" ran $target "$wine" "$folder/$target/run.exe"; else echo "$target: built; there is no wine to run it"; fi ;;
+            if [ -n "$wine" ]; then
+                WINEDEBUG=-all WINEPREFIX="$folder/wine" ran $target "$wine" "$folder/$target/run.exe"
+            else
+                echo "$target: built; there is no wine to run it"
+            fi ;;
         wasm32-wasi)
             compile $target generic "-msimd128 -fno-exceptions -D_WASI_EMULATED_SIGNAL" -lwasi-emulated-signal
             ran $target "$folder/zig/bin/python" -c "$run_wasm" "$folder/$target/run" ;;
-        aarch64-macos | x86_64-macos)
+        aarch64-windows-gnu | aarch64-macos | x86_64-macos)
             case $target in aarch64*) sets="generic neon" ;; *) sets="generic avx2 avx512" ;; esac
             compile $target "$sets"
             echo "== $target"

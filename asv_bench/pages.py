@@ -94,8 +94,8 @@ def run(m: Measurements) -> str:
     few = [f"{of} ({facts[f'rows of {of}']})" for of in BLOCKS if facts.get(f"rows of {of}", "all") != "all"]
     if few:
         text += f" These tables were measured on fewer rows than the command takes by itself: {', '.join(few)}."
-    known = ("fastgmm", "Python", "numpy", "scipy", "scikit-learn", "daal4py (oneDAL)", "astroML", "studenttmixture")
-    versions = [f"{name} {facts[name]}" for name in (*known, "R", "mclust") if name in facts]
+    known = ["fastgmm", "Python", "numpy", "scipy", "scikit-learn", "daal4py (oneDAL)", "astroML", "studenttmixture"]
+    versions = [f"{name} {facts[name]}" for name in (*known, "vamm", "R", "mclust") if name in facts]
     return wrapped(text + " " + ", ".join(versions) + ".")
 
 
@@ -215,6 +215,7 @@ BLOCKS: dict[str, Callable[[Measurements], str]] = {
     "search": quality("search", "fourteen families, one to nine components", "BIC", ("mclust",)),
     "imputation": quality("imputation", "30% missing", "RMSE", ("IterativeImputer", "KNNImputer")),
     "errors": quality("errors", "rows with errors", "nats a row", ("astroML",)),
+    "truncated": quality("truncated", "truncated fits, diagonal", "nats a row", ("vamm",)),
     "student": quality("student", "Student mixtures, df=4", "nats a row", ("studenttmixture",)),
 }
 

@@ -142,7 +142,7 @@ def run_facts(arguments: argparse.Namespace, minutes: float) -> dict[str, str]:
         "fastgmm": f"{fastgmm.__version__} ({known['engine']}, {known.get('isa', '-')})",
         "Python": platform.python_version(),
     }
-    for package in ("numpy", "scipy", "scikit-learn", "studenttmixture", "astroML"):
+    for package in ("numpy", "scipy", "scikit-learn", "studenttmixture", "astroML", "vamm"):
         with suppress(importlib.metadata.PackageNotFoundError):
             facts[package] = importlib.metadata.version(package)
     from benchmarks.peers.install import ONEDAL_REQUIREMENTS

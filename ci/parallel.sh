@@ -4,7 +4,8 @@
 # should not be. Every file has a process of its own and LIMIT seconds, so that a crash or a deadlock is one line of the
 # account that stands at the end, in ACCOUNT. Tests that cannot be shared are left out, ci/test.sh has run them: those
 # with the marker thread_unsafe, which give a reason, and those that use pytest's fixtures for warnings, environment and
-# output. Properties are tried on few examples, and the Numba engine, whose threads are Numba's, is left out.
+# output. Properties are tried on few examples, at most MOST tests of a file are tried, evenly spaced (MOST=0: all), and
+# the Numba engine, whose threads are Numba's, is left out.
 # Arguments are files and options of pytest; all files of tests/ unless some are named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +24,7 @@ failed=0
 : >"$account"
 for file in "${files[@]}"; do
     begin=$SECONDS status=0
-    output=$(timeout --kill-after=30 "${LIMIT:-1200}" "$pytest" -q --hypothesis-profile=few -k "not numba" \
+    output=$(timeout --kill-after=30 "${LIMIT:-1200}" "$pytest" -q --hypothesis-profile=few --at-most="${MOST:-150}" -k "not numba" \
         --parallel-threads="${THREADS:-2}" --iterations="${ITERATIONS:-1}" --skip-thread-unsafe=True \
         "${options[@]}" "$file" 2>&1) || status=$?
     case $status in

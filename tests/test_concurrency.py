@@ -133,6 +133,7 @@ def ctrl_c_once(begun):
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.thread_unsafe(reason="signals reach the main thread")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_a_pass_in_its_middle(installed_engine, n_threads):
     # Equal components, so that none is skipped: some 10^12 operations, of which few are made.
@@ -158,6 +159,7 @@ class Begun(Callback):
         self.iteration |= context.task_name == "iteration"
 
 
+@pytest.mark.thread_unsafe(reason="signals reach the main thread")
 def test_ctrl_c_stops_a_fit_and_loses_nothing(many_rows):
     model = GaussianMixture(2, random_state=0).fit(many_rows[:1000])
     begun = Begun()

@@ -138,6 +138,7 @@ def test_a_sample_is_the_one_that_memory_draws(weighted, n_rows, X):
         assert_array_equal(found.sample_weight, weight)
 
 
+@pytest.mark.thread_unsafe(reason="dask's configuration is the whole process's")
 def test_the_same_chunks_give_the_same_bits_whatever_the_scheduling(X):
     models = []
     for options in ({"scheduler": "synchronous"}, {"scheduler": "threads", "num_workers": 3}):
@@ -296,6 +297,7 @@ def test_what_a_collection_cannot_have_is_named(X):
         GaussianMixture(2).partial_fit(source)
 
 
+@pytest.mark.thread_unsafe(reason="dask's configuration is the whole process's")
 def test_a_block_that_changes_between_passes_is_an_error_and_leaves_the_model_alone(X):
     reads = []
 
@@ -323,6 +325,7 @@ def test_a_model_is_pickled_without_the_collection(X):
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+@pytest.mark.thread_unsafe(reason="dask's configuration is the whole process's")
 def test_arrays_that_lie_at_odd_addresses_are_read(X):
     """As those do that came in a message from another process."""
 

@@ -21,7 +21,10 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
+pytestmark = [
+    pytest.mark.thread_unsafe(reason="starts a cluster and kills workers"),
+    pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
+]
 
 
 @pytest.fixture(scope="module")

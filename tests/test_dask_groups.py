@@ -14,7 +14,10 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 callbacks = pytest.importorskip("dask.callbacks")
 
-pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
+pytestmark = [
+    pytest.mark.thread_unsafe(reason="dask's configuration is the whole process's"),
+    pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ import pytest
 
 import fastgmm
 
+pytestmark = pytest.mark.thread_unsafe(reason="pages are run with their output and folder redirected")
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A fence within a list is indented.

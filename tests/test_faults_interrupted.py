@@ -22,7 +22,10 @@ from fastgmm import (
     GaussianMixtureSearch,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.thread_unsafe(reason="signals and traces of the whole process"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 PACKAGE = str(Path(fastgmm.__file__).parent)
 

@@ -16,7 +16,10 @@ import fastgmm
 from fastgmm import GaussianMixture
 from fastgmm.data.prefetch import read_ahead
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.thread_unsafe(reason="limits, threads and files of the whole process"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def rows(n_samples=300, n_features=2):

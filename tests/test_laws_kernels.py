@@ -1,6 +1,7 @@
 """Laws of one pass, for mixtures, rows, weights and layouts that hypothesis draws."""
 
 import numpy as np
+import pytest
 from conftest import ENGINES, running
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ from strategies import cases, seeds, weights
 from test_kernels import accumulate, assert_statistics, evaluate
 
 from fastgmm.model import SufficientStatistics
+
+pytestmark = pytest.mark.thread_unsafe(reason="the engine that runs is set for the whole process")
 
 # Rounding of the rows' type times the terms of a distance; see tests/test_kernels.py. Spread-out means add to it: a
 # distance of 30^2 terms of a hundred, and its exponential, lose as many units.

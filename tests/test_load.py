@@ -11,7 +11,10 @@ from numpy.testing import assert_array_equal
 import fastgmm
 from fastgmm import GaussianMixture
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.thread_unsafe(reason="memory and threads of the whole process are counted"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def resident_bytes():

@@ -173,6 +173,7 @@ def test_passes_over_loadings_are_compiled_where_the_extension_is():
         assert kernels.engine_for(action, "low_rank:7").describe()["engine"] == "compiled"
 
 
+@pytest.mark.thread_unsafe(reason="the engine that runs is set for the whole process")
 def test_fits_of_the_compiled_and_the_plain_engine_agree():
     pytest.importorskip("fastgmm.kernels._compiled")
     rng = np.random.default_rng(5)

@@ -19,6 +19,8 @@ import fastgmm
 from fastgmm import start_up
 from fastgmm.scikit_learn.companions import ORIGINALS
 
+pytestmark = pytest.mark.thread_unsafe(reason="the switch is the whole process's")
+
 NAMES = sorted(ORIGINALS)
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 

@@ -495,6 +495,7 @@ def reading_threads():
     return [thread for thread in threading.enumerate() if thread.name == "fastgmm-read-ahead"]
 
 
+@pytest.mark.thread_unsafe(reason="threads of the whole process are counted")
 def test_reading_goes_on_while_an_item_is_worked_on():
     read = [threading.Event() for _ in range(6)]
 
@@ -523,6 +524,7 @@ def test_reading_is_never_further_ahead_than_it_may():
     assert taken == list(range(200))
 
 
+@pytest.mark.thread_unsafe(reason="threads of the whole process are counted")
 def test_an_error_of_the_source_is_raised_as_it_is_after_the_rows_before_it(few):
     class Unplugged(Exception):
         pass
@@ -536,6 +538,7 @@ def test_an_error_of_the_source_is_raised_as_it_is_after_the_rows_before_it(few)
     assert not reading_threads()
 
 
+@pytest.mark.thread_unsafe(reason="interrupts reach the main thread")
 @pytest.mark.parametrize("moment", [0, 1, 64, 65, 66, 130, 200])
 def test_an_interrupt_ends_the_thread_and_closes_the_source(few, moment):
     """65 batches fill a block: before, while and after the first ones are handed over."""
@@ -561,6 +564,7 @@ def test_an_interrupt_ends_the_thread_and_closes_the_source(few, moment):
     assert not reading_threads()
 
 
+@pytest.mark.thread_unsafe(reason="threads of the whole process are counted")
 def test_an_error_while_computing_ends_the_thread(few, monkeypatch):
     def fail(*arguments):
         raise MemoryError("no room")
@@ -573,6 +577,7 @@ def test_an_error_while_computing_ends_the_thread(few, monkeypatch):
     assert failure.traceback  # held until here, with the frame of the pass
 
 
+@pytest.mark.thread_unsafe(reason="threads of the whole process are counted")
 def test_predictions_that_nobody_finishes_end_the_thread(many):
     model = started("full").fit(many[:1000])
     some = model.predict_blocks(batches(lambda: cut(np.concatenate([many] * 4))))

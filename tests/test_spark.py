@@ -33,6 +33,7 @@ if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
     pytest.skip("Spark needs Java, and there is none on the path and no JAVA_HOME", allow_module_level=True)
 
 pytestmark = [
+    pytest.mark.thread_unsafe(reason="Spark's session is the whole process's"),
     pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
     # What pyspark says of versions that are newer than it.
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support"),

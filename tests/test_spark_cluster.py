@@ -18,6 +18,7 @@ from fastgmm import GaussianMixture
 pyspark = pytest.importorskip("pyspark")
 
 pytestmark = [
+    pytest.mark.thread_unsafe(reason="starts a cluster and kills workers"),
     pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support"),
 ]

@@ -6,13 +6,13 @@ are rows drawn from the model. What new regular rows score is then learnt from r
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from fastgmm.data import ArrayRows
+from fastgmm.exceptions import without_warnings
 
 __all__ = ["are_few", "as_held_out", "held_out_quantiles"]
 
@@ -51,8 +51,7 @@ def held_out_quantiles(
     fold, found = random_state.permutation(len(X)) % N_FOLDS, []
     for k in range(N_FOLDS):
         other = clone(detector).set_params(random_state=random_state.randint(2**31 - 1))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what there is to say, the fit to all rows says
+        with without_warnings(Warning):  # what there is to say, the fit to all rows says
             try:
                 other.fit(X[fold != k])
             except ValueError:

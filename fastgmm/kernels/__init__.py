@@ -5,9 +5,11 @@ Actions
 A mixture is bound to an engine by ``Mixture(shape, log_offset, means, precisions_cholesky, tail)``, which checks the
 parameters once. It has four passes over rows:
 
-``accumulate(X, sample_weight, counts, sums, scatter, n_threads)``
+``accumulate(X, sample_weight, counts, sums, scatter, n_threads, tail_sums, leading)``
     One fused pass: responsibilities, added to the statistics in place, taken about `means`. Returns the total
-    weighted log-likelihood in nats. Where components have a tail, its `tail_sums` come last.
+    weighted log-likelihood in nats. The last two are None unless given: `tail_sums` where components have a tail, and
+    `leading` (N,), int32: a component near each row, negative for none. An engine may look for those that matter to a
+    row from there, and write which was the most probable. The answer is the same without, up to rounding.
 ``log_density(X, out, n_threads)``
     ``out[n] = logsumexp_k(log_offset[k] - 0.5 |(X[n] - means[k]) U[k]|^2)``.
 ``responsibilities(X, out, n_threads)``
@@ -159,7 +161,7 @@ def bind(parameters) -> BoundMixture:
     )
 
 
-def accumulate(X, sample_weight, parameters, statistics) -> None:
+def accumulate(X, sample_weight, parameters, statistics, leading=None) -> None:
     """Add one pass over X under `parameters` to `statistics` (about ``parameters.means``), in place.
 
     Parameters
@@ -173,10 +175,12 @@ def accumulate(X, sample_weight, parameters, statistics) -> None:
     statistics : SufficientStatistics
         Mutated: counts, sums, scatter and log_likelihood are added to; tail_sums where components have a tail.
     """
-    tail_sums = () if getattr(parameters, "tail", None) is None else (statistics.tail_sums,)
-    statistics.log_likelihood += checked("accumulate", parameters).accumulate(
-        X, sample_weight, statistics.counts, statistics.sums, statistics.scatter, config.n_threads(), *tail_sums
-    )
+    leading : ndarray of shape (n_samples,), int32, or None
+        Mutated: a component near each row, as the last pass left it; negative for none.
+    mixture, parts = checked("accumulate", parameters), (statistics.counts, statistics.sums, statistics.scatter)
+    has_tail = getattr(parameters, "tail", None) is not None
+    further = (statistics.tail_sums,) if has_tail else () if leading is None else (None, leading)
+    statistics.log_likelihood += mixture.accumulate(X, sample_weight, *parts, config.n_threads(), *further)
 
 
 def accumulate_labels(X, sample_weight, labels, statistics) -> None:

@@ -271,7 +271,7 @@ cdef class Mixture:
         return kind
 
     def accumulate(self, cnp.ndarray X, sample_weight, cnp.ndarray counts, cnp.ndarray sums, cnp.ndarray scatter,
-                   int n_threads, tail_sums=None):
+                   int n_threads, tail_sums=None, leading=None):
         """Add one pass to the statistics, in place; return the log-likelihood."""
         cdef MixturePass p
         cdef int kind = self.begin(&p, X, n_threads)
@@ -285,6 +285,8 @@ cdef class Mixture:
             )
         if p.dof != NULL:
             p.tail_sums = _written(tail_sums, "tail_sums", 2 * p.k)
+        if leading is not None:
+            p.leading = <int32_t*> _values(leading, "leading", cnp.NPY_INT32, p.n, True)
         p.action = ACCUMULATE
         _run(&p, kind)
         return p.log_likelihood

@@ -26,6 +26,7 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         double* sums
         double* scatter
         double* tail_sums
+        int32_t* leading
         void* out
         double log_likelihood
         int n_threads

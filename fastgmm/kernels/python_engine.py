@@ -97,8 +97,8 @@ class _Mixture:
             raise ValueError(f"X has {d} features; expected {self.means.shape[1]}, as means has")
         return n
 
-    def accumulate(self, X, sample_weight, counts, sums, scatter, n_threads, tail_sums=None) -> float:
-        """Add one pass to the statistics, in place; return the log-likelihood."""
+    def accumulate(self, X, sample_weight, counts, sums, scatter, n_threads, tail_sums=None, leading=None) -> float:
+        """Add one pass to the statistics, in place; return the log-likelihood. `leading` is left as it is."""
         n, n_threads = self._n_rows(X), operator.index(n_threads)
         statistics = _statistics(self.shape, self.means.shape, counts, sums, scatter)
         sample_weight = _weight(sample_weight, n)

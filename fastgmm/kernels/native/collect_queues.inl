@@ -151,6 +151,23 @@ struct QueueCollection {
         about_means.counts[c] += sum_lanes(total);
     }
 
+    // Rows anywhere in a strip, with their weights for one component: those that count.
+    NOINLINE void collect_block(const PackedMixture<Real>& p, const Real* strip_rows, int64_t c, const int32_t* index,
+                                Vector<Real> weight) {
+        constexpr int L = Simd<Real>::lanes;
+        uint32_t mask = mask_greater(weight, Vector<Real>{});
+        if (mask == 0) return;
+        about_means.counts[c] += sum_lanes(weight);
+        int64_t at = c * queues.slot + queues.fill[c];
+        queues.fill[c] += int32_t(__builtin_popcount(mask));
+        for (; mask; mask &= mask - 1, ++at) {
+            const int l = __builtin_ctz(mask);
+            queues.weights[at] = weight[l];
+            queues.rows[at] = index[l];
+        }
+        if (queues.fill[c] > queues.capacity - L) flush(p, strip_rows, c);
+    }
+
     // Rows of a strip with given owners.
     void collect_labels(const PackedMixture<Real>& p, const Real* strip_rows, const int64_t* labels,
                         const double* sample_weight, int64_t count) {

@@ -28,6 +28,7 @@ struct MixturePass {
     double* sums;              // (k, d), added to
     double* scatter;           // in the structure's shape, added to
     double* tail_sums;         // (2, k) of Student components, added to
+    int32_t* leading;          // (n) a component near each row, negative for none, rewritten where found; or null
     void* out;                 // (n) or (n, k), the rows' type; int64 for ASSIGN
     double log_likelihood;     // written
     int n_threads;

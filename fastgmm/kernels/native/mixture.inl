@@ -223,6 +223,8 @@ int mixture_pass(MixturePass* pass) {
     if (pass->structure == LOW_RANK) return pass_over_loadings<Real>(pass);
     PackedMixture<Real> p;
     if (!p.pack(*pass)) return OUT_OF_MEMORY;
+    const int within_reach = pass_within_reach<Real>(p, pass);
+    if (within_reach >= 0) return within_reach;
     switch (pass->action) {
         case LOG_DENSITY: return run_pass<AnsweringWorker<Real, LOG_DENSITY>>(p, pass);
         case RESPONSIBILITIES: return run_pass<AnsweringWorker<Real, RESPONSIBILITIES>>(p, pass);

@@ -58,9 +58,10 @@ The other actions are functions of the engine:
     ``accumulate`` over few components: each row asks those in its line of `candidates` (int32, negative for none),
     those in their lines of `neighbors` (int32, (K, G)) and `n_random` drawn by `seed` and the row's number, counted
     from `first_row`. The best of them take their place, best first, and share the row; none of them would get less
-    than e^-64 of what the best gets. Returns the log-likelihood of the candidates alone, which no later pass under the
-    same parameters lowers, and how many densities were evaluated. With counts, sums and scatter None only the
-    candidates are wanted, however little they would get.
+    than e^-64 of what the best gets. Of `n_turns` turns, 1 by default, only those rows look for others whose best
+    component c has ``c % n_turns == turn``; the rest share the candidates they have. Returns the log-likelihood of the
+    candidates alone, which no later pass under the same parameters lowers, and how many densities were evaluated. With
+    counts, sums and scatter None only the candidates are wanted, however little they would get.
 ``refine_neighbors(mixture, old, neighbors, n_random, seed, n_threads)``
     ``neighbors[k]`` written: the components that give the rows of component k the highest expected log density, of
     its neighbours in `old`, theirs, and some drawn. Its spread is taken as the same in all directions.
@@ -174,9 +175,9 @@ def accumulate(X, sample_weight, parameters, statistics, leading=None) -> None:
         The mixture that the rows are shared among.
     statistics : SufficientStatistics
         Mutated: counts, sums, scatter and log_likelihood are added to; tail_sums where components have a tail.
-    """
     leading : ndarray of shape (n_samples,), int32, or None
         Mutated: a component near each row, as the last pass left it; negative for none.
+    """
     mixture, parts = checked("accumulate", parameters), (statistics.counts, statistics.sums, statistics.scatter)
     has_tail = getattr(parameters, "tail", None) is not None
     further = (statistics.tail_sums,) if has_tail else () if leading is None else (None, leading)
@@ -434,7 +435,17 @@ def factorise_precisions(covariances, precisions_cholesky) -> int:
 
 
 def accumulate_truncated(
-    X, sample_weight, parameters, neighbors, candidates, n_random, seed, first_row, statistics=None
+    X,
+    sample_weight,
+    parameters,
+    neighbors,
+    candidates,
+    n_random,
+    seed,
+    first_row,
+    statistics=None,
+    turn=0,
+    n_turns=1,
 ) -> tuple[float, int]:
     """Ask a few components of each row (see the module's text), and add the best to `statistics`, where given.
 
@@ -443,7 +454,18 @@ def accumulate_truncated(
     engine, mixture = _on_engine("accumulate_truncated", parameters)
     parts = (None,) * 3 if statistics is None else (statistics.counts, statistics.sums, statistics.scatter)
     log_likelihood, n_evaluated = engine.accumulate_truncated(
-        mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, *parts, config.n_threads()
+        mixture,
+        X,
+        sample_weight,
+        neighbors,
+        candidates,
+        n_random,
+        seed,
+        first_row,
+        *parts,
+        config.n_threads(),
+        turn,
+        n_turns,
     )
     if statistics is not None:
         statistics.log_likelihood += log_likelihood

@@ -568,7 +568,8 @@ cdef int _below(cnp.ndarray a, str name, int64_t k) except -1:
 
 
 def accumulate_truncated(Mixture mixture, cnp.ndarray X, sample_weight, cnp.ndarray neighbors, cnp.ndarray candidates,
-                         int64_t n_random, uint64_t seed, int64_t first_row, counts, sums, scatter, int n_threads):
+                         int64_t n_random, uint64_t seed, int64_t first_row, counts, sums, scatter, int n_threads,
+                         int64_t turn=0, int64_t n_turns=1):
     """Ask a few components of each row; see `fastgmm.kernels`. Return the log-likelihood and the number asked."""
     cdef MixturePass whole
     cdef TruncatedPass p
@@ -583,6 +584,9 @@ def accumulate_truncated(Mixture mixture, cnp.ndarray X, sample_weight, cnp.ndar
             f"(n_samples, 1 to {p.k}) and (n_components, n_neighbors)"
         )
     p.n_candidates, p.n_neighbors, p.n_random = candidates.shape[1], neighbors.shape[1], n_random
+    if not 0 <= turn < n_turns:
+        raise ValueError(f"turn is {turn}; expected 0 to {n_turns - 1}, as n_turns is {n_turns}")
+    p.turn, p.n_turns = turn, n_turns
     p.neighbors = _candidates(neighbors, "neighbors", p.k * p.n_neighbors, False)
     p.candidates = _candidates(candidates, "candidates", p.n * p.n_candidates, True)
     _below(neighbors, "neighbors", p.k)

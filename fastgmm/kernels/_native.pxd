@@ -117,6 +117,7 @@ cdef extern from "native/interface.hpp" namespace "fastgmm" nogil:
         const double* means
         const double* factor
         int64_t n_candidates, n_neighbors, n_random
+        int64_t n_turns, turn
         const int32_t* neighbors
         int32_t* candidates
         uint64_t seed

@@ -358,6 +358,8 @@ class PythonEngine:
         sums,
         scatter,
         n_threads,
+        turn=0,
+        n_turns=1,
     ) -> tuple[float, int]:
         """Ask a few components of each row; see `fastgmm.kernels`."""
         operator.index(n_threads)
@@ -372,7 +374,7 @@ class PythonEngine:
             given = _statistics(mixture.shape, mixture.means.shape, counts, sums, scatter)
         sample_weight = _weight(sample_weight, n)
         return self._passes["accumulate_truncated"](
-            mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, given
+            mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, given, turn, n_turns
         )
 
     def refine_neighbors(self, mixture, old, neighbors, n_random, seed, n_threads) -> None:

@@ -21,6 +21,8 @@ __all__ = ["Truncated", "TruncatedPasses"]
 
 #: Passes at the start of a run that look for candidates alone: until they gain less than this share of the bound.
 MOST_SEARCHES, SEARCH_TOL = 12, 1e-4
+#: In one pass of so many, rows of a component look for better candidates; in the others they share what they have.
+SEARCH_TURNS = 3
 #: Components up to which a run begins with the most probable one of each row.
 EXACT_START = 1 << 15
 #: Components drawn for each in a search for its neighbours, and such searches in multiples of a pass's cost at most.
@@ -92,6 +94,7 @@ class TruncatedPasses(Passes):
         super().__init__(rows, rows.total_weight)
         self.e_step = e_step
         self.n_evaluated = 0
+        self._n_passes = 0
         self.candidates: np.ndarray | None = None
         self.neighbors: np.ndarray
 
@@ -108,7 +111,7 @@ class TruncatedPasses(Passes):
             self._n_passes += 1
             if self._n_passes % self._passes_between == 0:
                 self.neighbors = self._refined(density)
-        return self._pass(density, self.neighbors, wants_statistics=True)
+        return self._pass(density, self.neighbors, wants_statistics=True, n_turns=SEARCH_TURNS)
 
     def _begin(self, density: Any) -> None:
         n_components = density.n_components
@@ -141,7 +144,9 @@ class TruncatedPasses(Passes):
         self._turn = getattr(self, "_turn", 0) + 1
         return (self.e_step.seed << 24) + self._turn
 
-    def _pass(self, density: Any, neighbors: np.ndarray, wants_statistics: bool = False) -> SufficientStatistics:
+    def _pass(
+        self, density: Any, neighbors: np.ndarray, wants_statistics: bool = False, n_turns: int = 1
+    ) -> SufficientStatistics:
         seed, at = self._next_seed(), 0
 
         def add(block: Block, statistics: SufficientStatistics) -> None:
@@ -158,13 +163,18 @@ class TruncatedPasses(Passes):
                 seed,
                 at,
                 statistics if wants_statistics else None,
+                self._n_passes % n_turns,
+                n_turns,
             )
             if not wants_statistics:
                 statistics.log_likelihood += log_likelihood
             self.n_evaluated += n_evaluated
             at += len(block.rows)
 
-        return self.rows.fold(partial(empty_about, density), add)
+        n_before = self.n_evaluated
+        statistics = self.rows.fold(partial(empty_about, density), add)
+        self.asked_per_row = (self.n_evaluated - n_before) / max(at, 1)
+        return statistics
 
     def attributes(self, density: Any) -> dict[str, Any]:
         """Return `truncation_gap_`: what the candidates' log-likelihood lacks of the exact one, in nats per row."""

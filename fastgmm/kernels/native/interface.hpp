@@ -147,6 +147,7 @@ struct TruncatedPass {
     const double* means;       // (k, d)
     const double* factor;      // precision factors in the structure's shape
     int64_t n_candidates, n_neighbors, n_random;
+    int64_t n_turns, turn;  // of so many turns: in it rows of a best component c look for others if c % n_turns == turn
     const int32_t* neighbors;  // (k, n_neighbors), negative for none
     int32_t* candidates;       // (n, n_candidates), the best of each row first, negative for none; rewritten
     uint64_t seed;
@@ -160,7 +161,7 @@ struct TruncatedPass {
     int (*poll)();
 };
 
-// One search for the components near each; see truncated.inl.
+// One search for the components near each; see component_neighbors.inl.
 struct NeighborSearch {
     Structure structure;
     int64_t d, k;

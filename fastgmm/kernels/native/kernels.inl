@@ -73,7 +73,11 @@ INLINE float sqrt_of(float x) { return __builtin_sqrtf(x); }
 #include "measured_factors.inl"
 #include "holes.inl"
 #include "errors.inl"
+#include "asked_components.inl"
+#include "asking.inl"
+#include "truncated_statistics.inl"
 #include "truncated.inl"
+#include "component_neighbors.inl"
 #include "small_fits.inl"
 
 template <typename Real>

@@ -45,7 +45,7 @@ def _best(values, components, kept, span=np.inf) -> tuple[np.ndarray, np.ndarray
 
 @quietly
 def accumulate_truncated(
-    mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, statistics
+    mixture, X, sample_weight, neighbors, candidates, n_random, seed, first_row, statistics, turn=0, n_turns=1
 ) -> tuple[float, int]:
     """Ask a few components of each row, and add the best of them to the statistics, where there are any."""
     total, n_evaluated, kept = 0.0, 0, candidates.shape[1]
@@ -56,7 +56,9 @@ def accumulate_truncated(
     )
     for n, x in enumerate(X.astype(np.float64)):
         held = candidates[n][candidates[n] >= 0]
-        asked = np.unique(np.concatenate([held, neighbors[held].ravel(), random[n]]))
+        asked = held
+        if candidates[n, 0] < 0 or candidates[n, 0] % n_turns == turn:
+            asked = np.unique(np.concatenate([held, neighbors[held].ravel(), random[n]]))
         asked = asked[asked >= 0]
         n_evaluated += len(asked)
         best, values = _best(_values(mixture, x, asked), asked, kept, span)

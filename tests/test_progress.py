@@ -69,6 +69,17 @@ def test_verbose_shows_on_a_terminal_how_far_the_fit_is_and_leaves_nothing(X, te
     assert error.getvalue().endswith(progress.ERASE)
 
 
+def test_a_truncated_fit_tells_how_many_components_a_row_asks(X, terminal):
+    _, error = terminal(140)
+    model = GaussianMixture(6, covariance_type="diag", responsibilities="truncated", n_neighbors=2, random_state=0)
+    model.set_params(n_candidates=1, n_random=0, verbose=1, max_iter=3, tol=0.0)
+    with pytest.warns(UserWarning, match="did not converge"):
+        model.fit(X)
+    told = re.findall(r"([0-9.]+) components asked per row", error.getvalue())
+    assert told
+    assert all(1.0 <= float(number) <= 3.0 for number in told), "a candidate and its two neighbours at most"
+
+
 def test_a_narrow_terminal_gets_what_fits(X, terminal):
     _, error = terminal(45)
     GaussianMixture(2, random_state=0, verbose=1).fit(X)

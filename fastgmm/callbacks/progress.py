@@ -7,6 +7,7 @@ nor in the first second.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -156,12 +157,15 @@ class Reporter(Progress):
                 line += f"\t time lapse {now - self._previous:.5f}s\t ll change {change:.5f}"
                 self._previous = now
             self.line(line)
-        self.show(
+        parts = [
             f"start {self._number + 1} of {self.n_runs} {progress_bar(run.n_iter, self._max_iter)}",
             f"iteration {run.n_iter} of {self._max_iter}",
             f"log-likelihood {run.lower_bound:.6g}",
             f"at most {duration(self._most_left(run.n_iter))} left",
-        )
+        ]
+        if math.isfinite(run.asked_per_row):
+            parts.append(f"{run.asked_per_row:.1f} components asked per row")
+        self.show(*parts)
 
     def _most_left(self, n_iter: int) -> float:
         each = (time.perf_counter() - self._start) / n_iter

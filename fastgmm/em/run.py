@@ -41,6 +41,8 @@ class Run:
         Whether a listener ended it.
     moves : list
         What a search for its start came to, move by move.
+    asked_per_row : float
+        Components whose density the last pass evaluated for a row, where that is not all of them; otherwise NaN.
     """
 
     state: Any
@@ -49,6 +51,7 @@ class Run:
     gap: float = float("nan")
     stopped: bool = False
     moves: list[Any] = field(default_factory=list)
+    asked_per_row: float = float("nan")
 
     @property
     def n_iter(self) -> int:
@@ -138,6 +141,7 @@ def run_em(
             listener.begin_iteration()
         state = run.state if proposal is None else proposal
         statistics = passes.accumulate(family.density(state))
+        run.asked_per_row = passes.asked_per_row
         value = statistics.log_likelihood / passes.total_weight
         following = None
         if family.bound is not None or proposal is None or value >= previous_bound:

@@ -38,9 +38,12 @@ class Passes(ABC):
         Passes made, those of runs that failed included.
     may_go_back : bool
         Whether a pass under parameters of before comes to what it came to then: what accelerators rely on.
+    asked_per_row : float
+        Components whose density the last pass evaluated for a row, where that is not all of them; otherwise NaN.
     """
 
     may_go_back = True
+    asked_per_row = float("nan")
 
     def __init__(self, rows: Rows, total_weight: float) -> None:
         self.rows = rows

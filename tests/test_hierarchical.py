@@ -70,6 +70,16 @@ def test_a_weight_is_repeated_rows_and_zero_an_absent_one():
         assert (labels[weight == 0] == -1).all()
 
 
+def test_many_features_are_clustered_by_their_first_principal_axes(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 30)) + 5.0 * np.kron(np.eye(3), np.ones((20, 10)))
+    whole = tree_of(X)
+    monkeypatch.setattr("fastgmm.starts.hierarchical.MAX_SCATTER", 60 * 5**2)
+    assert_array_equal(tree_of(X).labels(3), np.repeat([0, 1, 2], 20))
+    monkeypatch.setattr("fastgmm.starts.hierarchical.MAX_SCATTER", 60 * 30**2)
+    assert_array_equal(tree_of(X).merges, whole.merges)
+
+
 def test_more_rows_than_the_limit_are_sub_sampled():
     rng = np.random.default_rng(4)
     X = rng.normal(size=(900, 2)) + 8 * rng.integers(0, 2, size=(900, 1))

@@ -1,6 +1,8 @@
 """Laws of covariances that are loadings and noise: factor analysers, principal subspaces, and their kernels."""
 
 import pickle
+import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from sklearn.decomposition import PCA, FactorAnalysis
 
 import fastgmm
 from fastgmm import GaussianMixture, GaussianMixtureClassifier, GaussianMixtureSearch, StudentMixture
+from fastgmm.exceptions import ComponentCollapseError
 from fastgmm.families import LOW_RANK, get_covariance
 from fastgmm.families.low_rank import HDDC, PGMM
 from fastgmm.model import MixtureParameters
@@ -363,3 +366,21 @@ def test_missing_values_are_integrated_out():
     assert np.diff(model.lower_bounds_).min() > -1e-9
     complete = GaussianMixture(2, covariance_type="factor", n_factors=2, init_params=y).fit(X)
     assert model.score(X) > complete.score(X) - 0.1
+
+
+@pytest.mark.parametrize("covariance_type", ["factor", "UUC", "CCUU", "ppca"])
+@pytest.mark.parametrize("n_factors", [2, "bic"])
+def test_degenerate_rows_fail_in_words_of_the_model_and_warn_of_nothing_else(covariance_type, n_factors):
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 12))
+    repeated = np.repeat(rng.normal(size=(6, 8)), 20, axis=0)
+    constant = np.column_stack([rng.normal(size=(100, 6)), np.zeros((100, 3))])
+    for X in (flat, repeated, constant):
+        for n_components in (1, 3):
+            options = {"n_factors": n_factors, "reg_covar": 0.0, "max_iter": 20, "random_state": 0}
+            model = GaussianMixture(n_components, covariance_type=covariance_type, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", RuntimeWarning)
+                with suppress(ComponentCollapseError):
+                    model.fit(X)

@@ -112,6 +112,8 @@ def test_noise_needs_rows_with_volume():
     X = background_rows()
     with pytest.raises(ValueError, match="noise is spread over the volume of X, and X has none"):
         GaussianMixture(2, noise=0.1).fit(np.column_stack([X, X[:, 0] - X[:, 1]]))
+    with pytest.raises(ValueError, match="40 rows in 40 features lie in a plane; expected more rows than features"):
+        GaussianMixture(2, noise=0.1).fit(np.random.default_rng(0).normal(size=(40, 40)))
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])

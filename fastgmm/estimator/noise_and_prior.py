@@ -65,6 +65,13 @@ def check_noise(noise, all_rows: Rows, rows: ArrayRows, n_components: int) -> In
         raise ValueError(
             f"noise leaves {n_left} rows for n_components = {n_components}; expected at least as many, mark fewer rows"
         )
+    n_present, n_features = int(np.count_nonzero(present)), rows.n_features
+    if all_rows is rows and n_present <= n_features:
+        raise ValueError(
+            f"noise is spread over the volume of X, and X has none: {n_present} rows in {n_features} features lie in a "
+            "plane; expected more rows than features. Use fewer features, such as the first principal components, or "
+            "noise=None"
+        )
     share = float(np.average(mask, weights=rows.sample_weight))
     # At least half a row, whether weights count rows or sum to one.
     share = float(np.clip(share, 0.5 / max(float(rows.total_weight), float(np.count_nonzero(present))), 0.99))

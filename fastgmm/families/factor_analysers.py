@@ -83,6 +83,8 @@ class FactorAnalysers:
         """Return loadings and noise as `LowRank` stores them, given scatter (n_components, n_features, n_features)."""
         per_row = scatter / counts[:, None, None]
         variances, is_first = np.einsum("kdd->kd", per_row), previous is None
+        if not variances.min() > 0:
+            raise collapse_error(_first_constant(variances), counts, variances.shape[1], "a feature is constant in it")
         loadings, noise = self._first(per_row, counts) if is_first else unpacked(previous.covariances)
         if self.noise == "VVI" and not self.shares_loadings:
             numbers = numbers_of_factors(loadings)
@@ -158,8 +160,7 @@ class FactorAnalysers:
             residuals = variances - np.einsum("kdq,kdq->kd", loadings, loadings)
         residuals = np.maximum(residuals, np.minimum(LEAST_SHARE * variances, noise))
         if not residuals.min() > 0:
-            failed = int(np.argmin(residuals.min(axis=1)))
-            raise collapse_error(failed, counts, variances.shape[1], "a feature is constant in it")
+            raise collapse_error(_first_constant(residuals), counts, variances.shape[1], "a feature is constant in it")
         return loadings, residuals
 
     def noise_of(self, residuals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -181,8 +182,7 @@ class FactorAnalysers:
         noise = np.einsum("kdd->kd", per_row) - (loadings**2).sum(axis=2)
         noise = np.maximum(noise, LEAST_SHARE * np.einsum("kdd->kd", per_row))
         if not noise.min() > 0:
-            failed = int(np.argmin(noise.min(axis=1)))
-            raise collapse_error(failed, counts, per_row.shape[1], "a feature is constant in it")
+            raise collapse_error(_first_constant(noise), counts, per_row.shape[1], "a feature is constant in it")
         return np.broadcast_to(loadings, (len(counts), *loadings.shape[1:])), self.noise_of(noise, counts)
 
     def _chosen(self, per_row, counts, values, axes, unit):
@@ -205,6 +205,10 @@ class FactorAnalysers:
                 if n_worse == WORSE_IN_A_ROW:
                     break
         return chosen
+
+
+def _first_constant(variances):
+    return int(np.argmin(variances.min(axis=1) > 0))
 
 
 def _analysed(per_row, noise, n_factors, floor, is_first):

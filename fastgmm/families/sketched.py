@@ -8,6 +8,7 @@ EM for factor analysers (see `factor_analysers`), so that one follows each pass 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ class Sketched(Gaussian):
     def coordinates(self, state: MixtureParameters) -> Any:
         """Return coordinates about a mixture."""
         counts = np.full(state.n_components, np.inf)
-        return LoadingCoordinates(state, lambda *parts: with_factors(*parts, self.regression, counts))
+        mixture_of = partial(with_factors, regression=self.regression, counts=counts)
+        return LoadingCoordinates(state, mixture_of)
 
     def density(self, state: Any) -> Any:
         """Return what the kernels read: loadings and noise as they are."""

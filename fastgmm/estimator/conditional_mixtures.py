@@ -61,10 +61,10 @@ class ConditionalMixtures(MixturePerRow):
         row, dof = index(row), dict[str, Any]()
         covariances: Any = self.covariances if self.covariances.ndim == 3 else self.covariances[row]
         if self.degrees_of_freedom is not None and self.inflation is not None:
-            covariances = covariances * self.inflation[row][:, None, None]
+            covariances = self.shape.scaled(covariances, self.inflation[row])
             dof = {"df": np.broadcast_to(self.degrees_of_freedom, self.weights.shape)[row]}
         if self.shape.n_factors is not None:
-            covariances, dof = unpacked(covariances), {"covariance_type": "factor"}
+            covariances, dof["covariance_type"] = unpacked(covariances), "factor"
         mixture = self.mixture_class.from_parameters(
             self.weights[row], self.means[row], covariances, random_state=self.random_state, **dof
         )

@@ -180,7 +180,7 @@ class InferenceMethods(PerRow):
             "a value for each of columns",
             finite_of(self),
         )
-        if gaussian.shape.n_factors is None or hasattr(gaussian, "tail") or np.isnan(values).any():
+        if gaussian.shape.n_factors is None or np.isnan(values).any():
             found = Conditioner(gaussian, columns).at(values)
         else:
             found = condition_by_factors(gaussian, columns, values)

@@ -124,6 +124,9 @@ class MixturePerRow:
             for k in np.unique(chosen):
                 members = np.flatnonzero(chosen == k)
                 drawn = self.shape.draw(none, self.covariances[k], len(members), random_state)
+                if self.degrees_of_freedom is not None and self.inflation is not None:
+                    stretch = student_stretch(self.degrees_of_freedom[k], len(members), random_state)
+                    drawn *= (stretch * np.sqrt(self.inflation[members, k]))[:, None]
                 rows[members] = self.means[members, k] + drawn
             return rows
         noise = random_state.standard_normal((len(self), self.means.shape[2]))

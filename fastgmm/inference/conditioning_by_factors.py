@@ -2,7 +2,8 @@
 
 With the values v of the features g, the factors are normal about ``(v - mean_g) C_g`` with the covariance ``V_g``,
 where C and V are those of the given features alone; so the free features f have the mean ``mean_f + (v - mean_g) C_g
-A_f^T``, the loadings ``A_f V_g^(1/2)`` and their own noise.
+A_f^T``, the loadings ``A_f V_g^(1/2)`` and their own noise. Those of t components are such scale matrices, inflated as
+`fastgmm.inference.conditioning` says.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from fastgmm.inference.conditioning import MixturePerRow, marginal
 from fastgmm.inference.density import responsibilities
+from fastgmm.inference.distances import squared_distances
 from fastgmm.model import MixtureParameters
 from fastgmm.model.shapes.low_rank import canonical, packed, unpacked
 
@@ -38,4 +40,9 @@ def condition_by_factors(parameters: MixtureParameters, given: np.ndarray, value
         means[:, k] = parameters.means[k, free] + factors @ turned_free[k].T
     own = turned_free * np.sqrt(spread)[:, None, :]
     covariances = packed(canonical(own, noise[:, free])[0], noise[:, free])
-    return MixturePerRow(weights, means, covariances, shape=shape)
+    tail = getattr(parameters, "tail", None)
+    if tail is None:
+        return MixturePerRow(weights, means, covariances, shape=shape)
+    dof, further = tail.degrees_of_freedom, tail.degrees_of_freedom + len(given)
+    inflation = (dof + squared_distances(values, known)) / further
+    return MixturePerRow(weights, means, covariances, further, inflation, shape)

@@ -9,6 +9,7 @@ in which nothing large is subtracted. A background has neither, and takes its sh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,21 +28,36 @@ class Derivatives:
 
     def __init__(self, density: Any) -> None:
         self.density = density
-        shape = density.shape
-        k, d = density.means.shape
-        precisions = shape.precisions(density.precisions_cholesky)
-        self.precisions, self.full = shape.untie(precisions, k), shape.full(precisions, k, d)
         tail = getattr(density, "tail", None)
         self.dof = None if tail is None else tail.degrees_of_freedom
+
+    @cached_property
+    def precisions(self) -> np.ndarray:
+        """Those of the components, as their shape has them; whole ones of components with factors."""
+        shape = self.density.shape
+        return shape.untie(shape.precisions(self.density.precisions_cholesky), len(self.density.means))
+
+    @cached_property
+    def full(self) -> np.ndarray:
+        """The precisions as matrices."""
+        shape, sizes = self.density.shape, self.density.means.shape
+        return self.precisions if shape.n_factors is not None else shape.full(self.precisions, *sizes)
+
+    def _times_precision(self, away: np.ndarray, k: int) -> np.ndarray:
+        """Return rows (n, D) times the precision of component k."""
+        if self.density.shape.n_factors is not None:
+            return self.density.shape.times_precision(away, self.density.precisions_cholesky[k])
+        precision = self.precisions[k]
+        return away @ precision if precision.ndim == 2 else away * precision
 
     def of_components(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return r (n, K), u (n, K) and the gradients of the components (n, K, D)."""
         shares = responsibilities(X, self.density, FLOAT64)
         gradients = np.empty((len(X), *self.density.means.shape))
         u = np.ones(shares.shape)
-        for k, (mean, precision) in enumerate(zip(self.density.means, self.precisions, strict=True)):
+        for k, mean in enumerate(self.density.means):
             away = mean - X
-            gradients[:, k] = away @ precision if precision.ndim == 2 else away * precision
+            gradients[:, k] = self._times_precision(away, k)
             if self.dof is not None:
                 squares = np.einsum("nd,nd->n", away, gradients[:, k])
                 u[:, k] = (self.dof[k] + X.shape[1]) / (self.dof[k] + squares)

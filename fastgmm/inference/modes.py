@@ -159,7 +159,7 @@ def _climbed(derivatives: Derivatives, points: np.ndarray) -> tuple[np.ndarray, 
         higher = heights[len(x) :] > heights[: len(x)]
         step = np.where(higher[:, None], newton, step)
         points[active] = x + step
-        lengths = np.sqrt(np.einsum("nd,nde,ne->n", step, precision[active], step))
+        lengths = np.sqrt(np.maximum(np.einsum("nd,nde,ne->n", step, precision[active], step), 0.0))
         active = active[lengths > TOLERANCE]
         if not len(active):
             break

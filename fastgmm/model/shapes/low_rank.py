@@ -164,6 +164,12 @@ class LowRank(Shape):
         np.einsum("kdd->kd", whole)[:] += root * root
         return whole
 
+    def times_precision(self, vectors: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Return vectors (n, n_features) times the precision of one component, whose factor is given."""
+        scaled, root = unpacked(factor)
+        along = (vectors @ scaled) / (1.0 + self.strengths(factor[None])[0])
+        return vectors * (root * root) - along @ scaled.T
+
     def covariances_of(self, factor: np.ndarray) -> np.ndarray:
         scaled, root = unpacked(factor)
         noise = root**-2.0

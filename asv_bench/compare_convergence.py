@@ -69,7 +69,7 @@ def draw(path):
     # Two by two: a page is some seven inches wide.
     figure, grid = plt.subplots(2, 2, figsize=(7.6, 6.4), sharey=True, layout="constrained")
     axes = grid.ravel()
-    colours = {"plain": "#8c8c8c", "quasi-Newton": "#c44e52", "Anderson(10)": "#4c72b0", "SQUAREM": "#55a868"}
+    colours = {"plain": "#8c8c8c", "quasi-Newton": "#D55E00", "Anderson(10)": "#0072B2", "SQUAREM": "#009E73"}
     for axis, name in zip(axes, chosen, strict=True):
         make, n_components, covariance_type = SLOW[name]
         curves = {}

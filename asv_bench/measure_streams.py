@@ -146,9 +146,7 @@ def drift(path: Path) -> None:
                 scores[name].append(models[name].score(fresh))
         if t >= 20:
             scores["truth"].append(now.score(fresh))
-    colours = {
-        name: colour for name, colour in zip(scores, ("tab:red", "tab:orange", "tab:blue", "black"), strict=True)
-    }
+    colours = {name: colour for name, colour in zip(scores, ("#D55E00", "#E69F00", "#0072B2", "black"), strict=True)}
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     for name in ("truth", *settings):
         left.plot(range(20, n_batches), scores[name], color=colours[name], label=name, linewidth=1.2)

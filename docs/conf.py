@@ -10,6 +10,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 
 import fastgmm
+from fastgmm.plotting.palette import COLOURS
 
 project = "fastgmm"
 author = "The fastgmm developers"
@@ -69,7 +70,9 @@ FILTERS = warnings.filters[:]
 def plain_pictures(gallery_conf, fname, when):
     """Begin each example with the same picture settings; a warning in it, and in it alone, is an error."""
     plt.rcdefaults()
+    cycle = plt.cycler(color=COLOURS)
     plt.rcParams.update({"figure.dpi": 100, "figure.constrained_layout.use": True, "axes.grid": False})
+    plt.rcParams["axes.prop_cycle"] = cycle
     warnings.filters[:] = FILTERS
     if when == "before":
         warnings.simplefilter("error")

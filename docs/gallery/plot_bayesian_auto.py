@@ -96,6 +96,7 @@ for (n_begun, concentration), model in ours.items():
 axes[2].set(
     xlabel="components", ylabel="evidence bound (nats)", title="moves that were kept"
 )
+axes[2].xaxis.get_major_locator().set_params(integer=True)
 axes[2].legend()
 
 # %%

@@ -11,6 +11,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 from sklearn import datasets
 from sklearn.cluster import HDBSCAN, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastgmm import GaussianMixtureClusterer
 from fastgmm.datasets import load_faithful
+from fastgmm.plotting.palette import COLOURS
 
 # %%
 # Five shapes that are generated, and the eruptions of Old Faithful, which nobody has
@@ -63,14 +65,14 @@ warnings.filterwarnings("ignore", message="Graph is not fully connected")
 fig, axes = plt.subplots(
     len(data), len(methods), figsize=(11, 14), squeeze=False, layout="constrained"
 )
-palette = np.array(plt.get_cmap("tab10").colors)
+palette = np.array([to_rgb(colour) for colour in COLOURS])
 print(f"{'adjusted Rand index':22s}", *(f"{name:>24s}" for name in methods))
 for row, (name, (X, truth)) in zip(axes, data.items(), strict=True):
     X = StandardScaler().fit_transform(X)
     line = []
     for ax, make in zip(row, methods.values(), strict=True):
         labels = make(2 if truth is None else truth.max() + 1).fit_predict(X)
-        colours = np.where((labels < 0)[:, None], 0.8, palette[labels % 10])
+        colours = np.where((labels < 0)[:, None], 0.8, palette[labels % len(palette)])
         ax.scatter(*X.T, s=4, c=colours)
         ax.set(xticks=[], yticks=[])
         agreement = "" if truth is None else f"{adjusted_rand_score(truth, labels):.2f}"
@@ -108,6 +110,7 @@ inner = model.predict_proba(grid.reshape(-1, 2))[:, 0].reshape(160, 160)
 fig, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
 picture = ax.contourf(grid[..., 0], grid[..., 1], inner, levels=10, cmap="RdBu")
 ax.scatter(*X.T, s=3, c="k")
+ax.set(xlim=(-2, 2), ylim=(-2, 2))
 fig.colorbar(picture, label="probability of cluster 0")
 
 # %%

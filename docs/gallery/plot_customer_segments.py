@@ -9,13 +9,12 @@ The data come with the package `lifetimes`, as four numbers for each customer: r
 weeks on file and mean spending of a repeat purchase.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # Three questions describe a customer: how often, how long ago, for how much? The first and
 # the last are times and amounts that vary by factors, so their logarithm is modelled; all
 # three are standardised, so that none counts more because of its unit.
 
+# sphinx_gallery_thumbnail_number = 2
 from importlib.metadata import distribution
 
 import matplotlib.pyplot as plt
@@ -75,14 +74,20 @@ fig, axes = plt.subplots(3, 3, figsize=(9, 8.5))
 plot_pairs(
     model, Z, names=["log weeks between", "weeks silent", "log dollars each"], ax=axes
 )
-fig.suptitle("Standardised; + marks a segment's mean, ellipses hold 50% and 95% of it")
+fig.suptitle("Standardised; ellipses hold 50% and 95% of a segment")
 
 # %%
-# **What to conclude.** One segment of fewer than a tenth of the customers bought last week
-# and brings over a fifth of the sales: keep it, no discount needed. The customers who once
-# came back at once and have been silent for thirty weeks spent nearly as much per purchase
-# as the best: they are the ones to write to. One segment bought a single cheap record each;
-# a letter costs more than it would return.
+# **What to conclude**, from the top of the table down:
+#
+# - Segment 2, three customers in ten, buys now and then for much and has been silent for some
+#   four months: the largest share of sales, so remind them.
+# - Segment 0 buys often and did so five weeks ago: nothing to do.
+# - Segment 3, fewer than a tenth of the customers, bought last week and brings over a fifth
+#   of the sales: keep it, no discount needed.
+# - Segment 5 came back at once, and not again for thirty weeks. It spent nearly as much per
+#   purchase as the best: these are the ones to write to.
+# - Segment 4 came back once, late and lately: too early to tell.
+# - Segment 1 bought a single cheap record each; a letter costs more than it would return.
 #
 # The column "certain" is the mean probability of the most probable segment, and ICL, which
 # punishes overlap, prefers fewer segments: these are regions of a continuum rather than

@@ -17,6 +17,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_rand_score
 
 from fastgmm import GaussianMixture
+from fastgmm.plotting.palette import COLOURS
 
 X, y = load_digits(return_X_y=True)
 pca = PCA(20, random_state=0).fit(X)
@@ -57,7 +58,7 @@ plane = TSNE(init="pca", perplexity=25, max_iter=400, random_state=0).fit_transf
     Z[shown]
 )
 unsure = model.predict_proba(Z[shown]).max(axis=1) < 0.9
-colours = plt.get_cmap("tab10")(groups[shown])
+colours = np.array([*COLOURS, "#999999", "#882255", "#999933"])[groups[shown]]
 fig, axes = plt.subplots(1, 2, figsize=(12, 5.6))
 for ax, rows in zip(axes, (Z[shown, :2], plane), strict=True):
     ax.scatter(*rows[~unsure].T, c=colours[~unsure], s=12, lw=0)

@@ -16,6 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from fastgmm import GaussianMixtureFeatureSelector, GaussianMixtureSearch
 from fastgmm.exceptions import SelectionWarning
+from fastgmm.plotting.palette import COLOURS
 
 data = load_wine(as_frame=True)
 X, grower = data.data, data.target
@@ -62,7 +63,7 @@ fig, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 gains = steps[(steps["step"] == "add") & steps["accepted"]]
 axes[0].barh(gains["feature"][::-1], gains["bic_difference"][::-1])
 axes[0].set(title="features that went in", xlabel="BIC difference in nats")
-palette = np.array(plt.get_cmap("tab10").colors)
+palette = np.array(COLOURS)
 for ax, colour, title in zip(
     axes[1:], (labels, grower), ("clusters found", "growers"), strict=True
 ):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+from sphinx.util import logging
 
 import fastgmm
 from fastgmm.plotting.palette import COLOURS
@@ -53,6 +54,18 @@ numpydoc_validation_exclude = {r"fastgmm\.set_config$"}  # its keywords are name
 
 # Added by scikit-learn to every estimator; metadata routing is its subject, not this package's.
 ROUTING = re.compile(r"get_metadata_routing|set_\w+_request|set_output")
+
+
+# Interfaces for who extends the package: their pages list them side by side.
+EXTENSION = re.compile(r"fastgmm\.(model|families|kernels)\.|fastgmm\.data\.[A-Z]")
+
+
+def ask_for_see_also(app, kind, name, value, options, lines):
+    """Warn where a docstring that users read points to nothing else: numpydoc's SA01, but for extenders' interfaces."""
+    ours = (getattr(value, "__module__", None) or "").startswith("fastgmm")
+    asked = kind in ("class", "exception", "function", "method") and ours and not EXTENSION.match(name)
+    if asked and lines and "See Also" not in lines:
+        logging.getLogger(__name__).warning("%s has no See Also", name)
 
 
 def leave_out(app, kind, name, value, skip, options):
@@ -159,4 +172,5 @@ def setup(app):
     """Connect what autodoc asks before it shows a member or a docstring."""
     app.connect("source-read", name_the_others)
     app.connect("autodoc-skip-member", leave_out)
+    app.connect("autodoc-process-docstring", ask_for_see_also, priority=100)
     app.connect("autodoc-process-docstring", shown_as_text, priority=900)

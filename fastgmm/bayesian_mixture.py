@@ -264,7 +264,12 @@ class BayesianGaussianMixture(BaseMixture):
 
     @property
     def n_components_(self) -> int:
-        """Number of components: the one asked for, or the one found."""
+        """Number of components: the one asked for, or the one found.
+
+        See Also
+        --------
+        n_effective_components_ : Those that rows belong to.
+        """
         return len(self.means_)
 
     def __getattr__(self, name: str) -> Any:
@@ -399,6 +404,10 @@ class BayesianGaussianMixture(BaseMixture):
         ------
         ValueError
             If predictions are not those of scikit-learn's: Student-t, or with exact expectations.
+
+        See Also
+        --------
+        fastgmm.from_sklearn : The way back.
         """
         from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 

@@ -199,6 +199,10 @@ class GaussianMixtureClusterer(CallbackSupport, PerRow, ClusterMixin, BaseEstima
         ValueError
             If X or a parameter is not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        predict : The cluster of new rows.
         """
         refuse_source(X, "fit of GaussianMixtureClusterer")
         read = read_rows(self, X, sample_weight, check_random_state(self.random_state))

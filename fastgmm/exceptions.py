@@ -64,6 +64,10 @@ class ComponentCollapseError(ValueError):
         Index of the first component whose covariance failed.
     reason : str
         What is wrong with it, in one clause.
+
+    See Also
+    --------
+    RegularisationWarning : Tells that reg_covar is large.
     """
 
     def __init__(self, message: str, component: int, reason: str) -> None:
@@ -76,27 +80,57 @@ class ComponentCollapseError(ValueError):
 
 
 class RegularisationWarning(UserWarning):
-    """What `reg_covar` adds to variances is not small beside them."""
+    """What `reg_covar` adds to variances is not small beside them.
+
+    See Also
+    --------
+    fastgmm.GaussianMixture : Gives it at the end of a fit.
+    """
 
 
 class SelectionWarning(UserWarning):
-    """The best model of a search is doubtful: because of a column by name, the sizes tried, or too few rows."""
+    """The best model of a search is doubtful: because of a column by name, the sizes tried, or too few rows.
+
+    See Also
+    --------
+    fastgmm.GaussianMixtureSearch : Gives it, and keeps it in `cautions_`.
+    """
 
 
 class MissingValuesWarning(UserWarning):
-    """What rows miss leaves a part of the mixture without data: two features that no row has both of."""
+    """What rows miss leaves a part of the mixture without data: two features that no row has both of.
+
+    See Also
+    --------
+    fastgmm.GaussianMixture : Gives it with ``missing='marginalise'``.
+    """
 
 
 class DriftWarning(UserWarning):
-    """A batch of a stream is not what the model expects: the source may have changed."""
+    """A batch of a stream is not what the model expects: the source may have changed.
+
+    See Also
+    --------
+    fastgmm.callbacks.DriftAlarm : Gives it.
+    """
 
 
 class TableError(ValueError):
-    """A table cannot be read as it was asked for; the message names the file, the place and a remedy."""
+    """A table cannot be read as it was asked for; the message names the file, the place and a remedy.
+
+    See Also
+    --------
+    fastgmm.read_table : Raises it.
+    """
 
 
 class EngineError(RuntimeError):
-    """The requested engine or instruction set is not available in this installation."""
+    """The requested engine or instruction set is not available in this installation.
+
+    See Also
+    --------
+    fastgmm.show_config : Which engine runs.
+    """
 
 
 def did_you_mean(word: object, names: Iterable[str]) -> str:

@@ -143,6 +143,10 @@ class GaussianMixtureFeatureSelector(SelectorMixin, BaseEstimator):
         ------
         ValueError
             If X or a parameter is not valid, or no mixture can be fitted to any feature.
+
+        See Also
+        --------
+        transform : Keeps the columns selected.
         """
         refuse_source(X, "fit of GaussianMixtureFeatureSelector")
         read = read_rows(self, X, sample_weight, check_random_state(None))

@@ -174,6 +174,10 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         ValueError
             If X or a parameter is not valid, every feature is missing in every row, or no number of components could be
             fitted (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        transform : Fills in what is missing.
         """
         rows = self._checked(X, reset=True)
         weight = check_sample_weight(sample_weight, len(rows))
@@ -244,6 +248,10 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         values : ndarray of shape (n_samples, n_features_out)
             The completed rows, with indicator columns last. Features that were missing in every row of `fit` are left
             out unless `keep_empty_features` is True.
+
+        See Also
+        --------
+        impute : Several completed tables, to see how sure they are.
         """
         check_is_fitted(self)
         rows = self._checked(X, reset=False)
@@ -277,6 +285,10 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If X is not valid or `n_draws` is not a positive int.
+
+        See Also
+        --------
+        transform : One completed table.
 
         Examples
         --------
@@ -328,6 +340,10 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         -------
         names : ndarray of str objects
             The names. Those of indicator columns begin with ``missingindicator_``.
+
+        See Also
+        --------
+        transform : Returns these columns.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)

@@ -90,6 +90,10 @@ class ManyFits:
         ------
         ValueError
             If the problem has no mixture; the message says why.
+
+        See Also
+        --------
+        fastgmm.fit_many : Makes the fits.
         """
         if not 0 <= number < len(self):
             raise ValueError(f"number is {number}; expected 0 to {len(self) - 1}, one of the problems")

@@ -224,6 +224,11 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         ValueError
             If X or a parameter is not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        predict : Which rows are anomalies.
+        pvalue : How rare each row is.
         """
         random_state = check_random_state(self.random_state)
         read = read_rows(self, X, sample_weight, random_state)

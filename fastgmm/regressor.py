@@ -165,6 +165,11 @@ class GaussianMixtureRegressor(CallbackSupport, SummaryMethod, PerRow, MultiOutp
         ValueError
             If the data or a parameter are not valid, or no number of components could be fitted
             (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        predict : The expected targets.
+        condition : Their whole distribution.
         """
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         source = source_of(X, sample_weight)

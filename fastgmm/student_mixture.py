@@ -312,7 +312,12 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
         )
 
     def to_sklearn(self) -> Any:
-        """Raise ValueError: scikit-learn has no mixture of t distributions."""
+        """Raise ValueError: scikit-learn has no mixture of t distributions.
+
+        See Also
+        --------
+        fastgmm.GaussianMixture.to_sklearn : Of normal components.
+        """
         raise ValueError("scikit-learn has no mixture of Student t components; refit with GaussianMixture")
 
 

@@ -31,6 +31,10 @@ class WindowFits:
         Row that each window ends before.
     models : list
         Fitted, a component with the same number from window to window.
+
+    See Also
+    --------
+    fastgmm.fit_windows : Makes it.
     """
 
     stops: np.ndarray
@@ -55,6 +59,10 @@ class WindowFits:
         -------
         labels : ndarray of shape (n_samples,), int64
             -1 before the end of the first window, and for noise.
+
+        See Also
+        --------
+        predict_proba : How probable each component is.
         """
         return self._by_newest(X, "predict", np.full(_n_rows(X), -1, dtype=np.int64))
 
@@ -70,6 +78,10 @@ class WindowFits:
         -------
         probabilities : ndarray of shape (n_samples, n_components)
             NaN before the end of the first window.
+
+        See Also
+        --------
+        predict : The most probable component.
         """
         model = self.models[0]
         n_columns = model.predict_proba(_safe_indexing(X, slice(0, 1))).shape[1]
@@ -87,6 +99,10 @@ class WindowFits:
         -------
         log_density : ndarray of shape (n_samples,)
             In nats; NaN before the end of the first window.
+
+        See Also
+        --------
+        predict : The most probable component.
         """
         return self._by_newest(X, "score_samples", np.full(_n_rows(X), np.nan))
 

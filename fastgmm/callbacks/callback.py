@@ -13,6 +13,11 @@ class Callback:
     Hooks may ask for more by name, as keyword-only arguments: ``X``, ``y``, ``metadata`` (a dictionary with
     sample_weight, or None) and ``fitted_estimator``, an estimator fitted so far, which is only made if asked for.
 
+    See Also
+    --------
+    DriftAlarm : Acts on batches that the model does not expect.
+    TimeLimit : Ends a fit after some seconds.
+
     Examples
     --------
     >>> from fastgmm import GaussianMixture
@@ -32,14 +37,34 @@ class Callback:
     """
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Be told that a fit begins."""
+        """Be told that a fit begins.
+
+        See Also
+        --------
+        teardown : Called when the fit is over.
+        """
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Be told that a fit is over, also one that failed."""
+        """Be told that a fit is over, also one that failed.
+
+        See Also
+        --------
+        setup : Called when the fit begins.
+        """
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Be told that a task begins."""
+        """Be told that a task begins.
+
+        See Also
+        --------
+        on_fit_task_end : Called when it ends.
+        """
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool | None:
-        """Be told that a task has ended; return True to end what it is a part of."""
+        """Be told that a task has ended; return True to end what it is a part of.
+
+        See Also
+        --------
+        on_fit_task_begin : Called when it begins.
+        """
         return None

@@ -33,6 +33,11 @@ class DriftAlarm(Callback):
     drifts_ : list of Drift
         The result of ``model.drift`` for each batch that was looked at.
 
+    See Also
+    --------
+    fastgmm.GaussianMixture.drift : The test that it makes.
+    TimeLimit : Ends a fit after some seconds.
+
     Examples
     --------
     >>> import numpy as np
@@ -63,7 +68,12 @@ class DriftAlarm(Callback):
         self.drifts_: list[Any] = []
 
     def on_batch(self, estimator: Any, X: Any, sample_weight: Any = None) -> bool:
-        """Return whether a batch is to be left out."""
+        """Return whether a batch is to be left out.
+
+        See Also
+        --------
+        fastgmm.GaussianMixture.partial_fit : Calls it.
+        """
         drift = estimator.drift(X, sample_weight, **self.options)
         self.drifts_.append(drift)
         if drift.p_value >= self.threshold:

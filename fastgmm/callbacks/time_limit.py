@@ -26,6 +26,10 @@ class TimeLimit(Callback):
     ValueError
         If `seconds` is negative or not a number.
 
+    See Also
+    --------
+    Callback : To write one of your own.
+
     Examples
     --------
     >>> from fastgmm import GaussianMixture
@@ -46,9 +50,19 @@ class TimeLimit(Callback):
         self._end = float("inf")
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Start the clock."""
+        """Start the clock.
+
+        See Also
+        --------
+        on_fit_task_end : Reads the clock.
+        """
         self._end = time.monotonic() + self.seconds
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
-        """Return whether the time is up."""
+        """Return whether the time is up.
+
+        See Also
+        --------
+        setup : Starts the clock.
+        """
         return time.monotonic() >= self._end

@@ -46,12 +46,21 @@ def block_rows(n_features: int) -> int:
     same to the bit if the same rows meet the kernel together; so all sources, arrays included, are read in blocks of
     this many rows from the first, the last one shorter. A block is at most 2^24 numbers (128 MB of float64), unless
     it has 32,768 rows; that many keep some twenty threads at work.
+
+    See Also
+    --------
+    blocks_of : Goes through rows by blocks of that size.
     """
     return min(1 << 18, max(1 << 15, (1 << 24) // n_features))
 
 
 def blocks_of(X: np.ndarray, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (slice, rows) with rows C-contiguous and of `dtype`; all of X at once where nothing is to convert."""
+    """Yield (slice, rows) with rows C-contiguous and of `dtype`; all of X at once where nothing is to convert.
+
+    See Also
+    --------
+    block_rows : The size of a block.
+    """
     if X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned:
         yield slice(0, X.shape[0]), X
         return

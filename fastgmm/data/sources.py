@@ -206,6 +206,11 @@ def source_of(X: Any, sample_weight: Any = None, names: Any = None) -> RowSource
     ------
     ValueError
         If `sample_weight` is given and X is a source, whose batches bring their own.
+
+    See Also
+    --------
+    batches : Makes a source of anything that yields batches.
+    sliced : Makes one of anything that has slices.
     """
     kind = type(X)
     if kind is np.ndarray:

@@ -124,6 +124,10 @@ def moments(X: Any) -> tuple[np.ndarray, np.ndarray]:
         The weighted mean of each feature.
     covariance : ndarray of shape (n_features, n_features), float64
         The weighted covariance, divided by the total weight.
+
+    See Also
+    --------
+    standardise : Brings columns to mean 0 and variance 1.
     """
     source = _as_source(X)
     return mean_and_covariance(source)

@@ -114,6 +114,10 @@ class FisherVectorEncoder(BagEncoder):
         -------
         self : FisherVectorEncoder
             Fitted.
+
+        See Also
+        --------
+        transform : Encodes bags.
         """
         if not isinstance(self.mixture, BaseMixture):
             raise TypeError(f"mixture is a {type(self.mixture).__name__}; expected a mixture of fastgmm")
@@ -162,6 +166,10 @@ class FisherVectorEncoder(BagEncoder):
         ------
         ValueError
             If a bag is empty, not finite, or has other features than the mixture; the message gives its number.
+
+        See Also
+        --------
+        fit : Learns the mixture.
         """
         density, weights = _diagonal(self._fitted())
         parts, (n_components, n_features), n_own = self._checked_parts(), density.means.shape, len(weights)

@@ -104,6 +104,10 @@ class VLADEncoder(BagEncoder):
         -------
         self : VLADEncoder
             Fitted.
+
+        See Also
+        --------
+        transform : Encodes bags.
         """
         bags = check_bags(X, None)
         rows = np.concatenate(bags)
@@ -134,6 +138,10 @@ class VLADEncoder(BagEncoder):
         ------
         ValueError
             If a bag is empty, not finite, or has other features than those fitted to; the message gives its number.
+
+        See Also
+        --------
+        fit : Learns the centres.
         """
         check_is_fitted(self)
         centres = self.cluster_centers_

@@ -168,6 +168,11 @@ class ClassPredictionMethods(PerRow):
         -------
         accuracy : float
             The weighted share of rows whose class is predicted, from 0 to 1.
+
+        See Also
+        --------
+        predict : The class of each row.
+        predict_proba : How probable each class is.
         """
         from sklearn.metrics import accuracy_score
 

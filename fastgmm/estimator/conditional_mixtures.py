@@ -41,6 +41,11 @@ class ConditionalMixtures(MixturePerRow):
     mixture_class : type
         Of the items.
 
+    See Also
+    --------
+    fastgmm.GaussianMixture.condition : Makes it.
+    fastgmm.GaussianMixtureRegressor.condition : Makes it of a regressor.
+
     Examples
     --------
     >>> from fastgmm import GaussianMixture
@@ -92,6 +97,10 @@ class ConditionalMixtures(MixturePerRow):
         ------
         ValueError
             If `values` has another shape or is not finite.
+
+        See Also
+        --------
+        sample : Draws from the distributions.
         """
         expected = (len(self), self.means.shape[2])
         values = check_values(values, expected[1], self.feature_names, "a row for each mixture")
@@ -121,6 +130,10 @@ class ConditionalMixtures(MixturePerRow):
         ------
         ValueError
             If `n_samples` is not a positive int.
+
+        See Also
+        --------
+        log_density : How likely values are.
         """
         random_state = check_random_state(self.random_state if random_state is None else random_state)
         if n_samples is None:

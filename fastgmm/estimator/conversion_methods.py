@@ -108,6 +108,10 @@ class ConversionMethods(BaseMixture):
         -------
         sklearn.mixture.GaussianMixture
             Its ``covariance_type`` is the one that stores these covariances: full, tied, diag or spherical.
+
+        See Also
+        --------
+        fastgmm.from_sklearn : The way back.
         """
         from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 

@@ -99,6 +99,11 @@ class MeasuredAnswers(MeasuredFit):
         -------
         labels : ndarray of shape (n_samples,), int64
             The number of the most probable component of each row; -1 for rows with weight 0 that contain NaN.
+
+        See Also
+        --------
+        predict : The label of new rows.
+        predict_proba : How probable each component is.
         """
         absent = absent_rows(X, sample_weight, self)
         read = self._fit(X, sample_weight, None, y, errors)

@@ -70,6 +70,11 @@ class MeasuredFit(LikelihoodMixture):
         ValueError
             If X, a weight, a label, an error or a parameter is not valid, or a component collapses in every run
             (`fastgmm.exceptions.ComponentCollapseError`).
+
+        See Also
+        --------
+        predict : The most probable component of each row.
+        partial_fit : Learns from one batch.
         """
         self._fit(X, sample_weight, labels, y, errors)
         return self

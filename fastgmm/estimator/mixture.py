@@ -263,6 +263,10 @@ class BaseMixture(
         -------
         labels : ndarray of shape (n_samples,), int64
             The number of the most probable component of each row; -1 for rows with weight 0 that contain NaN.
+
+        See Also
+        --------
+        predict : The label of new rows.
         """
         absent = absent_rows(X, sample_weight, self)
         X = self._fit(X, sample_weight, y=y)

@@ -80,11 +80,21 @@ class MixturePerRow:
         return len(self.weights)
 
     def mean(self) -> np.ndarray:
-        """Return the expectation for each row, shape (n_rows, n_free)."""
+        """Return the expectation for each row, shape (n_rows, n_free).
+
+        See Also
+        --------
+        covariance : How far values are about it.
+        """
         return np.einsum("nk,nkf->nf", self.weights, self.means)
 
     def covariance(self) -> np.ndarray:
-        """Return the covariance for each row, shape (n_rows, n_free, n_free), in squared units of the features."""
+        """Return the covariance for each row, shape (n_rows, n_free, n_free), in squared units of the features.
+
+        See Also
+        --------
+        mean : The expectations.
+        """
         centred, weights = self.means - self.mean()[:, None, :], self.weights
         between = np.einsum("nk,nkf,nkg->nfg", weights, centred, centred)
         if self.degrees_of_freedom is not None and self.inflation is not None:

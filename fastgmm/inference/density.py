@@ -31,7 +31,13 @@ BLOCK_VALUES = 1 << 18
 
 
 def log_density(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
-    """Return the log density of each row, shape (n_samples,), in nats."""
+    """Return the log density of each row, shape (n_samples,), in nats.
+
+    See Also
+    --------
+    mean_log_density : Their mean.
+    component_log_density : Of each component.
+    """
     if not hasattr(parameters, "log_offset"):
         return parameters.log_density(X)
     out = np.empty(X.shape[0], dtype=dtype)
@@ -41,7 +47,12 @@ def log_density(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def responsibilities(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
-    """Return the posterior probabilities of the components, shape (n_samples, n_components)."""
+    """Return the posterior probabilities of the components, shape (n_samples, n_components).
+
+    See Also
+    --------
+    assign : The most probable component.
+    """
     if not hasattr(parameters, "log_offset"):
         return parameters.responsibilities(X)
     out = np.empty((X.shape[0], parameters.n_components), dtype=dtype)
@@ -51,7 +62,12 @@ def responsibilities(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndar
 
 
 def assign(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
-    """Return the most probable component of each row, shape (n_samples,), int64; -1 for a background."""
+    """Return the most probable component of each row, shape (n_samples,), int64; -1 for a background.
+
+    See Also
+    --------
+    responsibilities : How probable each component is.
+    """
     if not hasattr(parameters, "log_offset"):
         return parameters.assign(X)
     out = np.empty(X.shape[0], dtype=np.int64)
@@ -64,7 +80,12 @@ def assign(X: np.ndarray, parameters: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def component_log_density(X: np.ndarray, parameters: Any) -> np.ndarray:
-    """Return the log of each component's weighted density at each row, (n_samples, n_components), float64, in nats."""
+    """Return the log of each component's weighted density at each row, (n_samples, n_components), float64, in nats.
+
+    See Also
+    --------
+    log_density : Of the whole mixture.
+    """
     if not hasattr(parameters, "log_offset"):
         return parameters.component_log_density(X)
     out = np.empty((X.shape[0], parameters.n_components))
@@ -92,7 +113,12 @@ def _small_blocks(X: np.ndarray, dtype: np.dtype, width: int):
 
 
 def mean_log_density(X: np.ndarray, parameters: Any, dtype: np.dtype, sample_weight: np.ndarray | None = None) -> float:
-    """Return the weighted mean over rows of the log density, in nats, summed in float64."""
+    """Return the weighted mean over rows of the log density, in nats, summed in float64.
+
+    See Also
+    --------
+    log_density : That of each row.
+    """
     if not hasattr(parameters, "log_offset"):
         return float(np.average(parameters.log_density(X), weights=sample_weight))
     total = 0.0
@@ -108,6 +134,10 @@ def most_probable_log_responsibility(
     """Return the weighted sum over rows of the log of their largest posterior probability, in nats.
 
     Minus this sum is the entropy term of the integrated completed likelihood with hard classification.
+
+    See Also
+    --------
+    responsibilities : Of all components.
     """
     total = 0.0
     for part, rows in _small_blocks(X, dtype, parameters.n_components):

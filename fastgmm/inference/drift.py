@@ -39,6 +39,10 @@ class Drift:
         Probability of a difference as large, either way, without drift: even between 0 and 1 then.
     n_rows : float
         Rows of the batch; with weights, the number of equal ones that say as much.
+
+    See Also
+    --------
+    fastgmm.GaussianMixture.drift : Makes it.
     """
 
     score: float

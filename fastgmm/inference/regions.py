@@ -53,6 +53,10 @@ class HighestDensityRegion:
         Of a mixture in one feature: the region, ascending, in units of the data.
     density : MixtureParameters
         The mixture, without a background.
+
+    See Also
+    --------
+    fastgmm.GaussianMixture.hdr : Makes it.
     """
 
     coverage: float
@@ -77,6 +81,10 @@ class HighestDensityRegion:
         ------
         ValueError
             If X has another number of features, or is not finite.
+
+        See Also
+        --------
+        fastgmm.GaussianMixture.score_samples : The density that decides.
         """
         rows = np.ascontiguousarray(X, dtype=np.float64)
         n_features = self.density.n_features

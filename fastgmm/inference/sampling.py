@@ -43,6 +43,10 @@ def sample(
         The rows drawn.
     y : ndarray of shape (n_samples,), int64
         The component each row was drawn from.
+
+    See Also
+    --------
+    draw : Draws without the number of the component.
     """
     weights, means, covariances = (np.asarray(part, dtype=np.float64) for part in (weights, means, covariances))
     return draw(n_samples, MixtureParameters(kernel, weights, means, covariances, np.empty(0)), random_state)
@@ -66,6 +70,10 @@ def draw(n_samples: int, density: Any, random_state: np.random.RandomState) -> t
         Grouped by component, those of a background last.
     y : ndarray of shape (n_samples,), int64
         Component of each row, -1 for a background.
+
+    See Also
+    --------
+    sample : Draws with the number of the component.
     """
     box = getattr(density, "box", None)
     if box is not None:

@@ -38,6 +38,10 @@ class Scorer:
         The sizes of the mixture.
     dtype : numpy.dtype
         The type of the rows it scores.
+
+    See Also
+    --------
+    fastgmm.GaussianMixture.scorer : Makes one of a fitted mixture.
     """
 
     __slots__ = ("_mixture", "dtype", "n_components", "n_features")
@@ -103,19 +107,39 @@ class Scorer:
             raise TypeError(f"X has dtype {X.dtype}; expected {expected}; use X.astype or model.scorer(dtype=...)")
 
     def predict(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the most probable component of each row, int64, written to `out` (n_samples,) if given."""
+        """Return the most probable component of each row, int64, written to `out` (n_samples,) if given.
+
+        See Also
+        --------
+        predict_proba : How probable each component is.
+        """
         return self._run("assign", X, out, INT64)
 
     def predict_proba(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return posterior probabilities, written to `out` (n_samples, n_components) if given."""
+        """Return posterior probabilities, written to `out` (n_samples, n_components) if given.
+
+        See Also
+        --------
+        predict : The most probable component.
+        """
         return self._run("responsibilities", X, out, self.dtype, self.n_components)
 
     def predict_topk(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k most probable components of each row, int64, the best first, and their probabilities."""
+        """Return the k most probable components of each row, int64, the best first, and their probabilities.
+
+        See Also
+        --------
+        predict_proba : The probabilities of all components.
+        """
         return top_components(X, check_n_top(k, self.n_components), self.n_components, self.predict_proba)
 
     def score_samples(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return log densities in nats, written to `out` (n_samples,) if given."""
+        """Return log densities in nats, written to `out` (n_samples,) if given.
+
+        See Also
+        --------
+        predict : The most probable component.
+        """
         return self._run("log_density", X, out, self.dtype)
 
 

@@ -26,7 +26,12 @@ MIGRATIONS: dict[int, Callable[[dict], dict]] = {}
 
 
 class ModelFileError(ValueError):
-    """A file is not a fastgmm model, or not a whole one."""
+    """A file is not a fastgmm model, or not a whole one.
+
+    See Also
+    --------
+    fastgmm.load : Raises it.
+    """
 
 
 def pack(header: dict, arrays: list[np.ndarray]) -> bytes:

@@ -33,6 +33,10 @@ class View:
         The directions that are seen.
     labels : list of str
         Of the axes.
+
+    See Also
+    --------
+    fastgmm.plotting.plot_clusters : Takes it as `view`.
     """
 
     origin: np.ndarray
@@ -40,7 +44,12 @@ class View:
     labels: list[str]
 
     def rows(self, X: np.ndarray) -> np.ndarray:
-        """Return the rows as they are seen, shape (n_samples, n_axes); NaN where a feature is missing for an axis."""
+        """Return the rows as they are seen, shape (n_samples, n_axes); NaN where a feature is missing for an axis.
+
+        See Also
+        --------
+        mixture : The mixture in the plane.
+        """
         away = np.asarray(X, dtype=np.float64) - self.origin
         missing = np.isnan(away)
         if not missing.any():
@@ -49,7 +58,12 @@ class View:
         return np.where(missing @ (self.axes != 0.0), np.nan, np.where(missing, 0.0, away) @ self.axes)
 
     def mixture(self, moments: Moments) -> Moments:
-        """Return the mixture as it is seen: exactly the marginal distribution of the rows' view."""
+        """Return the mixture as it is seen: exactly the marginal distribution of the rows' view.
+
+        See Also
+        --------
+        rows : The rows in the plane.
+        """
         covariances = np.matmul(self.axes.T, moments.covariances) @ self.axes
         return replace(moments, means=self.rows(moments.means), covariances=covariances)
 

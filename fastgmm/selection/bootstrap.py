@@ -60,7 +60,12 @@ class BootstrapLRT:
 
     @property
     def chosen_n_components(self) -> int:
-        """The first g that is not rejected; if all are, one more than the last."""
+        """The first g that is not rejected; if all are, one more than the last.
+
+        See Also
+        --------
+        fastgmm.selection.bootstrap_lrt : Makes the tests.
+        """
         kept = np.flatnonzero(self.p_values > self.level)
         return int(self.n_components[kept[0]] if len(kept) else self.n_components[-1] + 1)
 
@@ -238,6 +243,10 @@ class ParameterBootstrap:
         """Return the standard deviation over replicates of 'weights', 'means', 'covariances', and 'df' of t components.
 
         That of degrees of freedom is NaN if a replicate is normal.
+
+        See Also
+        --------
+        intervals : Lower and upper ends.
         """
         with np.errstate(invalid="ignore"):
             return {name: np.nanstd(values, axis=0, ddof=1) for name, values in self._parameters.items()}
@@ -249,6 +258,10 @@ class ParameterBootstrap:
         ------
         ValueError
             If `level` is not in (0, 1).
+
+        See Also
+        --------
+        standard_errors : One number for each parameter.
         """
         if not 0 < level < 1:
             raise ValueError(f"level is {level}; expected a number in (0, 1)")

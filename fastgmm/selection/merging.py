@@ -60,7 +60,12 @@ class ComponentMerge:
 
     @property
     def n_components(self) -> int:
-        """Number of components."""
+        """Number of components.
+
+        See Also
+        --------
+        suggested_n_clusters : How many clusters to keep.
+        """
         return self.component_responsibilities.shape[1]
 
     def cluster_of_component(self, n_clusters: int) -> np.ndarray:
@@ -70,6 +75,10 @@ class ComponentMerge:
         ------
         ValueError
             If `n_clusters` is not in 1 to n_components.
+
+        See Also
+        --------
+        labels : The cluster of each row.
         """
         if not 1 <= n_clusters <= self.n_components:
             raise ValueError(f"n_clusters is {n_clusters}; expected 1 to n_components = {self.n_components}")
@@ -79,12 +88,22 @@ class ComponentMerge:
         return np.unique(cluster, return_inverse=True)[1].astype(np.int64)
 
     def responsibilities(self, n_clusters: int) -> np.ndarray:
-        """Return the soft clusters, shape (n_samples, n_clusters)."""
+        """Return the soft clusters, shape (n_samples, n_clusters).
+
+        See Also
+        --------
+        labels : The most probable cluster.
+        """
         membership = np.eye(n_clusters)[self.cluster_of_component(n_clusters)]
         return self.component_responsibilities @ membership
 
     def labels(self, n_clusters: int) -> np.ndarray:
-        """Return the most probable cluster of each row, shape (n_samples,), int64."""
+        """Return the most probable cluster of each row, shape (n_samples,), int64.
+
+        See Also
+        --------
+        responsibilities : How probable each cluster is.
+        """
         return self.responsibilities(n_clusters).argmax(axis=1)
 
     @property
@@ -95,6 +114,10 @@ class ComponentMerge:
         of clusters, with the least squared error (fewer than three points have no elbow: all components are kept). By
         'overlap', where the next merge would join clusters that overlap least beside all those joined before; one if
         even these overlap by more than 0.3. By 'modes', the number of modes.
+
+        See Also
+        --------
+        labels : The clusters of the rows for a number of clusters.
         """
         if self.method == "overlap":
             return _widest_gap(self.strengths)

@@ -215,6 +215,11 @@ class GaussianMixtureSearch(CallbackSupport, SummaryMethod, PlotMethod, WinnerMe
         ------
         ValueError
             If a parameter is not valid or every candidate fails; the message gives the reasons.
+
+        See Also
+        --------
+        predict : The labels of the best model.
+        plot : The criterion of every candidate.
         """
         interrupt, finished = None, list[Candidate]()
         with unchanged_on_failure(self):

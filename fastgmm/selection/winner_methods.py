@@ -46,27 +46,57 @@ class WinnerMethods:
         return validate_data(self, without_absent(X, sample_weight, self), reset=False, **options), sample_weight
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise."""
+        """Return the best model's labels, ndarray of shape (n_samples,), int64; -1 for noise.
+
+        See Also
+        --------
+        predict_proba : How probable each component is.
+        """
         return self._best().predict(self._checked(X)[0])
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components)."""
+        """Return the best model's posterior probabilities, ndarray of shape (n_samples, n_components).
+
+        See Also
+        --------
+        predict : The most probable component.
+        """
         return self._best().predict_proba(self._checked(X)[0])
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats."""
+        """Return the log density of each row under the best model, ndarray of shape (n_samples,), in nats.
+
+        See Also
+        --------
+        score : Their mean.
+        """
         return self._best().score_samples(self._checked(X)[0])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean log density under the best model, in nats per sample."""
+        """Return the mean log density under the best model, in nats per sample.
+
+        See Also
+        --------
+        score_samples : The same of each row.
+        """
         X, sample_weight = self._checked(X, sample_weight)
         return self._best().score(X, sample_weight=sample_weight)
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Draw rows from the best model; see `GaussianMixture.sample`."""
+        """Draw rows from the best model; see `GaussianMixture.sample`.
+
+        See Also
+        --------
+        score_samples : How likely each row is.
+        """
         return self._best().sample(n_samples, random_state=random_state)
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Return the best model's Bayesian information criterion; lower is better."""
+        """Return the best model's Bayesian information criterion; lower is better.
+
+        See Also
+        --------
+        fastgmm.GaussianMixture.bic : The criterion of one model.
+        """
         X, sample_weight = self._checked(X, sample_weight)
         return self._best().bic(X, sample_weight)

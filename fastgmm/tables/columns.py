@@ -52,6 +52,10 @@ class Column:
         Cells without a value; None where nobody has counted.
     n_words : int
         Of a column of numbers, the cells that hold something else.
+
+    See Also
+    --------
+    fastgmm.read_table : Reads columns.
     """
 
     name: str
@@ -64,7 +68,12 @@ class Column:
 
     @property
     def what(self) -> str:
-        """What the column holds, in a few words."""
+        """What the column holds, in a few words.
+
+        See Also
+        --------
+        fastgmm.tables.TableReport : Shows it.
+        """
         return f"{self.kind}, {self.about}" if self.about else self.kind
 
 

@@ -137,6 +137,10 @@ class Table:
         What was done about rows with a missing value: 'error', 'drop' or 'marginalise'.
     report : TableReport, optional
         What became of each column of the file.
+
+    See Also
+    --------
+    fastgmm.read_table : Makes it.
     """
 
     source: str
@@ -158,14 +162,24 @@ class Table:
 
     @property
     def n_rows(self) -> int:
-        """Number of all rows."""
+        """Number of all rows.
+
+        See Also
+        --------
+        total_weight : The sum of their weights.
+        """
         n_rows = self.X.shape[0] if self.stream is None else self.stream.n_samples
         assert n_rows is not None, "a stream that has been sampled has been counted"
         return n_rows
 
     @property
     def total_weight(self) -> float:
-        """Sum of the weights of all rows; of those in memory, without rows that have no value at all."""
+        """Sum of the weights of all rows; of those in memory, without rows that have no value at all.
+
+        See Also
+        --------
+        n_rows : How many rows there are.
+        """
         if self.stream is not None:
             return self.stream.total_weight
         counted = np.ones(len(self.X)) if self.weights is None else self.weights
@@ -173,11 +187,21 @@ class Table:
 
     @property
     def rows(self) -> np.ndarray | RowSource:
-        """All rows, as an estimator takes them."""
+        """All rows, as an estimator takes them.
+
+        See Also
+        --------
+        mapped : The same row by row of blocks.
+        """
         return self.X if self.stream is None else self.stream
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray], columns: list[str]) -> Table:
-        """Return the table with ``function(rows)`` for rows, in columns of these names."""
+        """Return the table with ``function(rows)`` for rows, in columns of these names.
+
+        See Also
+        --------
+        rows : Reads all rows at once.
+        """
         stream = None if self.stream is None else mapped(self.stream, function, columns)
         if stream is not None and self.stream is not None:
             stream.n_samples, stream.total_weight = self.stream.n_samples, self.stream.total_weight

@@ -35,6 +35,10 @@ class TableReport:
         value (None where they were not counted).
     chosen : bool
         Whether columns were asked for by name; otherwise those of numbers are used.
+
+    See Also
+    --------
+    fastgmm.read_table : Makes it.
     """
 
     source: str
@@ -46,11 +50,21 @@ class TableReport:
 
     @property
     def row_names(self) -> list[str]:
-        """Columns of text that differs in every row: they may name the rows."""
+        """Columns of text that differs in every row: they may name the rows.
+
+        See Also
+        --------
+        lines : The whole report.
+        """
         return [column.name for column in self.columns if column.is_different and column.use == "left out"]
 
     def lines(self) -> list[str]:
-        """Return what a reader should know of it, in sentences without their full stop."""
+        """Return what a reader should know of it, in sentences without their full stop.
+
+        See Also
+        --------
+        as_json : The same for programs.
+        """
         found = []
         left_out = [column for column in self.columns if column.use == "left out"]
         if left_out and not self.chosen:
@@ -65,7 +79,12 @@ class TableReport:
         return found
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return a dictionary for each column."""
+        """Return a dictionary for each column.
+
+        See Also
+        --------
+        lines : The same as text.
+        """
         return [asdict(column) for column in self.columns]
 
     def __str__(self) -> str:

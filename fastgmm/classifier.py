@@ -21,7 +21,7 @@ from fastgmm.estimator.class_prediction_methods import ClassPredictionMethods
 from fastgmm.estimator.class_sizes import components_per_class
 from fastgmm.estimator.few_labels import trials_of
 from fastgmm.estimator.fit_context import fit_context
-from fastgmm.estimator.inner_mixture import DISTRIBUTIONS, factors_or_matrices
+from fastgmm.estimator.inner_mixture import factors_or_matrices
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import MISSING, found_missing
 from fastgmm.estimator.on_demand import OnDemand
@@ -171,7 +171,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"bic"}), "array-like"],
         "covariance_type": [Names(("auto", *COVARIANCES, *LOW_RANK)), list, tuple],
-        "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"bic", "cattell"})],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), Names(("bic", "cattell"))],
         "shared_covariance": ["boolean"],
         "priors": [None, "array-like"],
         "unlabelled_weight": [Interval(Real, 0.0, None, closed="left")],
@@ -185,7 +185,7 @@ class GaussianMixtureClassifier(CallbackSupport, SummaryMethod, ClassPredictionM
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "missing": [Names(MISSING)],
-        "distribution": [*DISTRIBUTIONS, StrOptions({"auto"})],
+        "distribution": [Names(("auto", *MIXTURES))],
     }
     # Of a model that an earlier version pickled.
     distribution: str = "normal"

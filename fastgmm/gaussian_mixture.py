@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from fastgmm.data import ArrayRows
 from fastgmm.data.e_steps import LABELS, EStep, Truncated
 from fastgmm.estimator.error_methods import ErrorMethods
+from fastgmm.estimator.parameter_validation import Names
 from fastgmm.families import Family, Gaussian, LowRankFamily
 from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.multistart import multistart
@@ -273,7 +274,7 @@ default='kmeans'
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **ErrorMethods._parameter_constraints,
-        "responsibilities": [StrOptions({"exact", "truncated"})],
+        "responsibilities": [Names(("exact", "truncated"))],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
         "n_neighbors": [Interval(Integral, 0, None, closed="left")],
         "n_random": [Interval(Integral, 0, None, closed="left")],

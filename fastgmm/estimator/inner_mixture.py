@@ -42,12 +42,12 @@ INNER_CONSTRAINTS: dict = {
     "init_params": [Names(INIT_PARAMS)],
     "random_state": ["random_state"],
     "missing": [Names(MISSING)],
-    "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"bic", "cattell"})],
+    "n_factors": [Interval(Integral, 0, None, closed="left"), Names(("bic", "cattell"))],
 }
 
 
 #: What an estimator takes for the `distribution` of its components.
-DISTRIBUTIONS: list = [StrOptions({"normal", "student"})]
+DISTRIBUTIONS: list = [Names(("normal", "student"))]
 
 
 def inner_family(estimator: Any, covariance_type: Any = None) -> Family:

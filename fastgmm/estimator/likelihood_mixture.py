@@ -80,11 +80,11 @@ class LikelihoodMixture(CriterionMethods, ConversionMethods, AdaptationMethods, 
         "prior": [StrOptions({"default"}), dict, None],
         "noise": [Interval(Real, 0.0, 1.0, closed="neither"), "array-like", None],
         "order_by": [str, Interval(Integral, 0, None, closed="left"), callable, None],
-        "n_factors": [Interval(Integral, 0, None, closed="left"), "array-like", StrOptions({"bic", "cattell"})],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), "array-like", Names(("bic", "cattell"))],
         "max_eigenvalue_ratio": [Interval(Real, 1.0, None, closed="both"), None],
         "max_determinant_ratio": [Interval(Real, 1.0, None, closed="both"), None],
         "trim": [Interval(Real, 0.0, 0.5, closed="both")],
-        "likelihood": [StrOptions({"mixture", "classification"})],
+        "likelihood": [Names(("mixture", "classification"))],
     }
 
     # What BaseMixture asks for.

@@ -277,6 +277,10 @@ max_eigenvalue_ratio, max_determinant_ratio, trim, likelihood
             If shapes disagree, weights do not sum to one, a scale is not symmetric positive definite, or `df` is not
             positive.
 
+        See Also
+        --------
+        fit : Estimates the parameters from rows.
+
         Examples
         --------
         >>> from fastgmm import StudentMixture

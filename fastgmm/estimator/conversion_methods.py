@@ -55,6 +55,10 @@ class ConversionMethods(BaseMixture):
         ValueError
             If shapes disagree, weights do not sum to one, or a covariance is not symmetric positive definite.
 
+        See Also
+        --------
+        fit : Estimates the parameters from rows.
+
         Examples
         --------
         >>> from fastgmm import GaussianMixture

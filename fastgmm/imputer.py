@@ -17,12 +17,17 @@ from fastgmm.data import ArrayRows
 from fastgmm.data.standardised import observed_moments, standardised_rows
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.imputation_methods import check_n_draws
-from fastgmm.estimator.inner_mixture import INNER_CONSTRAINTS, inner_options, sensible_sizes, unconverged_too
+from fastgmm.estimator.inner_mixture import (
+    INNER_CONSTRAINTS,
+    covariance_to_count,
+    inner_options,
+    sensible_sizes,
+    unconverged_too,
+)
 from fastgmm.estimator.input_validation import DTYPES, check_sample_weight
-from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.reading import refuse_source
 from fastgmm.exceptions import ComponentCollapseError, RegularisationWarning, without_warnings
-from fastgmm.families import COVARIANCES, Gaussian, get_covariance
+from fastgmm.families import Gaussian, get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.estimated import predicted_by_estimates
 from fastgmm.inference.imputing import drawn_values
@@ -64,9 +69,11 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         As in `GaussianMixture`, in units of standardised columns, as which they are fitted; `mixture_` is in their own
         units. 'auto' is ``(n_components n_features / n)^2``, n rows having both of two features, from 1e-4 to 0.1,
         and at least 0.01 with several components: a column of few different values, such as a code, would
-        otherwise draw components to its values.
+        otherwise draw components to its values. With factors, one more than these stands for n_features.
     random_state : int, RandomState or None
         Seed of the starts, and of the draws with `sample_posterior`. Pass an int to get the same result in every run.
+    n_factors : int, 'bic' or 'cattell', default='bic'
+        Of covariance types with loadings, as `GaussianMixture` has it. `mixture_` is then of the type 'factor'.
 
     Attributes
     ----------
@@ -107,8 +114,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012
-        **{name: value for name, value in INNER_CONSTRAINTS.items() if name not in ("missing", "n_factors")},
-        "covariance_type": [Names(COVARIANCES)],
+        **{name: value for name, value in INNER_CONSTRAINTS.items() if name != "missing"},
         "missing_values": [Real, Integral],
         "sample_posterior": ["boolean"],
         "add_indicator": ["boolean"],
@@ -116,8 +122,9 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         "max_components": [Interval(Integral, 1, None, closed="left")],
     }
 
-    # What `inner_options` reads: the mixture inside always takes missing values, and has matrices, not factors.
+    # What `inner_options` reads: the mixture inside always takes missing values.
     missing = "marginalise"
+    # Of imputers that were pickled before they had it.
     n_factors = "bic"
 
     def __init__(
@@ -136,6 +143,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         n_init: int = 1,
         init_params: Any = "kmeans",
         random_state: Any = None,
+        n_factors: Any = "bic",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -150,6 +158,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         self.n_init = n_init
         self.init_params = init_params
         self.random_state = random_state
+        self.n_factors = n_factors
 
     @fit_context()
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -203,7 +212,8 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
 
     def _best_mixture(self, rows: np.ndarray, weight: np.ndarray | None) -> tuple[GaussianMixture, float]:
         seed, fixed = check_random_state(self.random_state).randint(2**31 - 1), not isinstance(self.n_components, str)
-        family = Gaussian(get_covariance(self.covariance_type))
+        get_covariance(self.covariance_type, self.n_factors).check_n_features(rows.shape[1])
+        family = Gaussian(covariance_to_count(self, self.covariance_type))
         n_rows = float(np.count_nonzero(~np.isnan(rows).all(axis=1)))
         sizes = [self.n_components] if fixed else sensible_sizes(family, self.max_components, rows.shape[1], n_rows)
         # What starts are made of is the same for all sizes.
@@ -214,7 +224,9 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         for size in sizes:
             options = inner_options(self)
             if isinstance(self.reg_covar, str):
-                share = (size * rows.shape[1] / self._n_rows) ** 2
+                # What a feature is regressed on: all others, or factors.
+                n_others = getattr(family.covariance, "n_factors", rows.shape[1] - 1)
+                share = (size * (n_others + 1) / self._n_rows) ** 2
                 options["reg_covar"] = float(np.clip(share, 1e-4 if size == 1 else 0.01, 0.1))
             model = GaussianMixture(size, random_state=seed, **options)
             model._completed = whole
@@ -265,7 +277,7 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         """Return the rows with missing values filled in, by their expectation or by draws.
 
         Draws allow for what `mixture_` is: an estimate from the rows of `fit`. So they vary more than those of
-        ``mixture_.impute``, the more the fewer rows there were for so many features.
+        ``mixture_.impute``, the more the fewer rows there were for so many features; not where components have factors.
 
         Parameters
         ----------
@@ -311,7 +323,8 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
         else:
             # Imputers pickled before it was known draw from the mixture itself.
             mixture = self.mixture_._fitted_state()
-            mixture = predicted_by_estimates(mixture, self._n_rows) if hasattr(self, "_n_rows") else mixture
+            if hasattr(self, "_n_rows") and mixture.shape.n_factors is None:
+                mixture = predicted_by_estimates(mixture, self._n_rows)
             filled = drawn_values(known, mixture, n_draws, check_random_state(random_state))
         if not self.keep_empty_features or len(self._kept) == rows.shape[1]:
             return filled
@@ -362,15 +375,20 @@ class GaussianMixtureImputer(TransformerMixin, BaseEstimator):
 
 def _in_data_units(model: GaussianMixture, shift: np.ndarray, scale: np.ndarray) -> GaussianMixture:
     """Return the mixture of the data as they are, from one of standardised columns; spheres become diagonals."""
-    shape, covariances = model._covariance.shape, np.asarray(model.covariances_, dtype=np.float64)
-    if shape.is_matrix:
-        covariances = covariances * scale[:, None] * scale
+    shape, means = model._covariance.shape, np.asarray(model.means_)
+    covariances: Any
+    if "loadings_" in vars(model):
+        name = "factor"
+        covariances = (model.loadings_ * scale[:, None], model.noise_variances_ * scale**2)
+    elif shape.is_matrix:
+        name, covariances = shape.name, np.asarray(model.covariances_, dtype=np.float64) * scale[:, None] * scale
     else:
-        covariances, shape = shape.diagonals(covariances, *model.means_.shape) * scale**2, DIAGONAL
+        variances = shape.diagonals(np.asarray(model.covariances_, dtype=np.float64), *means.shape)
+        name, covariances = DIAGONAL.name, variances * scale**2
     means = np.asarray(model.means_, dtype=np.float64) * scale + shift
     weights = np.asarray(model.weights_, dtype=np.float64)
     other = GaussianMixture.from_parameters(
-        weights / weights.sum(), means, covariances, covariance_type=shape.name, random_state=model.random_state
+        weights / weights.sum(), means, covariances, covariance_type=name, random_state=model.random_state
     )
     other.converged_, other.n_iter_ = model.converged_, model.n_iter_
     return other.set_params(missing="marginalise")

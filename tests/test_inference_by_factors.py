@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from test_low_rank import simulated
 
-from fastgmm import GaussianMixture, StudentMixture
+from fastgmm import GaussianMixture, GaussianMixtureImputer, StudentMixture
 from fastgmm.families import sketched
 
 
@@ -59,3 +59,20 @@ def test_thousands_of_features_need_no_matrix_of_them():
     tracemalloc.stop()
     assert peak < 0.3 * 8 * 3000**2
     assert np.corrcoef(filled.ravel(), X[:5, 1500:].ravel())[0, 1] > 0.9
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("covariance_type", ["factor", "ppca"])
+def test_the_imputer_fills_in_many_features_along_loadings(covariance_type):
+    rng = np.random.default_rng(0)
+    units = rng.uniform(0.1, 10.0, size=400)
+    X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 400)) + 0.5 * rng.normal(size=(200, 400))
+    missing = rng.uniform(size=X.shape) < 0.2
+    imputer = GaussianMixtureImputer(1, covariance_type=covariance_type, n_factors=3, random_state=0)
+    filled = imputer.fit_transform(np.where(missing, np.nan, X * units + 7.0))
+    assert ((filled - 7.0) / units - X)[missing].std() < 0.6  # the noise alone has 0.5
+    assert imputer.mixture_.loadings_.shape == (1, 400, 3)
+    draws = imputer.impute(np.where(missing, np.nan, X * units + 7.0)[:20], n_draws=2, random_state=0)
+    assert 0.5 < ((draws - 7.0) / units - X[:20])[:, missing[:20]].std() < 0.9
+    chosen = GaussianMixtureImputer(max_components=2, covariance_type=covariance_type, random_state=0)
+    assert chosen.fit(np.where(missing, np.nan, X)).mixture_.n_factors_.max() <= 5

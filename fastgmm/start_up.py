@@ -6,7 +6,6 @@ The installed package brings a `.pth` file, which imports fastgmm at the start o
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -63,17 +62,21 @@ class _Watch(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of `sklearn.mixture` once, and nothing of other modules."""
-        if fullname != MIXTURES or self not in sys.meta_path:
+        """Return the spec of `sklearn.mixture`, and nothing of other modules."""
+        if fullname != MIXTURES:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        others = (finder for finder in sys.meta_path if not isinstance(finder, _Watch))
+        found = (finder.find_spec(fullname, path, target) for finder in others if hasattr(finder, "find_spec"))
+        spec = next(filter(None, found), None)
         if spec is None or spec.loader is None:
             return None
         loader: Any = spec.loader
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
+            # Not before: some look for a module and do not import it, as pytest does.
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
             execute(module)
             _patch(self._same_fits)
 

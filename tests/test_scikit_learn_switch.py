@@ -328,6 +328,11 @@ def test_a_variable_of_the_environment_patches(value, expected):
     assert run_python("-c", "import sklearn.mixture, fastgmm; " + ASKED, FASTGMM_PATCH_SKLEARN=value) == expected
 
 
+def test_looking_for_the_module_before_it_is_imported_is_no_import():
+    code = "import fastgmm, importlib.util; importlib.util.find_spec('sklearn.mixture'); " + ASKED
+    assert run_python("-c", code, FASTGMM_PATCH_SKLEARN="1") == "_InPlaceOf"
+
+
 def test_the_variable_costs_no_import_of_scikit_learn():
     code = "import fastgmm, sys; print('sklearn' in sys.modules)"
     assert run_python("-c", code, FASTGMM_PATCH_SKLEARN="1") == "False"

@@ -43,12 +43,22 @@ from_repository() {  # owner/name $1 at the first of the names $2.. that it has
 
 from_wheel() { from=$("$python" -c "import importlib.util as u; print(u.find_spec('$1').submodule_search_locations[0])"); }
 
+# Says at the end of a run whether the class was ours.
+mkdir -p "$folder/plugin"
+cat >"$folder/plugin/switched.py" <<'END'
+def pytest_terminal_summary(terminalreporter):
+    from sklearn.mixture import GaussianMixture
+
+    terminalreporter.write_line(f"switched: {type(GaussianMixture).__name__ == '_InPlaceOf'}")
+END
+
 suite() {  # package $1, where $2 is what is run and $3.. what pytest is told
     local name=$1 how
     shift
     for how in 0 1; do
-        (cd "$from" && FASTGMM_PATCH_SKLEARN=$how OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 bash -c \
-            'time timeout 1200 "$@"' - "$folder/venv/bin/pytest" -q -p no:cacheprovider -o addopts= -W ignore -rA "$@") \
+        (cd "$from" && FASTGMM_PATCH_SKLEARN=$how PYTHONPATH=$folder/plugin OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 bash -c \
+            'time timeout 1200 "$@"' - "$folder/venv/bin/pytest" -q -p switched -p no:cacheprovider -o addopts= -W ignore -rA \
+            "$@") \
             >"$folder/results/$name.$how" 2>&1 || true
     done
     "$python" - "$name" "$(version "$name")" "$folder/results/$name" <<'END'
@@ -58,6 +68,7 @@ passed, times = [], []
 for how in "01":
     text = open(f"{stem}.{how}").read()
     passed.append(set(re.findall(r"^PASSED (.*)$", text, re.M)))
+    assert f"switched: {how == '1'}" in text, f"{name}: the switch was not as asked"
     minutes, seconds = re.findall(r"^user\s+(\d+)m([\d.]+)s", text, re.M)[-1]
     times.append(60 * int(minutes) + float(seconds))
 lost = passed[0] - passed[1]

@@ -30,6 +30,10 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "path" in getattr(item, "fixturenames", ()):
+            # Below tmp_path, which a fixture is given once for all threads.
+            item.add_marker(pytest.mark.thread_unsafe(reason="all threads would write to the same file"))
     most = config.getoption("--at-most")
     if most and len(items) > most:
         kept = {number * len(items) // most for number in range(most)}

@@ -23,6 +23,8 @@ from fastgmm.datasets import load_faithful
 from fastgmm.plotting import plot_classes, plot_regression
 from fastgmm.plotting.palette import colour
 
+pytestmark = pytest.mark.thread_unsafe(reason="figures are not safe in threads")
+
 
 @pytest.fixture(scope="module")
 def X():

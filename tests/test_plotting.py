@@ -39,6 +39,8 @@ from fastgmm.plotting.palette import COLOURS, colour, marker
 from fastgmm.plotting.segmentation import segment
 from fastgmm.plotting.views import between_view, pca_view
 
+pytestmark = pytest.mark.thread_unsafe(reason="figures are not safe in threads")
+
 
 @pytest.fixture(autouse=True)
 def _close():

@@ -233,6 +233,25 @@ def test_what_does_not_go_together_is_refused(options, fit_options, message):
     assert not hasattr(model, "means_")
 
 
+@pytest.mark.parametrize("covariance_type", SHAPES)
+def test_components_beyond_the_distinct_rows_keep_no_weight_and_nothing_is_lost(covariance_type):
+    X = np.repeat(np.random.default_rng(0).normal(size=(8, 3)), 40, axis=0)
+    model = GaussianMixture(12, covariance_type=covariance_type, responsibilities="truncated", random_state=0).fit(X)
+    for name in ("weights_", "means_", "covariances_", "lower_bound_", "truncation_gap_"):
+        assert np.isfinite(getattr(model, name)).all(), name
+    assert np.count_nonzero(model.weights_ < 1e-12) == 4
+    assert model.weights_.sum() == pytest.approx(1.0)
+    assert len(np.unique(model.predict(X))) == 8
+
+
+@pytest.mark.parametrize("options", [{"n_neighbors": 0}, {"n_neighbors": 0, "n_random": 0}, {"n_neighbors": 500}])
+def test_neighborhoods_may_be_empty_or_hold_all(options):
+    model = GaussianMixture(20, covariance_type="diag", responsibilities="truncated", random_state=0, **options)
+    model.fit(blobs(1000, 20, 3))
+    assert np.all(np.diff(model.lower_bounds_) >= -1e-9)
+    assert np.isfinite(model.means_).all()
+
+
 def test_missing_values_are_refused():
     X = blobs(300, 5, 2)
     X[3, 1] = np.nan

@@ -80,7 +80,8 @@ struct Reach {
         constexpr int L = Simd<double>::lanes;
         for (int64_t& number : count) number = 0;
         const double from_best = largest_offset - offset[c] + 0.5 * largest_radius * largest_radius;
-        const double contributes = FLOOR_EXPONENT<double> + __builtin_log(2.0 * from_best + 113.0);
+        // Of the logarithm the passes take the next power of two's: see `contribution_threshold`.
+        const double contributes = FLOOR_EXPONENT<double> + __builtin_log(2.0 * (2.0 * from_best + 113.0));
         const double margin = contributes < -double(ExpConstants<Real>::lowest) ? contributes : 708.0;
         // Squares above this are beyond the largest radius whatever the offset.
         const double most_b = 2.0 * (largest_offset - offset[c] + margin);

@@ -166,6 +166,16 @@ def test_sources(kind):
     assert_array_equal(spoilt, before)
 
 
+def test_collections_that_are_not_in_memory_are_left_alone():
+    frame = pytest.importorskip("dask.dataframe")
+    X, _, weight = problem()
+    rows = frame.from_pandas(pd.DataFrame(X, columns=["a", "b"]), npartitions=2)
+    model = GaussianMixtureClassifier().fit(X, X[:, 0] > 0)
+    assert model.score(rows.to_dask_array(lengths=True), X[:, 0] > 0, weight) == 1.0
+    named = GaussianMixtureClassifier().fit(pd.DataFrame(X, columns=["a", "b"]), X[:, 0] > 0)
+    assert named.score(rows, X[:, 0] > 0, weight) == 1.0
+
+
 def test_imputed_rows_stay_what_they_are():
     _, spoilt, weight = problem()
     spoilt[~np.isfinite(spoilt)] = np.nan

@@ -11,6 +11,8 @@ from fastgmm.estimator.missing_values import takes_missing
 
 __all__ = ["UNLABELLED", "absent_rows", "without_absent"]
 
+#: Packages whose frames and series hold their rows in memory.
+FRAMES = ("pandas", "polars")
 #: The label of such a row where the rows of a fit are labelled.
 UNLABELLED = -1
 
@@ -30,7 +32,8 @@ def absent_rows(X: Any, sample_weight: Any, estimator: Any = None) -> np.ndarray
         Where it takes NaN for what is missing, a row that holds NaN is like any other.
     """
     none = np.empty(0, dtype=np.int64)
-    if sample_weight is None or not hasattr(X, "__len__") or hasattr(X, "toarray"):
+    in_memory = isinstance(X, (np.ndarray, list, tuple)) or type(X).__module__.split(".")[0] in FRAMES
+    if sample_weight is None or not in_memory:
         return none
     try:
         weight = np.asarray(sample_weight, dtype=np.float64)

@@ -199,9 +199,10 @@ cdef int _set_statistics(MixturePass* p, sample_weight, cnp.ndarray counts, cnp.
 
 
 # What factors may explain, in units of the noise, where rows of float32 are evaluated as such: the distance is what is
-# left of so many squares, to 6e-8 of their sum. Beyond, rows are converted to float64, so many numbers at a time.
+# left of so many squares, to 6e-8 of their sum. Beyond, rows are converted to float64, so many numbers at a time; or as
+# many rows as cost more than the mixture that is packed for each part anew, in 48 MB at most.
 cdef double FLOAT_STRENGTH = 8192.0
-cdef int64_t CONVERTED_VALUES = 1 << 19
+cdef int64_t CONVERTED_VALUES = 1 << 19, CONVERTED_ROWS = 512, MOST_CONVERTED_VALUES = 6 << 20
 
 
 cdef double _strength(const double* factor, int64_t k, int64_t d, int64_t q) noexcept nogil:
@@ -258,7 +259,8 @@ cdef class Mixture:
         """Return slices of rows that are to be converted; None where none are."""
         if not self.in_double or _kind(X):
             return None
-        cdef int64_t step = max(1, CONVERTED_VALUES // X.shape[1])
+        cdef int64_t d = X.shape[1]
+        cdef int64_t step = max(1, CONVERTED_VALUES // d, min(CONVERTED_ROWS, MOST_CONVERTED_VALUES // d))
         return [slice(first, first + step) for first in range(0, X.shape[0], step)]
 
     cdef int begin(self, MixturePass* p, cnp.ndarray X, int n_threads) except -1:

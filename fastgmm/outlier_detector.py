@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
@@ -16,45 +15,29 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastgmm import inference
 from fastgmm.callbacks import CallbackSupport, Task
 from fastgmm.data import ArrayRows, Block, Rows
-from fastgmm.data.e_steps import EStep, Incomplete, Plain, Trimmed
+from fastgmm.data.e_steps import Plain
 from fastgmm.data.incomplete import Marginalised
-from fastgmm.em import best_run
 from fastgmm.estimator.fit_context import fit_context
 from fastgmm.estimator.held_out_scores import are_few, as_held_out, held_out_quantiles
-from fastgmm.estimator.inner_mixture import (
-    DISTRIBUTIONS,
-    INNER_CONSTRAINTS,
-    factors_or_matrices,
-    inner_family,
-    inner_options,
-    lowest_bic,
-    sensible_sizes,
-    unconverged_too,
-)
+from fastgmm.estimator.inner_mixture import DISTRIBUTIONS, INNER_CONSTRAINTS, inner_family, lowest_bic, sensible_sizes
 from fastgmm.estimator.input_validation import check_weight_counts_rows
 from fastgmm.estimator.missing_values import found_missing
 from fastgmm.estimator.parameter_validation import Names
 from fastgmm.estimator.per_row import PerRow
-from fastgmm.estimator.problem import RUN_ATTRIBUTES, Problem, count_floor, run_attributes, warn_unconverged
+from fastgmm.estimator.problem import warn_unconverged
 from fastgmm.estimator.reading import Reading, read_rows
-from fastgmm.estimator.reweighting import reweighted
+from fastgmm.estimator.regular_fits import regular_mixture, robust_share
 from fastgmm.estimator.show_methods import PlotMethod, SummaryMethod
-from fastgmm.families import Student, get_covariance
-from fastgmm.families.sketched import gaussian_family
+from fastgmm.families import get_covariance
 from fastgmm.gaussian_mixture import GaussianMixture
 from fastgmm.inference.distances import squared_distances
 from fastgmm.inference.sampling import draw_by_factors
-from fastgmm.model.shapes.low_rank import unpacked
-from fastgmm.starts import Start, initial_parameters
 from fastgmm.starts.completed import incomplete
 from fastgmm.starts.quantiles import weighted_quantile
-from fastgmm.starts.units import StartInUnits, central_half, memberships_in_units, relative_reg_covar
 from fastgmm.student_mixture import MIXTURES
 
 __all__ = ["GaussianMixtureOutlierDetector"]
 
-#: Share that the robust fits set aside when `contamination` does not say.
-DEFAULT_SHARES = {"trimming": 0.25, "noise": 0.1}
 #: Sizes chosen from: numbers in the data for each parameter, so that a component on few rows does not seem to be worth
 #: its parameters, and the least weight of a component, so that anomalies alike are none.
 NUMBERS_PER_PARAMETER, LEAST_WEIGHT = 10.0, 0.1
@@ -245,8 +228,7 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             n_features, n_rows = read.sample.n_features, read.rows.total_weight
             sizes = sensible_sizes(family, most, n_features, n_rows, NUMBERS_PER_PARAMETER)
         watch = self._watch(len(sizes), X=read.given, y=y, sample_weight=read.sample.sample_weight)
-        fit = self._fit_size if self.robust is None else self._fit_eligible
-        fit_size = partial(fit, read, (rows, sample, census is not None), random_state)
+        fit_size = partial(self._fit_size, read, (rows, sample, census is not None), random_state)
         self.mixture_, self.bic_ = lowest_bic(watch, [int(size) for size in sizes], fit_size)
         self.n_components_, self.n_iter_ = self.mixture_.n_components, self.mixture_.n_iter_
         few = are_few(rows.total_weight, sample.n_features, self.n_components_) and isinstance(self.contamination, str)
@@ -263,98 +245,19 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
             warn_unconverged(self.max_iter)
         return self
 
-    def _fit_eligible(self, read: Reading, known: Any, random_state: Any, size: int, task: Task) -> tuple[Any, float]:
+    def _fit_size(self, read: Reading, known: Any, random_state: Any, size: int, task: Task) -> tuple[Any, float]:
         """Return a fitted mixture of `size` components, and its BIC: infinite if anomalies may be a component of it."""
-        mixture, bic = self._fit_size(read, known, random_state, size, task)
-        chosen = isinstance(self.n_components, str) and size > 1
-        return mixture, np.inf if chosen and mixture.weights_.min() < LEAST_WEIGHT else bic
-
-    def _fit_size(
-        self, read: Reading, known: tuple[Rows, ArrayRows, bool], random_state: Any, size: int, task: Task
-    ) -> tuple[GaussianMixture, float]:
-        """Return a fitted mixture of `size` components, and its BIC."""
-        if self.robust == "trimming":
-            return self._trimmed(*known, size, random_state)
-        noise = self._share() if self.robust == "noise" else None
-        options = inner_options(self) | {"init_params": StartInUnits(self.init_params)}
-        model = MIXTURES[self.distribution](size, random_state=random_state, noise=noise, **options)
-        X, weight = read.given, read.sample.sample_weight
-        if read.rows is not read.sample:
-            X, weight = read.given.with_sample(read.sample), None
-        with unconverged_too(), task.follow(model):
-            model.fit(X, sample_weight=weight)
-        bic = model.bic(X, sample_weight=weight)
-        # The background, where there is one, is left behind.
-        regular = model.weights_ / model.weights_.sum()
-        tails = {"df": model.df_} if hasattr(model, "df_") else {}
-        mixture = self._known(regular, model.means_, factors_or_matrices(model), **tails)
-        for name in (*RUN_ATTRIBUTES, "stopped_", "n_samples_seen_"):
-            setattr(mixture, name, getattr(model, name))
-        return mixture, bic
-
-    def _trimmed(
-        self, rows: Rows, sample: ArrayRows, is_incomplete: bool, size: int, random_state: Any
-    ) -> tuple[GaussianMixture, float]:
-        n_samples = rows.n_samples
-        assert n_samples is not None, "the sample has read all rows"
-        if n_samples * (1.0 - self._share()) < size:
-            raise ValueError(
-                f"n_components is {size} and trimming leaves {n_samples * (1 - self._share()):g} "
-                "rows; reduce n_components or robust_share, or use robust=None"
-            )
-        reg_covar = relative_reg_covar(sample) if isinstance(self.reg_covar, str) else self.reg_covar
-        covariance = get_covariance(self.covariance_type, self.n_factors)
-        family = gaussian_family(covariance, sample.n_features, reg_covar, count_floor(sample))
-
-        def begin(listener: Any) -> Any:
-            start = Start(memberships_in_units(sample, self.init_params, size, random_state))
-            return initial_parameters(sample, size, family, start, random_state, listener)
-
-        e_step: EStep = Trimmed(self._share())
-        passes = (Incomplete(e_step) if is_incomplete else e_step).prepare(rows)
-        problem = Problem(passes, family, begin, sample.dtype, self.tol, self.max_iter)
-        run, tails = problem.best_of(self.n_init), {}
-        if size == 1:
-            # All rows at once are one start, which anomalies may have spoilt; those about the median are another.
-            central = Start(central_half(sample))
-            begin_there = partial(initial_parameters, sample, 1, family, central, random_state)
-            run = best_run([lambda: run, replace(problem, begin=begin_there).run])
-        n_passes, n_rows = passes.n_made, passes.total_weight
-        if self.distribution == "student":
-            everything: EStep = Plain()
-            passes = (Incomplete(everything) if is_incomplete else everything).prepare(rows)
-            heavy, trimmed = Student(family), run.state
-            options: Any = {"stop_on": "gap", "acceleration": "quasi-newton"}
-            begin_there = partial(_already, heavy.begin(trimmed))
-            run = Problem(passes, heavy, begin_there, sample.dtype, self.tol, self.max_iter, **options).run()
-            state, tails = run.state, {"df": run.state.degrees_of_freedom}
-            n_passes, n_rows = n_passes + passes.n_made, passes.total_weight
-        else:
-            state = reweighted(rows, run.state, self._share(), family, is_incomplete)
-        matrices = state.covariances if state.shape.n_factors is None else unpacked(state.covariances)
-        mixture = self._known(state.weights, state.means, matrices, **tails)
-        mixture.__dict__.update(run_attributes(run, n_passes))
-        mixture.n_samples_seen_ = n_rows
-        return mixture, -2.0 * run.lower_bound * n_rows + mixture._n_parameters() * np.log(n_rows)
-
-    def _known(self, weights: Any, means: Any, matrices: Any, **tails: Any) -> Any:
-        cls: Any = MIXTURES[self.distribution]
-        n_factors = None if isinstance(self.n_factors, str) else self.n_factors
-        known = cls._known(weights, means, matrices, self.covariance_type, n_factors=n_factors, **tails)
-        return known.set_params(missing=self.missing)
+        mixture, bic = regular_mixture(self, MIXTURES[self.distribution], read, known, random_state, size, task)
+        eligible = self.robust is None or not isinstance(self.n_components, str) or size == 1
+        return mixture, bic if eligible or mixture.weights_.min() >= LEAST_WEIGHT else np.inf
 
     def _as_held_out(self, simulated: Any, sample: ArrayRows, random_state: Any) -> Any:
         """Return scores of rows drawn as they would be of new rows, given a sample of the rows."""
         options: dict[str, Any] = {"n_components": self.n_components_, "contamination": 0.5, "n_simulations": 1}
         if self.robust is not None:
-            options["robust_share"] = self._share()
+            options["robust_share"] = robust_share(self)
         quantiles = held_out_quantiles(clone(self).set_params(**options), sample, random_state)
         return simulated if quantiles is None else as_held_out(simulated, quantiles)
-
-    def _share(self) -> float:
-        if self.robust_share is not None:
-            return float(self.robust_share)
-        return DEFAULT_SHARES[self.robust] if isinstance(self.contamination, str) else float(self.contamination)
 
     def _threshold(self, rows: Rows) -> float:
         if not isinstance(self.contamination, str):
@@ -478,10 +381,6 @@ class GaussianMixtureOutlierDetector(CallbackSupport, SummaryMethod, PlotMethod,
         score_samples : The log density.
         """
         return self._per_row(X, self._pvalues, "pvalue")
-
-
-def _already(state: Any, listener: Any) -> Any:
-    return state
 
 
 def _scores_and_weight(mixture: GaussianMixture, block: Block) -> tuple[np.ndarray, np.ndarray | None]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mixtures import random_parameters, random_rows
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, config, config_context
 from fastgmm.data import ArrayRows, DaskRows
@@ -114,10 +115,30 @@ def test_criteria_are_those_of_memory(X):
         assert_allclose(getattr(model, name)(source), getattr(model, name)(pd.DataFrame(X, columns=list("abcd"))))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_truncated_fits_are_those_of_memory(covariance_type, kind, weighted, X):
+    # 30 components of rows of three: neighbours overlap, and candidates change from pass to pass.
+    options = {"covariance_type": covariance_type, "responsibilities": "truncated", "n_candidates": 2, "n_neighbors": 4}
+    model = GaussianMixture(30, random_state=0, tol=0.0, max_iter=8, n_random=2, **options)
+    weight = np.random.default_rng(3).integers(0, 3, size=len(X)).astype(float) if weighted else None
+    source = collection(kind, X)
+    given = weight
+    if weighted and kind in ("unknown lengths", "frame"):
+        given = dd.from_pandas(pd.Series(weight), chunksize=700, sort=False)
+    found, expected = clone(model).fit(source, sample_weight=given), clone(model).fit(X, sample_weight=weight)
+    assert_same(found, expected)
+    assert_allclose(found.truncation_gap_, expected.truncation_gap_, rtol=1e-9)
+    assert found.truncation_gap_ > 0.0
+    assert np.diff(found.lower_bounds_).min() >= -1e-10
+
+
 def test_blocks_without_rows_change_nothing(X):
     chunks = ((0, 3000, 0, 2000, 0), (4,))
     source = da.map_blocks(lambda block_info=None: _slice_of(X, block_info), chunks=chunks, dtype=float, meta=X[:0])
-    assert_same(GaussianMixture(**OPTIONS).fit(source), GaussianMixture(**OPTIONS).fit(X))
+    for options in (OPTIONS, {**OPTIONS, "responsibilities": "truncated"}):
+        assert_same(GaussianMixture(**options).fit(source), GaussianMixture(**options).fit(X))
     assert GaussianMixture(**OPTIONS).fit(source).predict_proba(source).compute().shape == (5000, 3)
 
 
@@ -139,13 +160,14 @@ def test_a_sample_is_the_one_that_memory_draws(weighted, n_rows, X):
 
 
 @pytest.mark.thread_unsafe(reason="dask's configuration is the whole process's")
-def test_the_same_chunks_give_the_same_bits_whatever_the_scheduling(X):
-    models = []
+@pytest.mark.parametrize("responsibilities", ["exact", "truncated"])
+def test_the_same_chunks_give_the_same_bits_whatever_the_scheduling(responsibilities, X):
+    models, of = [], {**OPTIONS, "responsibilities": responsibilities}
     for options in ({"scheduler": "synchronous"}, {"scheduler": "threads", "num_workers": 3}):
         with dask.config.set(**options):
-            models.append(GaussianMixture(**OPTIONS).fit(collection("rows", X)))
+            models.append(GaussianMixture(**of).fit(collection("rows", X)))
     with config_context(n_threads=3):
-        models.append(GaussianMixture(**OPTIONS).fit(collection("rows", X)))
+        models.append(GaussianMixture(**of).fit(collection("rows", X)))
     for model in models[1:]:
         assert_same_bits(model, models[0])
 

@@ -9,7 +9,6 @@ from sklearn.base import clone
 import fastgmm
 from fastgmm import GaussianMixture, kernels
 from fastgmm.data import ArrayRows, batches
-from fastgmm.data.e_steps import Truncated
 from fastgmm.model.component_neighbors import Entries, near_components
 from fastgmm.model.moments import Components
 from fastgmm.model.statistics import SufficientStatistics
@@ -257,14 +256,6 @@ def test_missing_values_are_refused():
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="'truncated' and X misses values"):
         GaussianMixture(5, responsibilities="truncated", missing="marginalise").fit(X)
-
-
-def test_rows_with_workers_are_refused():
-    class Elsewhere:
-        description = "dask array"
-
-    with pytest.raises(ValueError, match="dask array, lie with workers"):
-        Truncated(3, 15, 1, 0).prepare(Elsewhere())
 
 
 def test_k_means_of_many_clusters_is_as_good_as_that_of_all_distances():

@@ -168,7 +168,8 @@ class Facts:
         block = Block(rows, weight, columns)
         for view in self.views:
             block = view(block)
-        return block
+        before = (length for key, length in (self.lengths or {}).items() if key < part.key)
+        return replace(block, first_row=sum(before))
 
     def blocks(self, parts: Iterable[Part]) -> Iterator[tuple[Key, Block]]:
         """Yield the blocks of a task, one after another, with the settings of the process that asks."""

@@ -82,11 +82,14 @@ class Block:
         None where all rows weigh one.
     columns : mapping of str to ndarray
         What rides along, by name, an entry for each row: labels, targets, a mask.
+    first_row : int
+        The number of its first row among all rows, where a pass reads the block and rows have been counted; else zero.
     """
 
     rows: np.ndarray
     weight: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    first_row: int = 0
 
     @property
     def total_weight(self) -> float:
@@ -236,7 +239,7 @@ class ArrayRows(Rows):
             part = slice(start, start + size)
             weight = None if self.sample_weight is None else self.sample_weight[part]
             along = {name: column[part] for name, column in self.along.items()} if self.along else NOTHING
-            yield Block(self.X[part], weight, along)
+            yield Block(self.X[part], weight, along, start)
 
     def fold(
         self,

@@ -103,7 +103,7 @@ class StreamedRows(Source):
         with closing(read_ahead(partial(self._blocks, rooms, checked))) as blocks:
             for block, origins in blocks:
                 part = slice(at, at + len(block.rows))
-                at += len(block.rows)
+                block, at = replace(block, first_row=at), part.stop
                 if self._further:
                     further = {name: column[part] for name, column in self._further.items()}
                     block = replace(block, columns={**block.columns, **further})

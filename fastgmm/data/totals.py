@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,30 @@ from fastgmm.data.reproducible_sum import ReproducibleSum
 from fastgmm.data.rows import join_statistics
 from fastgmm.model import SufficientStatistics
 
-__all__ = ["Totals"]
+__all__ = ["StatisticsAndParts", "Totals"]
+
+
+@dataclass
+class StatisticsAndParts:
+    """What a pass leaves behind that has something to say of each block besides.
+
+    Attributes
+    ----------
+    statistics : SufficientStatistics
+        Added up over all blocks.
+    parts : list
+        What was found of the blocks, in their order.
+    """
+
+    statistics: SufficientStatistics
+    parts: list[Any] = field(default_factory=list)
 
 
 class Totals:
     """What some blocks of a pass leave behind.
 
     Statistics and arrays of float64 become one sum, which is reproducible; everything else is kept block by block, to
-    be joined in the order of all blocks in the end.
+    be joined in the order of all blocks in the end. Of `StatisticsAndParts` the statistics are summed, the parts kept.
 
     Attributes
     ----------
@@ -45,6 +62,8 @@ class Totals:
     def add(self, key: tuple[int, ...], n_rows: int, total: Any, summed: bool) -> None:
         """Add what the block `key` of `n_rows` rows leaves behind; kept by itself unless `summed` and of numbers."""
         self.n_rows += n_rows
+        if summed and isinstance(total, StatisticsAndParts):
+            self._by_key[key], total = total.parts, total.statistics
         numbers = _numbers(total) if summed else None
         if numbers is None:
             self._by_key[key] = total
@@ -54,7 +73,12 @@ class Totals:
     def value(self, empty: Callable[[], Any], join: Callable[[list[Any]], Any] | None) -> Any:
         """Return what all blocks together leave behind, in the form of ``empty()``."""
         if self._sum is not None:
-            return _filled(empty(), self._sum.value())
+            total = empty()
+            if isinstance(total, StatisticsAndParts):
+                _filled(total.statistics, self._sum.value())
+                total.parts.extend(part for key in sorted(self._by_key) for part in self._by_key[key])
+                return total
+            return _filled(total, self._sum.value())
         if not self._by_key:
             return empty()
         return (_joined if join is None else join)([self._by_key[key] for key in sorted(self._by_key)])

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from fastgmm import kernels
+from fastgmm.data.distributed import DistributedRows
 from fastgmm.data.e_steps.base import EStep, Passes
 from fastgmm.data.e_steps.plain import empty_about
-from fastgmm.data.rows import ArrayRows, Block, Rows
-from fastgmm.data.streamed_rows import StreamedRows
+from fastgmm.data.rows import Block, Rows
+from fastgmm.data.totals import StatisticsAndParts
 from fastgmm.model import SufficientStatistics
 from fastgmm.model.component_neighbors import Entries, near_components
 
@@ -29,6 +30,8 @@ EXACT_START = 1 << 15
 RANDOM_NEIGHBORS, SEARCH_SHARE = 8, 0.25
 #: Rows on which the exact log-likelihood is set beside that of the candidates.
 GAP_ROWS = 4096
+#: What rides along with the rows.
+CANDIDATES = "candidates"
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,6 @@ class Truncated(EStep):
 
     def prepare(self, rows: Rows) -> TruncatedPasses:
         """Return the passes over `rows`."""
-        if not isinstance(rows, (ArrayRows, StreamedRows)):
-            raise ValueError(
-                f"responsibilities is 'truncated' and the rows of X, {rows.description}, lie with workers; expected an "
-                "array or a source that this process reads. Use responsibilities='exact'"
-            )
         return TruncatedPasses(rows, self)
 
     def check_takes(self, what: str) -> None:
@@ -77,6 +75,8 @@ class Truncated(EStep):
 
 class TruncatedPasses(Passes):
     """Passes that remember the candidates of each row.
+
+    Where rows lie with workers, each block's candidates travel to it with a pass, and back.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class TruncatedPasses(Passes):
             bound = -np.inf
         else:
             entries = Entries(density.means)
-            self.candidates = np.concatenate(list(self.rows.map(lambda block: entries.of(block.rows, n_candidates))))
+            self.candidates = np.concatenate(list(self.rows.map(partial(_entries, entries, n_candidates))))
             bound = self._pass(density, entries.neighbors).log_likelihood
         # A search for neighbours asks some G^2 components for each, a pass some C' G for each row.
         cost = n_components * (n_neighbors + 1) / (max(len(self.candidates), 1) * n_candidates)
@@ -147,58 +147,111 @@ class TruncatedPasses(Passes):
     def _pass(
         self, density: Any, neighbors: np.ndarray, wants_statistics: bool = False, n_turns: int = 1
     ) -> SufficientStatistics:
-        seed, at = self._next_seed(), 0
+        pass_over = _PassOver(
+            density,
+            neighbors,
+            self.e_step.n_random,
+            self._next_seed(),
+            self._n_passes % n_turns,
+            n_turns,
+            wants_statistics,
+            not isinstance(self.rows, DistributedRows),
+        )
+        found = self._with_candidates().fold(pass_over.empty, pass_over.add)
+        if not pass_over.writes:
+            self.candidates = np.concatenate([candidates for candidates, _ in found.parts])
+        n_evaluated = sum(number for _, number in found.parts)
+        self.n_evaluated += n_evaluated
+        self.asked_per_row = n_evaluated / max(self._n_rows, 1)
+        return found.statistics
 
-        def add(block: Block, statistics: SufficientStatistics) -> None:
-            nonlocal at
-            assert self.candidates is not None
-            candidates = self.candidates[at : at + len(block.rows)]
-            log_likelihood, n_evaluated = kernels.accumulate_truncated(
-                block.rows,
-                block.weight,
-                density,
-                neighbors,
-                candidates,
-                self.e_step.n_random,
-                seed,
-                at,
-                statistics if wants_statistics else None,
-                self._n_passes % n_turns,
-                n_turns,
-            )
-            if not wants_statistics:
-                statistics.log_likelihood += log_likelihood
-            self.n_evaluated += n_evaluated
-            at += len(block.rows)
+    def _with_candidates(self) -> Rows:
+        assert self.candidates is not None, "a run has begun"
+        return self.rows.with_columns(**{CANDIDATES: self.candidates})
 
-        n_before = self.n_evaluated
-        statistics = self.rows.fold(partial(empty_about, density), add)
-        self.asked_per_row = (self.n_evaluated - n_before) / max(at, 1)
-        return statistics
+    @property
+    def _n_rows(self) -> int:
+        return 0 if self.candidates is None else len(self.candidates)
 
     def attributes(self, density: Any) -> dict[str, Any]:
         """Return `truncation_gap_`: what the candidates' log-likelihood lacks of the exact one, in nats per row."""
-        density = kernels.bind(density)
         if self.candidates is None:
             return {"truncation_gap_": float("nan")}
-        n_rows = len(self.candidates)
-        chosen = np.unique(np.linspace(0, n_rows - 1, min(GAP_ROWS, n_rows)).astype(np.int64))
-        exact = truncated = weight = 0.0
-        at = 0
-        for block in self.rows.map(lambda block: block):
-            inside = chosen[(chosen >= at) & (chosen < at + len(block.rows))] - at
-            rows = np.ascontiguousarray(block.rows[inside])
-            of_rows = None if block.weight is None else block.weight[inside]
-            held = self.candidates[at + inside]
-            found, _ = kernels.accumulate_truncated(rows, of_rows, density, self.neighbors, held, 0, 0, 0)
-            densities = kernels.log_density(rows, density, np.empty(len(rows), dtype=rows.dtype))
-            shares = np.ones(len(rows)) if of_rows is None else of_rows
-            exact += float(shares @ densities)
-            truncated += found
-            weight += float(shares.sum())
-            at += len(block.rows)
+        chosen = np.unique(np.linspace(0, self._n_rows - 1, min(GAP_ROWS, self._n_rows)).astype(np.int64))
+        gaps = self._with_candidates().map(partial(_gap, kernels.bind(density), self.neighbors, chosen))
+        gap, weight = map(sum, zip(*gaps, strict=True))
         # Never negative but for rounding.
-        return {"truncation_gap_": max(0.0, (exact - truncated) / weight) if weight else 0.0}
+        return {"truncation_gap_": max(0.0, gap / weight) if weight else 0.0}
+
+
+@dataclass(frozen=True)
+class _PassOver:
+    """One pass, over whichever blocks.
+
+    Attributes
+    ----------
+    wants_statistics : bool
+        Whether candidates are not only looked for.
+    writes : bool
+        Whether the candidates that ride along are written to; if not, others are returned.
+    """
+
+    density: Any
+    neighbors: np.ndarray
+    n_random: int
+    seed: int
+    turn: int
+    n_turns: int
+    wants_statistics: bool
+    writes: bool
+
+    def empty(self) -> StatisticsAndParts:
+        """Return the statistics of no rows."""
+        return StatisticsAndParts(empty_about(self.density))
+
+    def add(self, block: Block, total: StatisticsAndParts) -> None:
+        """Add a block; its part is its candidates, and how many densities were evaluated."""
+        held, statistics = block.columns[CANDIDATES], total.statistics
+        candidates = held if self.writes else np.array(held, dtype=np.int32)
+        log_likelihood, n_evaluated = kernels.accumulate_truncated(
+            block.rows,
+            block.weight,
+            self.density,
+            _aligned(self.neighbors),
+            candidates,
+            self.n_random,
+            self.seed,
+            block.first_row,
+            statistics if self.wants_statistics else None,
+            self.turn,
+            self.n_turns,
+        )
+        if not self.wants_statistics:
+            statistics.log_likelihood += log_likelihood
+        total.parts.append((candidates, n_evaluated))
+
+
+def _aligned(numbers: np.ndarray) -> np.ndarray:
+    # What came from another process may lie at any address of the message.
+    return np.require(numbers, requirements=["C", "A"])
+
+
+def _gap(density: Any, neighbors: np.ndarray, chosen: np.ndarray, block: Block) -> tuple[float, float]:
+    """Return the exact less the candidates' log-likelihood of those rows of a block that are chosen, and their weight.
+
+    `chosen` are numbers among all rows.
+    """
+    inside = chosen[(chosen >= block.first_row) & (chosen < block.first_row + len(block.rows))] - block.first_row
+    rows, held = np.ascontiguousarray(block.rows[inside]), np.array(block.columns[CANDIDATES][inside], dtype=np.int32)
+    weight = None if block.weight is None else block.weight[inside]
+    truncated, _ = kernels.accumulate_truncated(rows, weight, density, _aligned(neighbors), held, 0, 0, 0)
+    exact = kernels.log_density(rows, density, np.empty(len(rows), dtype=rows.dtype))
+    shares = np.ones(len(rows)) if weight is None else weight
+    return float(shares @ exact) - truncated, float(shares.sum())
+
+
+def _entries(entries: Entries, n_candidates: int, block: Block) -> np.ndarray:
+    return entries.of(block.rows, n_candidates)
 
 
 def _most_probable(density: Any, n_candidates: int, block: Block) -> np.ndarray:

@@ -302,8 +302,6 @@ default='kmeans'
             e_step.check_takes("rows are labelled" if self.noise is None else "noise is given")
         if self._trims:
             e_step.check_takes(f"trim is {self.trim:g}, likelihood {self.likelihood!r}")
-        if isinstance(self._covariance, LowRankFamily):
-            e_step.check_takes(f"covariance_type is {self.covariance_type!r}, whose covariances have loadings")
         return e_step
 
     @property

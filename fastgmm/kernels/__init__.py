@@ -72,9 +72,10 @@ The other actions are functions of the engine:
     matrix that is not positive definite, or -1.
 
 Shapes are ``full`` (precisions_cholesky (K, D, D), scatter (K, D, D), both triangles), ``tied`` ((D, D), scatter
-(D, D) summed over components), ``diag`` ((K, D)), ``spherical`` ((K,), scatter (K,) the traces). The four passes also
-take ``low_rank:q``, loadings of q factors and noise ((K, D, q + 1), see `fastgmm.model.shapes.LowRank`), where scatter
-(K, D, q + 1) is its product with what expects factors and, last, its diagonal. The tail is None for Gaussian
+(D, D) summed over components), ``diag`` ((K, D)), ``spherical`` ((K,), scatter (K,) the traces). The four passes and,
+of the plain engine, `accumulate_truncated` and `refine_neighbors` also take ``low_rank:q``, loadings of q factors and
+noise ((K, D, q + 1), see `fastgmm.model.shapes.LowRank`), where scatter (K, D, q + 1) is its product with what expects
+factors and, last, its diagonal. The tail is None for Gaussian
 components, or an object with a `name` and what the density needs: a `StudentTail`.
 
 Engines

@@ -7,6 +7,7 @@ __all__ = [
     "FURTHER_ACTIONS",
     "LOW_RANK",
     "LOW_RANK_ACTIONS",
+    "PLAIN_LOW_RANK_ACTIONS",
     "RESPONSIBILITY_FLOOR",
     "STRUCTURES",
     "shapes_of",
@@ -48,6 +49,9 @@ def shapes_of(action: str) -> tuple[str | None, ...]:
 #: The kind of the shapes ``low_rank:q``, of q factors, and its actions, which have no Numba twin.
 LOW_RANK = "low_rank"
 LOW_RANK_ACTIONS = ("accumulate", "log_density", "responsibilities", "assign")
+
+#: Further ones, of the plain engine alone.
+PLAIN_LOW_RANK_ACTIONS = ("accumulate_truncated", "refine_neighbors")
 
 #: A responsibility below this is taken as zero: the sum over fewer than 1e9 rows of what is left out is below 1e-12.
 RESPONSIBILITY_FLOOR = 2.0**-80

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm.kernels import seeding
-from fastgmm.kernels.actions import LOW_RANK, LOW_RANK_ACTIONS, shapes_of
+from fastgmm.kernels.actions import LOW_RANK, LOW_RANK_ACTIONS, PLAIN_LOW_RANK_ACTIONS, shapes_of
 
 __all__ = ["PythonEngine"]
 
@@ -162,7 +162,8 @@ class PythonEngine:
         """Return whether this engine runs `action` on covariances of `shape` and components with `tail`."""
         has_action = action in self._passes or action == "choose_centres"
         kind = None if shape is None else shape.partition(":")[0]
-        takes = action in LOW_RANK_ACTIONS if kind == LOW_RANK else kind in shapes_of(action)
+        with_factors = (*LOW_RANK_ACTIONS, *PLAIN_LOW_RANK_ACTIONS)
+        takes = action in with_factors if kind == LOW_RANK else kind in shapes_of(action)
         return has_action and takes and kind in self._shapes and tail in self._tails
 
     def Mixture(self, shape, log_offset, means, precisions_cholesky, tail=None) -> _Mixture:

@@ -33,12 +33,23 @@ class FactorProducts:
     def squared_distances(self, rows: np.ndarray) -> np.ndarray:
         """Return the squared distance of each row from each component, (n_rows, n_components)."""
         squares = np.empty((len(rows), len(self._means)))
-        for k, mean in enumerate(self._means):
-            in_noise = rows - mean
-            in_noise *= self._root[k]
-            explained = in_noise @ self._along[k]
-            squares[:, k] = np.einsum("nd,nd->n", in_noise, in_noise) - np.einsum("nq,nq->n", explained, explained)
+        for k in range(len(self._means)):
+            squares[:, k] = self.squared_distances_from(k, rows)
+        return squares
+
+    def squared_distances_from(self, k: int, rows: np.ndarray) -> np.ndarray:
+        """Return the squared distance of each row from component k, (n_rows,)."""
+        in_noise = rows - self._means[k]
+        in_noise *= self._root[k]
+        explained = in_noise @ self._along[k]
+        squares = np.einsum("nd,nd->n", in_noise, in_noise) - np.einsum("nq,nq->n", explained, explained)
         return np.maximum(squares, 0.0, out=squares)
+
+    def spreads(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the traces of the precisions and half the logarithms of their determinants, both (n_components,)."""
+        along = self._along * self._root[..., None]
+        traces = np.einsum("kd,kd->k", self._root, self._root) - np.einsum("kdq,kdq->k", along, along)
+        return traces, np.log(self._root).sum(axis=1) + np.log(self._shrinkage).sum(axis=1)
 
     def add_moments(self, k: int, rows: np.ndarray, weight: np.ndarray, sums: np.ndarray, scatter: np.ndarray) -> None:
         """Add rows to the sums (n_features,) and scatter (n_features, n_factors + 1) of component k."""

@@ -11,7 +11,17 @@ from fastgmm.kernels.actions import LOW_RANK, RESPONSIBILITY_FLOOR
 from fastgmm.kernels.plain.low_rank import FactorProducts
 from fastgmm.kernels.plain.tiles import quietly, tiles, weighted_tiles
 
-__all__ = ["accumulate", "accumulate_labels", "assign", "log_density", "posterior", "responsibilities"]
+__all__ = [
+    "accumulate",
+    "accumulate_labels",
+    "add_moments",
+    "assign",
+    "factor_products",
+    "log_density",
+    "posterior",
+    "responsibilities",
+    "squared_distances_from",
+]
 
 
 def _squared_distances(mixture, products) -> Callable[[np.ndarray], np.ndarray]:
@@ -19,19 +29,26 @@ def _squared_distances(mixture, products) -> Callable[[np.ndarray], np.ndarray]:
     return partial(_distances_by_factor, mixture) if products is None else products.squared_distances
 
 
-def _products(mixture) -> FactorProducts | None:
+def factor_products(mixture) -> FactorProducts | None:
     """Return what rows are multiplied with where components have few factors."""
     return FactorProducts(mixture.factor, mixture.means) if mixture.shape.startswith(LOW_RANK) else None
 
 
 def _distances_by_factor(mixture, rows) -> np.ndarray:
     squares = np.empty((len(rows), len(mixture.means)))
-    for k, mean in enumerate(mixture.means):
-        factor = mixture.factor if mixture.shape == "tied" else mixture.factor[k]
-        away = rows - mean
-        away = away @ factor if factor.ndim == 2 else away * factor
-        squares[:, k] = np.einsum("nd,nd->n", away, away)
+    for k in range(len(mixture.means)):
+        squares[:, k] = squared_distances_from(mixture, None, k, rows)
     return squares
+
+
+def squared_distances_from(mixture, products, k, rows) -> np.ndarray:
+    """Return ``|(x - mean) U|^2`` of each row and component k; `products` are `factor_products` of the mixture."""
+    if products is not None:
+        return products.squared_distances_from(k, rows)
+    factor = mixture.factor if mixture.shape == "tied" else mixture.factor[k]
+    away = rows - mixture.means[k]
+    away = away @ factor if factor.ndim == 2 else away * factor
+    return np.einsum("nd,nd->n", away, away)
 
 
 def _log_joint(mixture, squares) -> np.ndarray:
@@ -59,7 +76,7 @@ def posterior(values) -> tuple[np.ndarray, np.ndarray]:
 @quietly
 def log_density(mixture, X, out, n_threads) -> None:
     """Write the log densities of all rows."""
-    distances = _squared_distances(mixture, _products(mixture))
+    distances = _squared_distances(mixture, factor_products(mixture))
     for part, rows in tiles(X, sum(mixture.means.shape)):
         out[part, 0] = posterior(_log_joint(mixture, distances(rows)))[0]
 
@@ -67,7 +84,7 @@ def log_density(mixture, X, out, n_threads) -> None:
 @quietly
 def responsibilities(mixture, X, out, n_threads) -> None:
     """Write the posterior probabilities of all rows."""
-    distances = _squared_distances(mixture, _products(mixture))
+    distances = _squared_distances(mixture, factor_products(mixture))
     for part, rows in tiles(X, sum(mixture.means.shape)):
         density, shares = posterior(_log_joint(mixture, distances(rows)))
         shares[density == -np.inf] = 1.0 / len(mixture.means)
@@ -77,7 +94,7 @@ def responsibilities(mixture, X, out, n_threads) -> None:
 @quietly
 def assign(mixture, X, out, n_threads) -> None:
     """Write the most probable component of all rows."""
-    distances = _squared_distances(mixture, _products(mixture))
+    distances = _squared_distances(mixture, factor_products(mixture))
     for part, rows in tiles(X, sum(mixture.means.shape)):
         out[part, 0] = _log_joint(mixture, distances(rows)).argmax(axis=1)
 
@@ -85,7 +102,7 @@ def assign(mixture, X, out, n_threads) -> None:
 @quietly
 def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail_sums=None) -> float:
     """Add one pass to counts, sums and scatter, and to what a tail wants; return the log-likelihood."""
-    log_likelihood, products = 0.0, _products(mixture)
+    log_likelihood, products = 0.0, factor_products(mixture)
     distances = _squared_distances(mixture, products)
     for rows, weight in weighted_tiles(X, sample_weight, sum(mixture.means.shape)):
         squares = distances(rows)
@@ -102,7 +119,7 @@ def accumulate(mixture, X, sample_weight, counts, sums, scatter, n_threads, tail
                 tail_sums[:, k] += share @ u, share @ (np.log(u) - u)
                 share = share * u
             if products is None:
-                _add_moments(mixture.shape, k, rows[present] - centre, share, sums, scatter)
+                add_moments(mixture.shape, k, rows[present] - centre, share, sums, scatter)
             elif len(share):
                 products.add_moments(k, rows[present], share, sums[k], scatter[k])
     return log_likelihood
@@ -115,10 +132,10 @@ def accumulate_labels(shape, X, sample_weight, labels, centres, counts, sums, sc
         for k in np.intersect1d(owners, np.arange(len(centres))):
             present = owners == k
             counts[k] += weight[present].sum()
-            _add_moments(shape, k, rows[present] - centres[k], weight[present], sums, scatter)
+            add_moments(shape, k, rows[present] - centres[k], weight[present], sums, scatter)
 
 
-def _add_moments(shape, k, away, weight, sums, scatter) -> None:
+def add_moments(shape, k, away, weight, sums, scatter) -> None:
     """Add rows, less the centre of component k, to its sums and its scatter."""
     sums[k] += weight @ away
     away *= np.sqrt(weight)[:, None]  # so that products are symmetric to the bit

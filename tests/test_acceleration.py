@@ -325,7 +325,7 @@ class Walk:
 class Bounds:
     """Passes that take a state for its log-likelihood."""
 
-    total_weight = 1.0
+    total_weight, asked_per_row = 1.0, float("nan")
 
     def prepare(self, rows):
         return self

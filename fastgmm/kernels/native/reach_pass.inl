@@ -333,6 +333,8 @@ int pass_within_reach(const PackedMixture<Real>& p, MixturePass* pass) {
     const bool float_far = p.exact && sizeof(Real) == 4;
     if (pass->action == ACCUMULATE_LABELS || p.dof || p.long_rows || float_far || p.k < LEAST_REACHED) return -1;
     if (p.n < 4096 || p.n < p.k || (p.structure == FULL && p.n < 64 * p.d)) return -1;
+    // Matrices of many features by a row's own component are most of a pass, and tiles of all rows make them sooner.
+    if (p.structure == FULL && p.k < 4 * p.d) return -1;
     int64_t rows = p.n / 32;
     rows = rows < 8 * p.k ? rows : 8 * p.k;
     rows = rows < 1920 ? 1920 : rows;
